@@ -1,0 +1,30 @@
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/datasets.smk"
+include: "workflow/rules/hash_encoders.smk"
+include: "workflow/rules/report.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+localrules:
+    all,
+    hash_encoders,
+
+
+rule all:
+    """Every table, figure and the report of the configured studies."""
+    default_target: True
+    input:
+        "results/report.html",
+        rules.hash_encoders.input,
+
+

@@ -1,0 +1,21 @@
+import sys
+from pathlib import Path
+
+# The library lies beside the scripts, which find it by themselves; here it has to be put on the path.
+sys.path.insert(0, str(Path(workflow.current_basedir) / ".." / "scripts"))
+
+from rehash import graph
+from rehash.config import validated
+from rehash.digest import code_digest
+
+config = validated(config)
+gpus = graph.gpus(config["device"], graph.machine_has_gpu())
+
+
+wildcard_constraints:
+    dataset=r"\w+",
+    protocol=r"\w+",
+    study="|".join(graph.STUDIES),
+    depth=r"\d+",
+    layer_width=r"\d+",
+    file=r"[^/]+",

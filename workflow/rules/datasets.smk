@@ -1,0 +1,42 @@
+rule fetch_file:
+    """Fetch one raw file from the first mirror whose content has the right checksum."""
+    output:
+        file=graph.DOWNLOAD,
+    log:
+        "results/logs/fetch_file/{dataset}/{file}.log",
+    conda:
+        "../../envs/data.yaml"
+    resources:
+        runtime=60,
+    params:
+        code=code_digest("fetch_file"),
+        source=lambda wildcards: graph.download_source(config, **wildcards),
+    message:
+        "Fetching {wildcards.file} of {wildcards.dataset}"
+    script:
+        "../scripts/fetch_file.py"
+
+
+rule build_dataset:
+    """Build one dataset in the project's HDF5 layout."""
+    input:
+        unpack(lambda wildcards: graph.download_files(config, wildcards.dataset)),
+    output:
+        dataset=graph.DATASET,
+        provenance="results/datasets/{dataset}.json",
+    log:
+        "results/logs/build_dataset/{dataset}.log",
+    benchmark:
+        "results/benchmarks/build_dataset/{dataset}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        code=code_digest("build_dataset"),
+        description=lambda wildcards: graph.dataset_description(config, wildcards.dataset),
+    message:
+        "Building the dataset {wildcards.dataset}"
+    script:
+        "../scripts/build_dataset.py"

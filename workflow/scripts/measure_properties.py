@@ -1,0 +1,13 @@
+"""Measure the encoding properties of a cohort's neural codes, before and after training."""
+
+from rehash.hash_encoders.files import measure_properties
+from rehash.job import recorded
+
+with recorded(snakemake) as notes:
+    notes |= measure_properties(
+        snakemake.input.dataset,
+        snakemake.input.networks,
+        snakemake.output.table,
+        device=snakemake.params.device,
+        threads=snakemake.params.threads,
+    )

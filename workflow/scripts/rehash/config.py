@@ -1,0 +1,129 @@
+"""The configuration: checked against config/schema.yaml, its defaults filled in, its typos named.
+
+`python -m rehash.config` (in workflow/scripts) rewrites the generated table in config/README.md.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator, validators
+
+from rehash.errors import InputError, unknown
+
+ROOT = Path(__file__).resolve().parents[3]
+SCHEMA = ROOT / "config" / "schema.yaml"
+README = ROOT / "config" / "README.md"
+TABLE_START, TABLE_END = "<!-- generated from schema.yaml: make docs -->", "<!-- end of the generated table -->"
+
+
+def load_schema(path: str | Path = SCHEMA) -> dict:
+    return yaml.safe_load(Path(path).read_text())
+
+
+def validated(config: dict, schema: dict | None = None) -> dict:
+    """A copy of `config` with every default of the schema filled in.
+
+    Raises:
+        InputError: names the key by its whole path, what was found and what was expected; for an unknown key or name
+            the nearest valid one.
+    """
+    config = copy.deepcopy(config)
+    validator = _FillingValidator(schema or load_schema())
+    errors = sorted(validator.iter_errors(config), key=lambda e: len(e.absolute_path), reverse=True)
+    if errors:
+        raise _explained(errors[0])
+    _check_references(config)
+    return config
+
+
+def _fill(validator, properties, instance, schema):
+    if validator.is_type(instance, "object"):
+        for key, subschema in properties.items():
+            if "default" in subschema:
+                instance.setdefault(key, copy.deepcopy(subschema["default"]))
+    yield from Draft202012Validator.VALIDATORS["properties"](validator, properties, instance, schema)
+
+
+_FillingValidator = validators.extend(Draft202012Validator, {"properties": _fill})
+
+
+def _explained(error) -> InputError:
+    where = "config: " + (".".join(str(part) for part in error.absolute_path) or "top level")
+    if error.validator == "additionalProperties":
+        valid = error.schema.get("properties", {})
+        key = next(key for key in error.instance if key not in valid)
+        return unknown("key", key, valid, where)
+    if error.validator == "enum":
+        return unknown("value", error.instance, error.validator_value, where)
+    if error.validator == "anyOf" and error.context:
+        reasons = "; or ".join(dict.fromkeys(child.message for child in error.context))
+        return InputError(f"{where}: found {error.instance!r}: {reasons}")
+    described = error.schema.get("description")
+    return InputError(f"{where}: {error.message}" + (f" ({described})" if described else ""))
+
+
+def _check_references(config: dict) -> None:
+    """Names that one part of the config takes from another."""
+    wing = config["hash_encoders"]
+    for name, dataset in config["datasets"].items():
+        if dataset["reader"] == "idx":
+            missing = {"train_images", "train_labels", "test_images", "test_labels"} - set(dataset["files"])
+            if missing or not dataset["mirrors"]:
+                lacking = ", ".join(sorted(missing)) or "mirrors"
+                raise InputError(f"config: datasets.{name}: reader idx needs mirrors and four files; missing: {lacking}")
+    for name in wing["datasets"]:
+        if name not in config["datasets"]:
+            raise unknown("dataset", name, config["datasets"], "config: hash_encoders.datasets")
+        if name not in wing["capacity"]:
+            raise unknown("study of dataset", name, wing["capacity"], "config: hash_encoders.capacity")
+    for name, study in wing["capacity"].items():
+        if name not in config["datasets"]:
+            raise unknown("dataset", name, config["datasets"], "config: hash_encoders.capacity")
+        for protocol in study["protocols"]:
+            if protocol not in wing["protocols"]:
+                where = f"config: hash_encoders.capacity.{name}.protocols"
+                raise unknown("protocol", protocol, wing["protocols"], where)
+
+
+def schema_rows(schema: dict, prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """(key, type, default, description) of every key, depth first; `<name>` stands for a name of your own."""
+    named = [(key, value) for key, value in schema.get("properties", {}).items()]
+    if isinstance(schema.get("additionalProperties"), dict):
+        named.append(("<name>", schema["additionalProperties"]))
+    for key, value in named:
+        path = f"{prefix}{key}"
+        default = yaml.safe_dump(value["default"], default_flow_style=True).replace("\n...", "").strip() if "default" in value else ""
+        yield path, _type(value), default, " ".join(value.get("description", "").split())
+        yield from schema_rows(value, f"{path}.")
+
+
+def _type(schema: dict) -> str:
+    if "enum" in schema:
+        return " or ".join(str(value) for value in schema["enum"])
+    kind = schema.get("type", "any")
+    kind = " or ".join(kind) if isinstance(kind, list) else kind
+    return f"list of {_type(schema['items'])}" if kind == "array" else kind
+
+
+def schema_table(schema: dict) -> str:
+    """The keys of the config as a Markdown table."""
+    rows = [
+        f"| `{key}` | {kind} | {f'`{default}`' if default else ''} | {text} |"
+        for key, kind, default, text in schema_rows(schema)
+    ]
+    return "\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *rows])
+
+
+def with_table(text: str, table: str) -> str:
+    """`text` with what stands between the two markers replaced by `table`."""
+    head, rest = text.split(TABLE_START)
+    return f"{head}{TABLE_START}\n\n{table}\n\n{TABLE_END}{rest.split(TABLE_END)[1]}"
+
+
+if __name__ == "__main__":
+    README.write_text(with_table(README.read_text(), schema_table(load_schema())))

@@ -1,0 +1,1 @@
+"""Readers of real file formats into one HDF5 layout."""

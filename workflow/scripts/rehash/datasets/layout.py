@@ -1,0 +1,101 @@
+"""The one HDF5 layout of all datasets.
+
+`{train,test}/images` uint8 (N, H, W) or (N, H, W, 3), `{train,test}/labels` int64 (N,), and the file's attributes: name,
+source, licence, checksum (SHA-256 of images and labels, train then test), class_names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from rehash.errors import InputError
+from rehash.store import atomic
+
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images, uint8 (N, H, W) or (N, H, W, 3), and labels, int64 (N,)."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+def write_dataset(
+    path: str | Path, splits: dict[str, Split], *, name: str, source: str, licence: str, class_names: list[str]
+) -> None:
+    """Check and write a dataset.
+
+    Raises:
+        InputError: a split is missing or empty, has another shape or type, or labels outside the classes.
+    """
+    for split_name in SPLITS:
+        if split_name not in splits:
+            raise InputError(f"dataset {name}: has no {split_name} split")
+        check_split(splits[split_name], f"dataset {name}: {split_name}", len(class_names))
+    shapes = {split.images.shape[1:] for split in splits.values()}
+    if len(shapes) > 1:
+        raise InputError(f"dataset {name}: the splits' images differ in shape: {sorted(shapes)}")
+    digest = hashlib.sha256()
+    with atomic(path) as temporary:
+        with h5py.File(temporary, "w") as file:
+            for split_name in SPLITS:
+                split = splits[split_name]
+                for kind, array in (("images", split.images), ("labels", split.labels)):
+                    digest.update(np.ascontiguousarray(array))
+                    file.create_dataset(f"{split_name}/{kind}", data=array)
+            file.attrs.update(
+                {"name": name, "source": source, "licence": licence, "checksum": digest.hexdigest()}
+            )
+            file.attrs["class_names"] = np.array(class_names, dtype=h5py.string_dtype())
+
+
+def check_split(split: Split, where: str, classes: int) -> None:
+    """Raise an InputError that says what is wrong with a split, if anything is."""
+    images, labels = split.images, split.labels
+    if images.dtype != np.uint8 or not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3)):
+        raise InputError(f"{where}: images are {images.dtype} {images.shape}; expected uint8 (N, H, W) or (N, H, W, 3)")
+    if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
+        raise InputError(f"{where}: labels are {labels.dtype} {labels.shape}; expected int64 {images.shape[:1]}")
+    if not len(images):
+        raise InputError(f"{where}: no images")
+    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    if len(wrong):
+        raise InputError(
+            f"{where}: label {labels[wrong[0]]} of item {wrong[0]} is out of range; expected 0 to {classes - 1} "
+            f"({len(wrong)} such labels)"
+        )
+
+
+def read_split(path: str | Path, split: str, stop: int | None = None) -> Split:
+    """The first `stop` items of a split (all by default).
+
+    Raises:
+        InputError: not a dataset in the project's layout.
+    """
+    try:
+        with h5py.File(path) as file:
+            found = Split(file[f"{split}/images"][:stop], file[f"{split}/labels"][:stop])
+            classes = len(file.attrs["class_names"])
+    except (OSError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not a dataset of rehash with a split '{split}' ({error})") from error
+    check_split(found, f"{path}: {split}", classes)
+    return found
+
+
+def split_size(path: str | Path, split: str) -> int:
+    """The number of items of a split, without reading them."""
+    with h5py.File(path) as file:
+        return len(file[f"{split}/labels"])
+
+
+def class_names(path: str | Path) -> list[str]:
+    """Names of the classes, in the order of the labels."""
+    with h5py.File(path) as file:
+        return list(file.attrs["class_names"].astype(str))

@@ -1,0 +1,51 @@
+"""The capacity figure: encoding properties against layer width, arranged as published."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from rehash.figures.style import draw_spread, panels
+from rehash.tables import summarise, with_state
+
+_LEFT = (("redundancy_train", "train"), ("redundancy_test", "test"))
+_RIGHT = (
+    *(("kmeans_test", "K-Means (test codes)"), ("knn", "K-NN"), ("lr", "logistic regression")),
+    ("accuracy_test", "network"),
+)
+
+
+def plot_capacity(table: pd.DataFrame) -> Figure:
+    """A row of two panels per protocol: redundancy ratio (train, test), and accuracy on the test inputs.
+
+    Lines are means over repeats, bands one standard deviation; faint lines are the same networks before training.
+    """
+    metrics = [metric for metric, _ in (*_LEFT, *_RIGHT)]
+    rows = summarise(with_state(table), ["protocol", "layer_width", "state"], metrics)
+    protocols = sorted(rows.protocol.unique())
+    figure, axes = panels(2, len(protocols))
+    dataset = table.dataset.iloc[0]
+    for row, protocol in enumerate(protocols):
+        chosen = rows[rows.protocol == protocol]
+        left, right = axes[2 * row], axes[2 * row + 1]
+        for series, (metric, label) in enumerate(_LEFT):
+            _draw(left, chosen, metric, label, series)
+        for series, (metric, label) in enumerate(_RIGHT):
+            _draw(right, chosen, metric, label, series, before=metric in ("knn", "kmeans_test"))
+        n = int(chosen.n.min())
+        left.set(title=f"{dataset}, protocol {protocol}: determinism", ylabel="redundancy ratio")
+        right.set(title=f"{dataset}, protocol {protocol}: categorization", ylabel="accuracy (share of test inputs)")
+        for axis in (left, right):
+            axis.set(xlabel=f"layer width (hidden units a layer); band: 1 sd of {n} networks", ylim=(-0.02, 1.02))
+            axis.legend(fontsize=7.5)
+    return figure
+
+
+def _draw(axis, rows: pd.DataFrame, metric: str, label: str, series: int, before: bool = True) -> None:
+    states = (("trained", label),) + ((("untrained", f"{label}, before training"),) if before else ())
+    for state, text in states:
+        chosen = rows[rows.state == state].sort_values("layer_width")
+        sd = chosen[f"{metric}_sd"].fillna(0)
+        draw_spread(
+            axis, chosen.layer_width, chosen[f"{metric}_mean"], sd, series=series, label=text, faint=state == "untrained"
+        )

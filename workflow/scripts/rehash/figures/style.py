@@ -1,0 +1,62 @@
+"""The one style of all figures: readable in grey, the same bytes for the same table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402
+from matplotlib.axes import Axes  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+
+from rehash.store import atomic  # noqa: E402
+
+# Okabe and Ito's colours, which differ in lightness; each series also has a marker and a dash pattern of its own.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
+
+_STYLE = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "0.9",
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4,
+    "figure.constrained_layout.use": True,
+    "savefig.dpi": 160,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "rehash",
+}
+
+
+def panels(columns: int, rows: int = 1, *, width: float = 4.2, height: float = 3.4) -> tuple[Figure, list[Axes]]:
+    """A figure of rows x columns axes (inches each), in the house style."""
+    with plt.rc_context(_STYLE):
+        figure, axes = plt.subplots(rows, columns, figsize=(width * columns, height * rows), squeeze=False)
+    return figure, list(axes.flat)
+
+
+def draw_spread(axes: Axes, x, mean, sd, *, series: int, label: str, faint: bool = False) -> None:
+    """A line through means with a band of one standard deviation; `series` picks colour, marker and dashes."""
+    colour, marker, dashes = (cycle[series % len(cycle)] for cycle in (COLOURS, MARKERS, DASHES))
+    alpha = 0.45 if faint else 1.0
+    face = "none" if faint else colour
+    axes.plot(x, mean, color=colour, marker=marker, linestyle=dashes, label=label, alpha=alpha, markerfacecolor=face)
+    axes.fill_between(x, mean - sd, mean + sd, color=colour, alpha=0.2 * alpha, linewidth=0)
+
+
+def save_figure(figure: Figure, *paths: str | Path) -> None:
+    """Write a figure to each path, in the format of its ending; no dates inside."""
+    with plt.rc_context(_STYLE):
+        for path in paths:
+            kind = Path(path).suffix[1:]
+            metadata = {"pdf": {"CreationDate": None, "ModDate": None}, "svg": {"Date": None}}.get(kind)
+            with atomic(path) as temporary:
+                figure.savefig(temporary, format=kind, metadata=metadata)
+    plt.close(figure)

@@ -1,0 +1,312 @@
+"""Training a cohort: all repeats of one configuration at once, each with its own initialisation, data order and end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from rehash.errors import InputError
+from rehash.hash_encoders.networks import (
+    BatchNorm,
+    Shape,
+    Tensors,
+    as_inputs,
+    forward,
+    initialise,
+    is_trained,
+    losses,
+    squared_norms,
+)
+from rehash.seeds import stream
+
+log = logging.getLogger("rehash")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How networks are trained; the fields are those of a block of hash_encoders.protocols in the config."""
+
+    optimiser: str
+    learning_rate: float
+    batch_size: int
+    epochs: int
+    momentum: float = 0.9
+    eps: float = 1e-7
+    decay_every: int | None = None
+    decay_factor: float = 0.1
+    patience: int | None = None
+    l2: float = 0.0
+    initialisation: str = "glorot_uniform"
+    batch_norm: dict[str, float] | None = None
+
+    def rate(self, epoch: int) -> float:
+        """Learning rate of an epoch, counted from 0."""
+        return self.learning_rate * self.decay_factor ** (epoch // self.decay_every if self.decay_every else 0)
+
+    @property
+    def norm(self) -> BatchNorm | None:
+        return BatchNorm(**self.batch_norm) if self.batch_norm else None
+
+
+@dataclass
+class Trained:
+    """What a cohort leaves: `networks[snapshot]` holds stacked float32 tensors (R, ...), R repeats in their order."""
+
+    networks: dict[str, Tensors] = field(default_factory=dict)
+    epochs: list[int] = field(default_factory=list)  # each repeat's number of epochs
+    history: list[dict[str, Any]] = field(default_factory=list)  # epoch, repeat, loss, accuracy (running, training mode)
+
+
+class CohortTraining:
+    """The training of a cohort as a resumable job (see rehash.training.run); a step is one batch of every running member.
+
+    Members are seeded by `seed` and their own names (`name`, repeat), never by the size of the cohort. After every epoch
+    a member stops once its training loss (the mean over the epoch's batches, penalty included) has not been below its
+    best for `patience` epochs; the others go on without it. Untrained networks are kept as snapshot "untrained", the
+    last ones as "trained".
+
+    Args:
+        images: uint8 (N, ...), the training inputs. labels: int64 (N,).
+        dtype: float32, or float64 to compare implementations.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        shape: Shape,
+        protocol: Protocol,
+        *,
+        repeats: int,
+        seed: int,
+        name: tuple[object, ...],
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        if repeats < 1:
+            raise InputError(f"cohort: repeats is {repeats}; expected at least 1")
+        if len(images) < 2:
+            raise InputError(f"cohort: {len(images)} training inputs; expected at least 2")
+        self.shape, self.protocol = shape, protocol
+        self.seed, self.name, self.device = seed, name, device
+        self.inputs = as_inputs(images, device, dtype)
+        self.labels = torch.from_numpy(labels).to(device)
+        self.running = list(range(repeats))
+        rngs = [stream(seed, *name, "initialisation", repeat) for repeat in self.running]
+        start = initialise(shape, rngs, protocol.initialisation, protocol.norm is not None)
+        self.trained = Trained({"untrained": {k: v.float() for k, v in start.items()}, "trained": {}}, [0] * repeats)
+        self.trained.networks["trained"] = {k: torch.zeros_like(v, dtype=torch.float32) for k, v in start.items()}
+        self.best = np.full(repeats, np.inf)
+        self.waited = np.zeros(repeats, np.int64)
+        self.epoch = self.batch = 0
+        self._set_tensors({k: v.to(device, dtype) for k, v in start.items()})
+        self._begin_epoch()
+
+    # The loop's view
+
+    @property
+    def batches(self) -> int:
+        """Steps of an epoch; a last batch of a single input is left out, since BatchNorm cannot use it."""
+        n, size = len(self.inputs), self.protocol.batch_size
+        return n // size + (n % size > 1)
+
+    @property
+    def total(self) -> int:
+        return self.protocol.epochs * self.batches
+
+    @property
+    def finished_steps(self) -> int:
+        return self.epoch * self.batches + self.batch
+
+    @property
+    def done(self) -> bool:
+        return not self.running
+
+    def status(self) -> str:
+        recent = [row["loss"] for row in self.trained.history if row["epoch"] == self.epoch]
+        spread = f"loss {min(recent):.4f} to {max(recent):.4f}" if recent else "no epoch finished"
+        return f"epoch {self.epoch} of {self.protocol.epochs} | {spread} | {len(self.running)} members running"
+
+    def step(self) -> None:
+        """One batch of every running member; at the end of an epoch, its book-keeping."""
+        size = self.protocol.batch_size
+        self._train_batch(self.order_MN[:, self.batch * size : (self.batch + 1) * size])
+        self.batch += 1
+        if self.batch == self.batches:
+            self._end_epoch()
+
+    def state(self) -> tuple[Tensors, dict[str, Any]]:
+        tensors = {f"now/{k}": v for k, v in self.tensors.items()}
+        tensors |= {f"{moment}/{k}": v for k, slots in self.moments.items() for moment, v in slots.items()}
+        tensors |= {f"trained/{k}": v for k, v in self.trained.networks["trained"].items()}
+        tensors |= {"sum/loss": self.loss_sum, "sum/correct": self.correct_sum, "best": torch.from_numpy(self.best)}
+        values = {
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "running": self.running,
+            "epochs": self.trained.epochs,
+            "history": self.trained.history,
+            "waited": self.waited.tolist(),
+        }
+        return tensors, values
+
+    def restore(self, tensors: Tensors, values: dict[str, Any]) -> None:
+        self.epoch, self.batch, self.running = values["epoch"], values["batch"], values["running"]
+        self.trained.epochs, self.trained.history = values["epochs"], values["history"]
+        self.best, self.waited = tensors["best"].numpy(), np.array(values["waited"])
+        part = {k: {} for k in ("now", "trained")} | {k: {} for k in _MOMENTS[self.protocol.optimiser]}
+        for key, value in tensors.items():
+            kind, _, name = key.partition("/")
+            if kind in part:
+                part[kind][name] = value
+        self.trained.networks["trained"] = part.pop("trained")
+        now = {k: v.to(self.device) for k, v in part.pop("now").items()}
+        self._set_tensors(now, {k: {m: part[m][k].to(self.device) for m in part} for k in part[next(iter(part))]})
+        self._begin_epoch()
+        self.loss_sum.copy_(tensors["sum/loss"])
+        self.correct_sum.copy_(tensors["sum/correct"])
+
+    # Epochs
+
+    def _begin_epoch(self) -> None:
+        """Each member's own order of this epoch, and sums that start at zero."""
+        orders = [
+            stream(self.seed, *self.name, "order", repeat, self.epoch).permutation(len(self.inputs))
+            for repeat in self.running
+        ]
+        self.order_MN = torch.from_numpy(np.stack(orders)).to(self.device) if orders else None
+        self._set_rate(self.protocol.rate(self.epoch))
+
+    def _end_epoch(self) -> None:
+        seen = min(len(self.inputs), self.batches * self.protocol.batch_size)
+        loss = (self.loss_sum / seen).double().cpu().numpy()
+        accuracy = (self.correct_sum / seen).double().cpu().numpy()
+        self.epoch, self.batch = self.epoch + 1, 0
+        going = []
+        for row, repeat in enumerate(self.running):
+            self.trained.history.append(
+                {"epoch": self.epoch, "repeat": repeat, "loss": float(loss[row]), "accuracy": float(accuracy[row])}
+            )
+            if not np.isfinite(loss[row]):
+                log.warning("repeat %d: the training loss is %s after epoch %d", repeat, loss[row], self.epoch)
+            improved = loss[row] < self.best[repeat]
+            self.best[repeat] = loss[row] if improved else self.best[repeat]
+            self.waited[repeat] = 0 if improved else self.waited[repeat] + 1
+            patience = self.protocol.patience
+            if self.epoch == self.protocol.epochs or (patience is not None and self.waited[repeat] >= patience):
+                self._retire(row, repeat)
+            else:
+                going.append(row)
+        if len(going) < len(self.running):
+            self.running = [self.running[row] for row in going]
+            keep = torch.tensor(going, dtype=torch.long, device=self.device)
+            self._set_tensors(
+                {k: v.detach()[keep] for k, v in self.tensors.items()},
+                {k: {m: v[keep] if v.ndim else v for m, v in slots.items()} for k, slots in self.moments.items()},
+            )
+        self.loss_sum.zero_()
+        self.correct_sum.zero_()
+        self._begin_epoch()
+
+    def _retire(self, row: int, repeat: int) -> None:
+        self.trained.epochs[repeat] = self.epoch
+        for name, tensor in self.tensors.items():
+            self.trained.networks["trained"][name][repeat] = tensor[row].detach().float().cpu()
+
+    # Batches
+
+    def _set_tensors(self, tensors: Tensors, moments: dict[str, Tensors] | None = None) -> None:
+        """Put parameters, statistics and the optimiser's moments in place; the optimiser and captured steps are made anew."""
+        self.tensors = {k: v.contiguous().requires_grad_(is_trained(k)) for k, v in tensors.items()}
+        self.parameters = [v for k, v in self.tensors.items() if is_trained(k)]
+        hidden = [v for k, v in self.tensors.items() if k.startswith("hidden") and k.endswith("weight")]
+        others = [v for v in self.parameters if not any(v is kernel for kernel in hidden)]
+        # The gradient of l2 * sum(w^2) is 2 * l2 * w, which is what torch's (coupled) weight_decay adds.
+        groups = [{"params": hidden, "weight_decay": 2 * self.protocol.l2}, {"params": others, "weight_decay": 0.0}]
+        self.optimiser = _OPTIMISERS[self.protocol.optimiser](groups, self.protocol, self.device)
+        self.moments = {}
+        for name, parameter in self.tensors.items():
+            if is_trained(name):
+                fresh = {m: make(parameter) for m, make in _MOMENTS[self.protocol.optimiser].items()}
+                self.moments[name] = moments[name] if moments else fresh
+                self.optimiser.state[parameter] = self.moments[name]
+        members = len(self.running)
+        self.loss_sum = torch.zeros(members, dtype=torch.float64, device=self.device)
+        self.correct_sum = torch.zeros(members, dtype=torch.float64, device=self.device)
+        self._captured: Callable[[], None] | None = None
+
+    def _set_rate(self, rate: float) -> None:
+        if any(group["lr"] != rate for group in self.optimiser.param_groups):
+            self._captured = None
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+
+    def _train_batch(self, rows_MB: torch.Tensor) -> None:
+        if self.device.type == "cuda" and rows_MB.shape[1] == self.protocol.batch_size:
+            self._replay(rows_MB)
+        else:
+            self._update(rows_MB)
+
+    def _update(self, rows_MB: torch.Tensor) -> None:
+        """Forward, backward and one optimiser step of all running members, whose gradients never meet."""
+        members, batch = rows_MB.shape
+        x_MBI = self.inputs[rows_MB.reshape(-1)].view(members, batch, -1)
+        labels_MB = self.labels[rows_MB]
+        logits, _ = forward(self.tensors, x_MBI.transpose(1, 2), self.shape, self.protocol.norm, training=True)
+        loss_M = losses(logits, labels_MB)
+        for parameter, gradient in zip(self.parameters, torch.autograd.grad(loss_M.sum(), self.parameters)):
+            parameter.grad = gradient
+        with torch.no_grad():
+            penalised = loss_M + self.protocol.l2 * squared_norms(self.tensors, self.shape) if self.protocol.l2 else loss_M
+            self.loss_sum += penalised * batch
+            self.correct_sum += (logits.argmax(1) == labels_MB).sum(1)
+        self.optimiser.step()
+
+    def _replay(self, rows_MB: torch.Tensor) -> None:
+        """The same step as a captured CUDA graph, so that small networks do not wait for kernel launches."""
+        if self._captured is None:
+            self._rows = rows_MB.clone()
+            changing = [*self.tensors.values(), self.loss_sum, self.correct_sum]
+            changing += [v for slots in self.moments.values() for v in slots.values()]
+            before = [v.detach().clone() for v in changing]
+            side = torch.cuda.Stream()
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                for _ in range(3):  # warm-up, undone below
+                    self._update(self._rows)
+            torch.cuda.current_stream().wait_stream(side)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                self._update(self._rows)
+            with torch.no_grad():
+                for value, saved in zip(changing, before):
+                    value.copy_(saved)
+            self._captured = graph.replay
+        self._rows.copy_(rows_MB)
+        self._captured()
+
+
+def _adam(groups: list[dict], protocol: Protocol, device: torch.device) -> torch.optim.Optimizer:
+    capturable = device.type == "cuda"
+    return torch.optim.Adam(groups, lr=protocol.learning_rate, eps=protocol.eps, fused=True, capturable=capturable)
+
+
+def _sgd(groups: list[dict], protocol: Protocol, device: torch.device) -> torch.optim.Optimizer:
+    return torch.optim.SGD(groups, lr=protocol.learning_rate, momentum=protocol.momentum, fused=True)
+
+
+_OPTIMISERS = {"adam": _adam, "sgd": _sgd}
+# What each optimiser remembers of a parameter, as torch.optim names it, at the start.
+_MOMENTS: dict[str, dict[str, Callable[[torch.Tensor], torch.Tensor]]] = {
+    "adam": {
+        "step": lambda p: torch.zeros((), dtype=torch.float32, device=p.device),
+        "exp_avg": lambda p: torch.zeros_like(p, requires_grad=False),
+        "exp_avg_sq": lambda p: torch.zeros_like(p, requires_grad=False),
+    },
+    "sgd": {"momentum_buffer": lambda p: torch.zeros_like(p, requires_grad=False)},
+}

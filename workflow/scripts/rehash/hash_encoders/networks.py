@@ -1,0 +1,139 @@
+"""ReLU multilayer perceptrons, many at once.
+
+A *cohort* is M networks of one shape. Their parameters are stacked along a leading member axis, so that one batched
+matrix product does a layer of all of them. Shape suffixes: M members, B batch, I inputs, W layer width, C classes.
+Kernels are laid out as torch.nn.Linear's (out, in).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from rehash.errors import InputError, unknown
+
+Tensors = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The shape of one network: `depth` hidden layers of `layer_width` units each."""
+
+    inputs: int
+    layer_width: int
+    depth: int
+    classes: int
+
+    def __post_init__(self) -> None:
+        for name in ("inputs", "layer_width", "depth", "classes"):
+            if getattr(self, name) < 1:
+                raise InputError(f"network: {name} is {getattr(self, name)}; expected at least 1")
+
+    @property
+    def code_bits(self) -> int:
+        """Length of the neural code: every hidden unit is a bit."""
+        return self.layer_width * self.depth
+
+    def layers(self) -> list[tuple[str, int, int]]:
+        """(name, out, in) of every dense layer, hidden ones first."""
+        ins = [self.inputs] + [self.layer_width] * (self.depth - 1)
+        hidden = [(f"hidden.{i}", self.layer_width, n) for i, n in enumerate(ins)]
+        return [*hidden, ("head", self.classes, self.layer_width)]
+
+
+@dataclass(frozen=True)
+class BatchNorm:
+    """Batch normalisation; `momentum` in torch's convention (the weight of the new batch)."""
+
+    momentum: float
+    eps: float
+
+
+def glorot_uniform(rng: np.random.Generator, out: int, into: int) -> np.ndarray:
+    """U(-a, a) with a = sqrt(6 / (in + out)) (Glorot and Bengio 2010), float64 (out, in)."""
+    bound = math.sqrt(6 / (into + out))
+    return rng.uniform(-bound, bound, (out, into))
+
+
+def he_uniform(rng: np.random.Generator, out: int, into: int) -> np.ndarray:
+    """U(-a, a) with a = sqrt(6 / in) (He et al. 2015), float64 (out, in)."""
+    bound = math.sqrt(6 / into)
+    return rng.uniform(-bound, bound, (out, into))
+
+
+INITIALISATIONS: dict[str, Callable[[np.random.Generator, int, int], np.ndarray]] = {
+    "glorot_uniform": glorot_uniform,
+    "he_uniform": he_uniform,
+}
+
+
+def initialise(shape: Shape, rngs: list[np.random.Generator], initialisation: str, batch_norm: bool) -> Tensors:
+    """Untrained parameters and statistics of a cohort, float64 on the CPU, one generator a member; biases are zero."""
+    if initialisation not in INITIALISATIONS:
+        raise unknown("initialisation", initialisation, INITIALISATIONS, "protocol: initialisation")
+    draw, members = INITIALISATIONS[initialisation], len(rngs)
+    tensors = {}
+    for name, out, into in shape.layers():
+        tensors[f"{name}.weight"] = torch.from_numpy(np.stack([draw(rng, out, into) for rng in rngs]))
+        tensors[f"{name}.bias"] = torch.zeros(members, out, dtype=torch.float64)
+        if batch_norm and name != "head":
+            for part, value in (("scale", 1.0), ("shift", 0.0), ("mean", 0.0), ("variance", 1.0)):
+                tensors[f"{name}.{part}"] = torch.full((members, out), value, dtype=torch.float64)
+    return tensors
+
+
+def is_trained(name: str) -> bool:
+    """Whether a tensor is a parameter (the rest are BatchNorm's running statistics)."""
+    return not name.endswith((".mean", ".variance"))
+
+
+def forward(
+    tensors: Tensors, x_MIB: torch.Tensor, shape: Shape, norm: BatchNorm | None, *, training: bool
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Logits (M, C, B) and the hidden activations, one (M, W, B) a layer.
+
+    `x_MIB` is (M, I, B), or (1, I, B) for one batch that all members see. In training, BatchNorm normalises by the
+    batch and updates its running statistics in place; else it normalises by these.
+    """
+    h = x_MIB.expand(len(tensors["head.weight"]), -1, -1)
+    hidden = []
+    for name, _, _ in shape.layers()[:-1]:
+        h = torch.baddbmm(tensors[f"{name}.bias"][..., None], tensors[f"{name}.weight"], h)
+        if norm:
+            h = _batch_norm(h, tensors, name, norm, training)
+        h = F.relu(h)
+        hidden.append(h)
+    return torch.baddbmm(tensors["head.bias"][..., None], tensors["head.weight"], h), hidden
+
+
+def _batch_norm(h_MWB: torch.Tensor, tensors: Tensors, name: str, norm: BatchNorm, training: bool) -> torch.Tensor:
+    members, width, batch = h_MWB.shape
+    scale, shift, mean, variance = (
+        tensors[f"{name}.{part}"].view(-1) for part in ("scale", "shift", "mean", "variance")
+    )
+    # One call over M * W channels: torch's fused kernel, as (1, channels, length).
+    h = F.batch_norm(
+        h_MWB.reshape(1, members * width, batch), mean, variance, scale, shift, training, norm.momentum, norm.eps
+    )
+    return h.view(members, width, batch)
+
+
+def losses(logits_MCB: torch.Tensor, labels_MB: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of each member, mean over the batch: (M,)."""
+    return F.cross_entropy(logits_MCB, labels_MB, reduction="none").mean(1)
+
+
+def squared_norms(tensors: Tensors, shape: Shape) -> torch.Tensor:
+    """Sum of squared hidden kernels of each member: (M,). The head's kernel is not penalised."""
+    return sum(tensors[f"{name}.weight"].square().sum((1, 2)) for name, _, _ in shape.layers()[:-1])
+
+
+def as_inputs(images: np.ndarray, device: torch.device, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """uint8 images (N, ...) to flat inputs (N, I) in [0, 1] on the device."""
+    flat = torch.from_numpy(np.ascontiguousarray(images)).reshape(len(images), -1)
+    return flat.to(device).to(dtype).div_(255)

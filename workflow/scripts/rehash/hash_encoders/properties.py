@@ -1,0 +1,106 @@
+"""The encoding properties of a neural code (He et al. 2021): redundancy, and how well simple classifiers do on it."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.special import expit
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsOneClassifier
+from threadpoolctl import threadpool_limits
+
+from rehash.bits import Codes, redundancy, select_bits, unpack, varying_bits
+from rehash.neighbours import nearest
+
+NEIGHBOURS = 9
+KMEANS_STARTS = 10
+
+
+def encoding_properties(
+    train: Codes,
+    train_labels: np.ndarray,
+    test: Codes,
+    test_labels: np.ndarray,
+    *,
+    n_bits: int,
+    classes: int,
+    seed: int,
+    device: str = "cpu",
+    threads: int = 1,
+) -> dict[str, float]:
+    """All properties of one network's codes, by the column names of the tables.
+
+    Bits that are constant over train and test together are dropped first (`code_bits` counts the rest); if none
+    varies, one is kept, since a code has at least one bit.
+
+    Args:
+        train, test: packed codes, uint8 (N, ceil(n_bits / 8)). train_labels, test_labels: int64 (N,).
+        seed: for K-Means' starts.
+    """
+    keep = varying_bits(train, test, n_bits=n_bits)
+    if not keep.any():
+        keep[0] = True
+    train, test, n_bits = select_bits(train, keep), select_bits(test, keep), int(keep.sum())
+    with threadpool_limits(threads):
+        kmeans_train = kmeans_accuracies(train, train_labels, n_bits=n_bits, classes=classes, seed=seed)
+        kmeans_test = kmeans_accuracies(test, test_labels, n_bits=n_bits, classes=classes, seed=seed)
+        neighbours = nearest(
+            test, train, min(NEIGHBOURS, len(train)), n_bits=n_bits, device=device, threads=threads
+        )
+        return {
+            "code_bits": n_bits,
+            "redundancy_train": redundancy(train),
+            "redundancy_test": redundancy(test),
+            "kmeans_train": kmeans_train[0],
+            "kmeans_test": kmeans_test[0],
+            "kmeans_train_matched": kmeans_train[1],
+            "kmeans_test_matched": kmeans_test[1],
+            "knn": accuracy(majority(train_labels[neighbours], classes), test_labels),
+            "lr": accuracy(logistic_regression(train, train_labels, n_bits=n_bits).predict(_features(test, n_bits)), test_labels),
+        }
+
+
+def accuracy(predicted: np.ndarray, labels: np.ndarray) -> float:
+    """The share of equal entries."""
+    return float(np.mean(predicted == labels))
+
+
+def majority(votes: np.ndarray, classes: int) -> np.ndarray:
+    """The most frequent class in each row of `votes`, int (N, k); a tie goes to the lowest class."""
+    counts = np.zeros((len(votes), classes), np.int64)
+    np.add.at(counts, (np.arange(len(votes))[:, None], votes), 1)
+    return counts.argmax(1)
+
+
+def kmeans_accuracies(codes: Codes, labels: np.ndarray, *, n_bits: int, classes: int, seed: int) -> tuple[float, float]:
+    """Accuracy of K-Means clusters as classes: (each cluster takes its majority label, one-to-one matching).
+
+    K is the number of classes; the best of 10 starts (k-means++). The matching is the best one (Hungarian method).
+    """
+    kmeans = KMeans(min(classes, len(codes)), n_init=KMEANS_STARTS, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct codes than clusters: a small network's lot
+        clusters = kmeans.fit_predict(_features(codes, n_bits).astype(np.float32))
+    return cluster_accuracies(clusters, labels, classes)
+
+
+def cluster_accuracies(clusters: np.ndarray, labels: np.ndarray, classes: int) -> tuple[float, float]:
+    """(many-to-one, one-to-one) accuracy of cluster numbers (N,) against labels (N,)."""
+    counts = np.zeros((clusters.max() + 1, classes), np.int64)
+    np.add.at(counts, (clusters, labels), 1)
+    matched = counts[linear_sum_assignment(counts, maximize=True)].sum()
+    return float(counts.max(1).sum() / len(labels)), float(matched / len(labels))
+
+
+def logistic_regression(codes: Codes, labels: np.ndarray, *, n_bits: int) -> OneVsOneClassifier:
+    """One-vs-one L2 logistic regression (C = 1) on the bits as 0 and 1, at its optimum."""
+    model = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-6, max_iter=100)
+    return OneVsOneClassifier(model).fit(_features(codes, n_bits), labels)
+
+
+def _features(codes: Codes, n_bits: int) -> np.ndarray:
+    return unpack(codes, n_bits).astype(np.float64)

@@ -1,0 +1,70 @@
+"""From property tables to a study: one tidy table, its summary, and what it says about the paper's claim."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from rehash.errors import InputError
+from rehash.hash_encoders.columns import KEYS, METRICS
+from rehash.store import read_csv
+from rehash.tables import summarise, with_state
+
+STUDY_COLUMNS = [KEYS[0], KEYS[1], "study", *KEYS[2:], "code_bits", *METRICS]
+BY = ["protocol", "layer_width", "state"]
+
+
+def collect_study(tables: Iterable[str | Path], study: str) -> pd.DataFrame:
+    """The property tables of a study as one, sorted by its keys.
+
+    Raises:
+        InputError: a table lacks a column, or two rows describe the same network.
+    """
+    table = pd.concat([read_csv(path, [*KEYS, *METRICS]) for path in tables], ignore_index=True)
+    keys = [key for key in KEYS if key != "seed"]
+    # A network that stopped at epoch 0 would be its own untrained self; anything else twice is a mistake.
+    twice = table[table.duplicated(keys)]
+    if len(twice):
+        raise InputError(f"study {study}: two rows for {twice.iloc[0][keys].to_dict()}")
+    return table.assign(study=study)[STUDY_COLUMNS].sort_values(KEYS, ignore_index=True)
+
+
+def capacity_claims(table: pd.DataFrame) -> list[dict[str, str | bool]]:
+    """The paper's first claim in numbers, per protocol: redundancy falls with width; training makes codes categorize.
+
+    Each entry: `text` (with mean, standard deviation and n) and `holds`, whether the difference exceeds the spread.
+    """
+    claims = []
+    for protocol, rows in summarise(with_state(table), BY, METRICS).groupby("protocol"):
+        trained = rows[rows.state == "trained"].set_index("layer_width")
+        untrained = rows[rows.state == "untrained"].set_index("layer_width")
+        narrow, wide = trained.index.min(), trained.index.max()
+        fall = [_value(trained.loc[width], "redundancy_train") for width in (narrow, wide)]
+        claims.append(
+            {
+                "text": f"Protocol {protocol}: the redundancy ratio on the training inputs goes from {fall[0]} at width "
+                f"{narrow} to {fall[1]} at width {wide}.",
+                "holds": _beyond_spread(trained.loc[narrow], trained.loc[wide], "redundancy_train"),
+            }
+        )
+        knn = [_value(rows.loc[wide], "knn") for rows in (trained, untrained)]
+        claims.append(
+            {
+                "text": f"Protocol {protocol}: at width {wide}, K-NN on the codes of trained networks is right for {knn[0]} "
+                f"of the test inputs, on the codes of the same networks before training for {knn[1]}.",
+                "holds": _beyond_spread(trained.loc[wide], untrained.loc[wide], "knn"),
+            }
+        )
+    return claims
+
+
+def _value(row: pd.Series, metric: str) -> str:
+    return f"{row[f'{metric}_mean']:.3f} ± {row[f'{metric}_sd']:.3f} (n = {int(row['n'])})"
+
+
+def _beyond_spread(larger: pd.Series, smaller: pd.Series, metric: str) -> bool:
+    """Whether the means differ by more than the two standard deviations together (never with a single repeat)."""
+    difference = larger[f"{metric}_mean"] - smaller[f"{metric}_mean"]
+    return bool(difference > larger[f"{metric}_sd"] + smaller[f"{metric}_sd"])

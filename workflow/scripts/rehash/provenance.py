@@ -1,0 +1,49 @@
+"""Where a result came from, as JSON beside it."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from rehash.store import file_digest, value_digest, write_json
+
+_PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "faiss-cpu", "h5py", "pandas", "matplotlib", "safetensors", "mlxtend")
+
+
+def write_provenance(
+    path: str | Path, *, rule: str, params: dict[str, Any], inputs: list[str], seconds: float, notes: dict[str, Any]
+) -> None:
+    """Write what a sceptic asks: rule, parameters and their digest, code, inputs, versions, machine, device, wall time."""
+    write_json(
+        {
+            "rule": rule,
+            "params": params,
+            "params_digest": value_digest(params),
+            "commit": _commit(),
+            "inputs": {str(name): file_digest(name) for name in inputs if Path(name).is_file()},
+            "python": platform.python_version(),
+            "versions": _versions(),
+            "machine": {"system": platform.platform(), "processor": platform.machine()},
+            "wall_seconds": round(seconds, 3),
+            **notes,
+        },
+        path,
+    )
+
+
+def _versions() -> dict[str, str]:
+    modules = {"scikit-learn": "sklearn", "faiss-cpu": "faiss"}
+    return {p: metadata.version(p) for p in _PACKAGES if modules.get(p, p) in sys.modules}
+
+
+def _commit() -> str | None:
+    """The checked-out commit of the code (`-dirty` with uncommitted changes); None outside a git checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,92 @@
+"""Files in and out: whole or not at all.
+
+Every writer goes through `atomic`: a temporary name in the same folder, flushed, then renamed. A job that is killed, or a
+disk that fills, leaves the old file or none, never half of one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from rehash.errors import InputError
+
+_WRITE_FAILURES = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+
+
+@contextlib.contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path; on success it is flushed to disk and renamed to `path`, on any failure it is removed.
+
+    Raises:
+        OSError: the file could not be written (a full disk, a read-only folder); names `path` and the reason.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno not in _WRITE_FAILURES:
+            raise
+        reason = os.strerror(error.errno)
+        raise OSError(
+            error.errno, f"could not write {path}: {reason}. Nothing was left behind; free some space or choose another folder"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(content: bytes, path: str | Path) -> None:
+    """Write a whole file."""
+    with atomic(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_json(value: Any, path: str | Path) -> None:
+    """Write sorted, indented JSON."""
+    write_bytes((json.dumps(value, indent=2, sort_keys=True) + "\n").encode(), path)
+
+
+def write_csv(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a tidy table; floats in their shortest exact form, so that equal tables are equal bytes."""
+    write_bytes(table.to_csv(index=False, lineterminator="\n").encode(), path)
+
+
+def read_csv(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read a tidy table and check that it has `columns`.
+
+    Raises:
+        InputError: the file is empty, or lacks a column; names both.
+    """
+    try:
+        table = pd.read_csv(path, float_precision="round_trip")
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a readable CSV table ({error})") from error
+    missing = [name for name in columns or [] if name not in table]
+    if missing:
+        raise InputError(f"{path}: lacks the columns {', '.join(missing)}; it has {', '.join(table.columns)}")
+    return table
+
+
+def file_digest(path: str | Path, algorithm: str = "sha256") -> str:
+    """Hexadecimal checksum of a file's bytes, read in pieces."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def value_digest(value: Any) -> str:
+    """A short hexadecimal digest of a JSON-like value, the same whatever the order of its keys."""
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,24 @@
+"""Tidy tables: summaries over repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+
+def summarise(table: pd.DataFrame, by: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
+    """Mean and sample standard deviation of each metric in each group, and the group's size n.
+
+    Columns: those of `by`, n, then (metric)_mean and (metric)_sd; sd is NaN in a group of one row.
+    """
+    groups = table.groupby(list(by), sort=True)
+    parts = [groups.size().rename("n")]
+    for metric in metrics:
+        parts += [groups[metric].mean().rename(f"{metric}_mean"), groups[metric].std().rename(f"{metric}_sd")]
+    return pd.concat(parts, axis=1).reset_index()
+
+
+def with_state(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with a column `state`: untrained (epoch 0) or trained."""
+    return table.assign(state=table["epoch"].gt(0).map({True: "trained", False: "untrained"}))

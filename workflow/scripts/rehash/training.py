@@ -1,0 +1,200 @@
+"""One resumable loop for every long job: progress, saved state, and an end that does not depend on interruptions."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from tqdm import tqdm
+
+from rehash.errors import InputError
+from rehash.store import atomic, value_digest
+
+log = logging.getLogger("rehash")
+STATE_VERSION = 1
+State = tuple[dict[str, torch.Tensor], dict[str, Any]]  # tensors, and JSON-like values
+
+
+class Job(Protocol):
+    """Work in steps. After `restore(*state())` the rest of the steps gives the same bytes as without."""
+
+    done: bool
+    total: int  # steps at most
+
+    def step(self) -> None: ...
+    def state(self) -> State: ...
+    def restore(self, tensors: dict[str, torch.Tensor], values: dict[str, Any]) -> None: ...
+    def status(self) -> str: ...
+    @property
+    def finished_steps(self) -> int: ...
+
+
+class StateFile:
+    """The saved state of one job, in a hidden file beside its output, locked while in use.
+
+    The name carries a digest of `key` (the job's parameters), so that a job never meets the state of another
+    configuration, and going back to an earlier configuration finds the earlier state. `code` is the digest of the code;
+    where it differs from the saved one, `on_code_change` decides: "restart", or "continue" (and `continued_from`
+    says so).
+    """
+
+    def __init__(self, output: str | Path, key: dict[str, Any], code: str = "", on_code_change: str = "restart") -> None:
+        self.output = Path(output)
+        self.digest = value_digest({"version": STATE_VERSION, **key})
+        self.path = self.output.with_name(f".{self.output.name}.{self.digest}.state")
+        self.code, self.on_code_change = code, on_code_change
+        self.continued_from: list[str] = []
+        self.seconds_before = 0.0
+        self._start = time.monotonic()
+
+    def __enter__(self) -> StateFile:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock_path = self.output.with_name(f".{self.output.name}.lock")
+        self._lock = open(self._lock_path, "a+")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.close()
+            raise InputError(
+                f"{self.output}: another process is making this file (it holds {self._lock_path}); "
+                "wait for it or stop it, then run again"
+            ) from None
+        return self
+
+    def __exit__(self, kind, *_: object) -> None:
+        if kind is None:
+            for path in self.output.parent.glob(f".{self.output.name}.*.state"):
+                path.unlink()
+            self._lock_path.unlink()
+        self._lock.close()
+
+    @property
+    def seconds(self) -> float:
+        """Wall time spent on the job, earlier runs that were saved included."""
+        return self.seconds_before + time.monotonic() - self._start
+
+    def load(self) -> State | None:
+        """The saved state, or None where there is none that can be used (the log says why).
+
+        Raises:
+            InputError: the file's content belongs to another configuration than its name says.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            with safe_open(self.path, "pt") as file:
+                header = json.loads(file.metadata()["rehash"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            log.warning("%s: not a readable state (%s); starting anew", self.path, error)
+            return None
+        if header["digest"] != self.digest:
+            raise InputError(
+                f"{self.path}: this state belongs to another configuration (found {header['digest']}, expected "
+                f"{self.digest}); delete the file to start anew"
+            )
+        self.continued_from = header["continued_from"]
+        if header["code"] != self.code:
+            if self.on_code_change != "continue":
+                log.info("the code has changed since %s was saved; starting anew", self.path)
+                self.continued_from = []
+                return None
+            log.warning("the code has changed since %s was saved; going on, as the config says", self.path)
+            self.continued_from = [*self.continued_from, header["code"]]
+        self.seconds_before = header["seconds"]
+        return tensors, header["values"]
+
+    def save(self, tensors: dict[str, torch.Tensor], values: dict[str, Any]) -> None:
+        """Replace the saved state, whole or not at all."""
+        header = {
+            "digest": self.digest,
+            "code": self.code,
+            "continued_from": self.continued_from,
+            "seconds": self.seconds,
+            "values": values,
+        }
+        with atomic(self.path) as temporary:
+            held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+            save_file(held, temporary, {"rehash": json.dumps(header)})
+
+
+def run(job: Job, state: StateFile, *, save_every_s: float = 30, log_every_s: float = 10, title: str = "") -> None:
+    """Take all steps of `job`, from its saved state if there is one; save it now and then, and when told to stop.
+
+    SIGTERM and SIGINT save the state and leave with the signal's usual exit status.
+    """
+    if saved := state.load():
+        job.restore(*saved)
+        log.info("%s: going on from step %d", title, job.finished_steps)
+    stop = _StopSignal()
+    begun, first = time.monotonic(), job.finished_steps
+    last_save = last_log = begun
+    with stop, tqdm(total=job.total, initial=first, desc=title, unit="step", disable=None, leave=False) as bar:
+        while not job.done:
+            job.step()
+            now = time.monotonic()
+            if stop.received or now - last_save >= save_every_s:
+                state.save(*job.state())
+                last_save = now
+            if stop.received:
+                log.warning("%s: stopped by signal %d; the state is saved, run again to go on", title, stop.received)
+                raise SystemExit(128 + stop.received)
+            if now - last_log >= log_every_s:
+                bar.update(job.finished_steps - bar.n)
+                share = (job.finished_steps - first) / max(1, job.total - first)
+                left = (now - begun) * (1 - share) / max(share, 1e-9)
+                log.info("%s: %s | at most %s left", title, job.status(), tqdm.format_interval(left))
+                last_log = now
+    log.info("%s: %s | finished", title, job.status())
+
+
+class _StopSignal:
+    """Notes the first SIGTERM or SIGINT instead of dying of it."""
+
+    def __init__(self) -> None:
+        self.received = 0
+
+    def __enter__(self) -> None:
+        self._before = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._before[number] = signal.signal(number, self._note)
+
+    def _note(self, number: int, _frame: object) -> None:
+        self.received = number
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def resolve_device(device: str) -> torch.device:
+    """`auto` to the GPU if torch sees one, else the CPU.
+
+    Raises:
+        InputError: cuda is asked for where torch sees no GPU.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "not set")
+        raise InputError(f"config: device: cuda asked for, but torch sees no GPU (CUDA_VISIBLE_DEVICES: {visible})")
+    return torch.device(device)
+
+
+def set_reproducible(threads: int) -> None:
+    """A fixed number of threads (float sums depend on it), no TF32, no benchmarked kernels."""
+    torch.set_num_threads(threads)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False

@@ -1,0 +1,15 @@
+"""Train all repeats of one configuration at once."""
+
+from rehash.hash_encoders.files import train_mlps
+from rehash.job import recorded
+
+with recorded(snakemake) as notes:
+    notes |= train_mlps(
+        snakemake.input.dataset,
+        snakemake.output.networks,
+        snakemake.output.history,
+        keys=dict(snakemake.wildcards.items()),
+        code=snakemake.params.code,
+        on_code_change=snakemake.params.on_code_change,
+        **snakemake.params.training,
+    )
