@@ -1,6 +1,6 @@
 """Measure the encoding properties of a cohort's neural codes, before and after training."""
 
-from rehash.hash_encoders.files import measure_properties
+from rehash.hash_encoders.measure import measure_properties
 from rehash.job import recorded
 
 with recorded(snakemake) as notes:

@@ -1,6 +1,6 @@
 """Train all repeats of one configuration at once."""
 
-from rehash.hash_encoders.files import train_mlps
+from rehash.hash_encoders.train import train_mlps
 from rehash.job import recorded
 
 with recorded(snakemake) as notes:

@@ -20,6 +20,8 @@ import pandas as pd
 from rehash.errors import InputError
 
 _WRITE_FAILURES = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+_UMASK = os.umask(0)
+os.umask(_UMASK)
 
 
 @contextlib.contextmanager
@@ -36,6 +38,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
+            os.fchmod(file.fileno(), 0o666 & ~_UMASK)  # some libraries make private files
         os.replace(temporary, path)
     except OSError as error:
         if error.errno not in _WRITE_FAILURES:

@@ -24,7 +24,7 @@ def plot_capacity(table: pd.DataFrame) -> Figure:
     rows = summarise(with_state(table), ["protocol", "layer_width", "state"], metrics)
     protocols = sorted(rows.protocol.unique())
     figure, axes = panels(2, len(protocols))
-    dataset = table.dataset.iloc[0]
+    figure.suptitle(f"{table.dataset.iloc[0]}: mean of {rows.n.min()} networks, band of one standard deviation", fontsize=9)
     for row, protocol in enumerate(protocols):
         chosen = rows[rows.protocol == protocol]
         left, right = axes[2 * row], axes[2 * row + 1]
@@ -32,11 +32,10 @@ def plot_capacity(table: pd.DataFrame) -> Figure:
             _draw(left, chosen, metric, label, series)
         for series, (metric, label) in enumerate(_RIGHT):
             _draw(right, chosen, metric, label, series, before=metric in ("knn", "kmeans_test"))
-        n = int(chosen.n.min())
-        left.set(title=f"{dataset}, protocol {protocol}: determinism", ylabel="redundancy ratio")
-        right.set(title=f"{dataset}, protocol {protocol}: categorization", ylabel="accuracy (share of test inputs)")
+        left.set(title=f"determinism (protocol {protocol})", ylabel="redundancy ratio")
+        right.set(title=f"categorization (protocol {protocol})", ylabel="accuracy (share of test inputs)")
         for axis in (left, right):
-            axis.set(xlabel=f"layer width (hidden units a layer); band: 1 sd of {n} networks", ylim=(-0.02, 1.02))
+            axis.set(xlabel="layer width (hidden units)", ylim=(-0.02, 1.02))
             axis.legend(fontsize=7.5)
     return figure
 

@@ -33,12 +33,12 @@ _STYLE = {
     "pdf.fonttype": 42,
     "svg.hashsalt": "rehash",
 }
+plt.rcParams.update(_STYLE)
 
 
 def panels(columns: int, rows: int = 1, *, width: float = 4.2, height: float = 3.4) -> tuple[Figure, list[Axes]]:
     """A figure of rows x columns axes (inches each), in the house style."""
-    with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(rows, columns, figsize=(width * columns, height * rows), squeeze=False)
+    figure, axes = plt.subplots(rows, columns, figsize=(width * columns, height * rows), squeeze=False)
     return figure, list(axes.flat)
 
 
@@ -53,10 +53,9 @@ def draw_spread(axes: Axes, x, mean, sd, *, series: int, label: str, faint: bool
 
 def save_figure(figure: Figure, *paths: str | Path) -> None:
     """Write a figure to each path, in the format of its ending; no dates inside."""
-    with plt.rc_context(_STYLE):
-        for path in paths:
-            kind = Path(path).suffix[1:]
-            metadata = {"pdf": {"CreationDate": None, "ModDate": None}, "svg": {"Date": None}}.get(kind)
-            with atomic(path) as temporary:
-                figure.savefig(temporary, format=kind, metadata=metadata)
+    for path in paths:
+        kind = Path(path).suffix[1:]
+        metadata = {"pdf": {"CreationDate": None, "ModDate": None}, "svg": {"Date": None}}.get(kind)
+        with atomic(path) as temporary:
+            figure.savefig(temporary, format=kind, metadata=metadata)
     plt.close(figure)

@@ -255,7 +255,7 @@ class CohortTraining:
     def _update(self, rows_MB: torch.Tensor) -> None:
         """Forward, backward and one optimiser step of all running members, whose gradients never meet."""
         members, batch = rows_MB.shape
-        x_MBI = self.inputs[rows_MB.reshape(-1)].view(members, batch, -1)
+        x_MBI = self.inputs.index_select(0, rows_MB.reshape(-1)).view(members, batch, -1)
         labels_MB = self.labels[rows_MB]
         logits, _ = forward(self.tensors, x_MBI.transpose(1, 2), self.shape, self.protocol.norm, training=True)
         loss_M = losses(logits, labels_MB)

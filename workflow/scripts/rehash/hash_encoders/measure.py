@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,16 @@ import torch
 from tqdm import tqdm
 
 from rehash.bits import pack
-from rehash.datasets.layout import Split
+from rehash.datasets.layout import Split, read_split
+from rehash.errors import InputError
+from rehash.hash_encoders.cohort import Protocol
 from rehash.hash_encoders.columns import KEYS, METRICS
+from rehash.hash_encoders.files import cohort_name, read_networks, training_inputs
 from rehash.hash_encoders.networks import BatchNorm, Shape, Tensors, as_inputs, forward, losses
 from rehash.hash_encoders.properties import encoding_properties
 from rehash.seeds import integer
+from rehash.store import write_csv
+from rehash.training import resolve_device, set_reproducible
 
 log = logging.getLogger("rehash")
 
@@ -70,7 +75,7 @@ def measure_networks(
     for split_name, split in (("train", train), ("test", test)):
         data[split_name] = as_inputs(split.images, device), torch.from_numpy(split.labels).to(device)
     rows = []
-    for snapshot, network in _with_progress(snapshots):
+    for snapshot, network in tqdm(snapshots.items(), desc="measuring", unit="snapshot", disable=None, leave=False):
         network = {key: tensor.to(device) for key, tensor in network.items()}
         codes, accuracies, mean_losses = {}, {}, {}
         for split_name, (inputs, labels) in data.items():
@@ -100,11 +105,34 @@ def measure_networks(
     return pd.DataFrame(rows)[["epoch", "repeat", "code_bits", *METRICS]]
 
 
-def _with_progress(snapshots: dict[str, Tensors]) -> Iterator[tuple[str, Tensors]]:
-    return iter(tqdm(snapshots.items(), desc="measuring", unit="snapshot", disable=None, leave=False))
-
-
 def with_keys(table: pd.DataFrame, keys: dict[str, Any]) -> pd.DataFrame:
     """The table with its constant key columns in front, in the house's order."""
     table = table.assign(**keys)
     return table[KEYS + [column for column in table if column not in KEYS]]
+
+
+def measure_properties(dataset: str | Path, networks: str | Path, output: str | Path, *, device: str, threads: int) -> dict[str, Any]:
+    """Write the property table of a cohort: a row a snapshot and repeat. Returns notes for the provenance."""
+    set_reproducible(threads)
+    target = resolve_device(device)
+    snapshots, identity = read_networks(networks)
+    keys, seed = identity["keys"], identity["seed"]
+    train, test = training_inputs(dataset, identity["train_share"]), read_split(dataset, "test")
+    shape = Shape(identity["inputs"], int(keys["layer_width"]), int(keys["depth"]), identity["classes"])
+    if train.images[0].size != shape.inputs:
+        raise InputError(f"{networks}: networks of {shape.inputs} inputs; {dataset} has {train.images[0].size}")
+    table = measure_networks(
+        snapshots,
+        identity["epochs"],
+        train,
+        test,
+        shape,
+        Protocol(**identity["protocol"]).norm,
+        seed=seed,
+        name=cohort_name(keys),
+        device=target,
+        threads=threads,
+    )
+    constant = {"paper": "hash_encoders", **keys, "sample_size": len(train.labels), "seed": seed}
+    write_csv(with_keys(table, constant), output)
+    return {"device": str(target), "seed": seed}

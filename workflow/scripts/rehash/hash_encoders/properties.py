@@ -18,6 +18,7 @@ from rehash.neighbours import nearest
 
 NEIGHBOURS = 9
 KMEANS_STARTS = 10
+_NEWTON_BITS = 300
 
 
 def encoding_properties(
@@ -84,7 +85,7 @@ def kmeans_accuracies(codes: Codes, labels: np.ndarray, *, n_bits: int, classes:
     kmeans = KMeans(min(classes, len(codes)), n_init=KMEANS_STARTS, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct codes than clusters: a small network's lot
-        clusters = kmeans.fit_predict(_features(codes, n_bits).astype(np.float32))
+        clusters = kmeans.fit_predict(_features(codes, n_bits))
     return cluster_accuracies(clusters, labels, classes)
 
 
@@ -97,10 +98,14 @@ def cluster_accuracies(clusters: np.ndarray, labels: np.ndarray, classes: int) -
 
 
 def logistic_regression(codes: Codes, labels: np.ndarray, *, n_bits: int) -> OneVsOneClassifier:
-    """One-vs-one L2 logistic regression (C = 1) on the bits as 0 and 1, at its optimum."""
-    model = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-6, max_iter=100)
+    """One-vs-one L2 logistic regression (C = 1) on the bits as 0 and 1, at its optimum.
+
+    By Newton's method, whose work grows with the square of the bits, or L-BFGS for long codes.
+    """
+    solver = "newton-cholesky" if n_bits <= _NEWTON_BITS else "lbfgs"
+    model = LogisticRegression(C=1.0, solver=solver, tol=1e-6, max_iter=5000)
     return OneVsOneClassifier(model).fit(_features(codes, n_bits), labels)
 
 
 def _features(codes: Codes, n_bits: int) -> np.ndarray:
-    return unpack(codes, n_bits).astype(np.float64)
+    return unpack(codes, n_bits).astype(np.float32)
