@@ -26,5 +26,3 @@ rule all:
     input:
         "results/report.html",
         rules.hash_encoders.input,
-
-

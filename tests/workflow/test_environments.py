@@ -53,7 +53,9 @@ def third_party(script: str) -> set[str]:
             top = name.split(".")[0]
             if top == "rehash":
                 base = SCRIPTS.joinpath(*name.split("."))
-                parents = [SCRIPTS.joinpath(*name.split(".")[:n]) / "__init__.py" for n in range(1, name.count(".") + 2)]
+                parents = [
+                    SCRIPTS.joinpath(*name.split(".")[:n]) / "__init__.py" for n in range(1, name.count(".") + 2)
+                ]
                 todo += [p for p in (base.with_suffix(".py"), *parents) if p.is_file()]
             elif top not in sys.stdlib_module_names:
                 found |= {PACKAGES.get(top, top)} | NEEDED_WITH.get(top, set())
@@ -99,4 +101,6 @@ def test_environment_holds_nothing_unused(name):
 
 
 def test_scripts_that_need_no_torch_do_not_import_it():
-    assert "torch" not in set().union(*(third_party(s) for s in ("build_dataset", "collect_study", "plot_capacity", "write_report")))
+    assert "torch" not in set().union(
+        *(third_party(s) for s in ("build_dataset", "collect_study", "plot_capacity", "write_report"))
+    )

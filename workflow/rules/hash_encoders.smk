@@ -22,11 +22,15 @@ rule train_mlps:
     resources:
         gpu=gpus,
         mem_mb=lambda wildcards, input, attempt: graph.memory_mb(input.size_mb, attempt),
-        runtime=lambda wildcards, attempt: graph.training_minutes(config, wildcards.dataset, wildcards.protocol, attempt),
+        runtime=lambda wildcards, attempt: graph.training_minutes(
+            config, wildcards.dataset, wildcards.protocol, attempt
+        ),
+        # Here and not in params, since they change no result and so must cause no rerun.
+        on_code_change=config["on_code_change"],
+        save_every_s=config["save_every_seconds"],
     params:
         code=code_digest("train_mlps"),
         training=lambda wildcards: graph.training_params(config, wildcards.dataset, wildcards.protocol),
-        on_code_change=config["on_code_change"],
     message:
         "Training {params.training[repeats]} networks of width {wildcards.layer_width} on {wildcards.dataset} ({wildcards.protocol})"
     script:

@@ -10,6 +10,7 @@ with recorded(snakemake) as notes:
         snakemake.output.history,
         keys=dict(snakemake.wildcards.items()),
         code=snakemake.params.code,
-        on_code_change=snakemake.params.on_code_change,
+        on_code_change=snakemake.resources.on_code_change,
+        save_every_s=snakemake.resources.save_every_s,
         **snakemake.params.training,
     )

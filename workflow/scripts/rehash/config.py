@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator, validators
@@ -75,7 +74,9 @@ def _check_references(config: dict) -> None:
             missing = {"train_images", "train_labels", "test_images", "test_labels"} - set(dataset["files"])
             if missing or not dataset["mirrors"]:
                 lacking = ", ".join(sorted(missing)) or "mirrors"
-                raise InputError(f"config: datasets.{name}: reader idx needs mirrors and four files; missing: {lacking}")
+                raise InputError(
+                    f"config: datasets.{name}: reader idx needs mirrors and four files; missing: {lacking}"
+                )
     for name in wing["datasets"]:
         if name not in config["datasets"]:
             raise unknown("dataset", name, config["datasets"], "config: hash_encoders.datasets")
@@ -97,7 +98,11 @@ def schema_rows(schema: dict, prefix: str = "") -> Iterator[tuple[str, str, str,
         named.append(("<name>", schema["additionalProperties"]))
     for key, value in named:
         path = f"{prefix}{key}"
-        default = yaml.safe_dump(value["default"], default_flow_style=True).replace("\n...", "").strip() if "default" in value else ""
+        default = (
+            yaml.safe_dump(value["default"], default_flow_style=True).replace("\n...", "").strip()
+            if "default" in value
+            else ""
+        )
         yield path, _type(value), default, " ".join(value.get("description", "").split())
         yield from schema_rows(value, f"{path}.")
 

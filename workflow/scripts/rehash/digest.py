@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from rehash.errors import InputError
@@ -146,7 +146,7 @@ def _load(module: str, scripts: Path) -> _Module:
     return _parse(module, path, path.stat().st_mtime_ns)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parse(module: str, path: Path, mtime_ns: int) -> _Module:
     return _Module(module, path)
 

@@ -66,7 +66,8 @@ def study_config(config: dict, study: str, dataset: str) -> dict:
     studies = config["hash_encoders"][study]
     if dataset not in studies:
         raise InputError(
-            f"config: hash_encoders.{study}: no block for dataset '{dataset}'; add one beside {', '.join(sorted(studies))}"
+            f"config: hash_encoders.{study}: no block for dataset '{dataset}'; add one beside "
+            f"{', '.join(sorted(studies))}"
         )
     return studies[dataset]
 
@@ -94,7 +95,12 @@ def cohort_repeats(config: dict, dataset: str) -> int:
 def study_figures(config: dict) -> list[dict[str, str]]:
     """What the report shows, in order: paper, dataset, study and the paths that belong together."""
     return [
-        {"paper": "hash_encoders", "dataset": dataset, "study": study, "stem": STUDY.format(dataset=dataset, study=study)}
+        {
+            "paper": "hash_encoders",
+            "dataset": dataset,
+            "study": study,
+            "stem": STUDY.format(dataset=dataset, study=study),
+        }
         for dataset in config["hash_encoders"]["datasets"]
         for study in STUDIES
     ]
@@ -116,7 +122,7 @@ def machine_has_gpu() -> bool:
 
 
 def memory_mb(input_mb: float, attempt: int, *, base: int = 1500, per_input_mb: float = 8) -> int:
-    """Memory of a job whose data grows by `per_input_mb` on the way from uint8 files to float32 arrays; more on a retry."""
+    """Memory of a job whose data grows by `per_input_mb` from uint8 files to float32 arrays; more on a retry."""
     return int((base + per_input_mb * input_mb) * attempt)
 
 

@@ -33,7 +33,10 @@ def nearest(queries: Codes, codes: Codes, k: int, *, n_bits: int, device: str = 
 def nearest_by_products(
     queries: Codes, codes: Codes, k: int, *, n_bits: int, device: str, chunk_pairs: int = 1 << 27
 ) -> np.ndarray:
-    """As `nearest`, by products of +-1 vectors (distance = (K - a'b) / 2, exact in float32); at most `chunk_pairs` distances at once."""
+    """As `nearest`, by products of +-1 vectors (distance = (K - a'b) / 2, exact in float32).
+
+    At most `chunk_pairs` distances are held at once.
+    """
     import torch
 
     def signs(packed: Codes) -> torch.Tensor:

@@ -11,13 +11,24 @@ from typing import Any
 
 from rehash.store import file_digest, value_digest, write_json
 
-_PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "faiss-cpu", "h5py", "pandas", "matplotlib", "safetensors", "mlxtend")
+_PACKAGES = (
+    "torch",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "faiss-cpu",
+    "h5py",
+    "pandas",
+    "matplotlib",
+    "safetensors",
+    "mlxtend",
+)
 
 
 def write_provenance(
     path: str | Path, *, rule: str, params: dict[str, Any], inputs: list[str], seconds: float, notes: dict[str, Any]
 ) -> None:
-    """Write what a sceptic asks: rule, parameters and their digest, code, inputs, versions, machine, device, wall time."""
+    """Write what a sceptic asks: rule, parameters, code, inputs, versions, machine, device, wall time."""
     write_json(
         {
             "rule": rule,

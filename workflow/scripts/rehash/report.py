@@ -33,7 +33,9 @@ def html_table(table: pd.DataFrame) -> str:
     return table.to_html(index=False, border=0, classes="numbers")
 
 
-def write_report(template: str | Path, output: str | Path, sections: list[dict[str, Any]], facts: dict[str, Any]) -> None:
+def write_report(
+    template: str | Path, output: str | Path, sections: list[dict[str, Any]], facts: dict[str, Any]
+) -> None:
     """Fill the template.
 
     Args:

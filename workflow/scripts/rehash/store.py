@@ -1,7 +1,7 @@
 """Files in and out: whole or not at all.
 
-Every writer goes through `atomic`: a temporary name in the same folder, flushed, then renamed. A job that is killed, or a
-disk that fills, leaves the old file or none, never half of one.
+Every writer goes through `atomic`: a temporary name in the same folder, flushed, then renamed. A job that is killed, or
+a disk that fills, leaves the old file or none, never half of one.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import pandas as pd
 from rehash.errors import InputError
 
 _WRITE_FAILURES = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+_ERRNO_IN_TEXT = re.compile(r"(?:errno = |os error )(\d+)")  # how HDF5 and Rust libraries report it
 _UMASK = os.umask(0)
 os.umask(_UMASK)
 
@@ -32,23 +34,36 @@ def atomic(path: str | Path) -> Iterator[Path]:
         OSError: the file could not be written (a full disk, a read-only folder); names `path` and the reason.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    hidden = f".{path.name.removeprefix('.')}"
+    temporary = path.with_name(f"{hidden}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        for stale in path.parent.glob(f"{hidden}.*.tmp"):  # of a process that was killed here
+            stale.unlink(missing_ok=True)
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
             os.fchmod(file.fileno(), 0o666 & ~_UMASK)  # some libraries make private files
         os.replace(temporary, path)
-    except OSError as error:
-        if error.errno not in _WRITE_FAILURES:
+    except Exception as error:
+        number = _write_failure(error)
+        if number is None:
             raise
-        reason = os.strerror(error.errno)
         raise OSError(
-            error.errno, f"could not write {path}: {reason}. Nothing was left behind; free some space or choose another folder"
+            number,
+            f"could not write {path}: {os.strerror(number)}. Nothing was left behind; free some space or choose "
+            "another folder",
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _write_failure(error: Exception) -> int | None:
+    """The system's error number if the file could not be written, by whatever library; None for any other error."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None and (found := _ERRNO_IN_TEXT.search(str(error))):
+        number = int(found[1])
+    return number if number in _WRITE_FAILURES else None
 
 
 def write_bytes(content: bytes, path: str | Path) -> None:
@@ -74,7 +89,7 @@ def read_csv(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame
         InputError: the file is empty, or lacks a column; names both.
     """
     try:
-        table = pd.read_csv(path, float_precision="round_trip")
+        table = pd.read_csv(path)
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a readable CSV table ({error})") from error
     missing = [name for name in columns or [] if name not in table]

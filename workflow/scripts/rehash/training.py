@@ -48,7 +48,9 @@ class StateFile:
     says so).
     """
 
-    def __init__(self, output: str | Path, key: dict[str, Any], code: str = "", on_code_change: str = "restart") -> None:
+    def __init__(
+        self, output: str | Path, key: dict[str, Any], code: str = "", on_code_change: str = "restart"
+    ) -> None:
         self.output = Path(output)
         self.digest = value_digest({"version": STATE_VERSION, **key})
         self.path = self.output.with_name(f".{self.output.name}.{self.digest}.state")
@@ -73,7 +75,7 @@ class StateFile:
 
     def __exit__(self, kind, *_: object) -> None:
         if kind is None:
-            for path in self.output.parent.glob(f".{self.output.name}.*.state"):
+            for path in self.output.parent.glob(f".{self.output.name}.*.state*"):
                 path.unlink()
             self._lock_path.unlink()
         self._lock.close()
@@ -94,7 +96,7 @@ class StateFile:
         try:
             with safe_open(self.path, "pt") as file:
                 header = json.loads(file.metadata()["rehash"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             log.warning("%s: not a readable state (%s); starting anew", self.path, error)
             return None

@@ -18,7 +18,9 @@ from rehash.store import atomic, file_digest
 log = logging.getLogger("rehash")
 
 
-def fetch_file(name: str, mirrors: list[str], md5: str, output: str | Path, *, tries: int = 3, pause_s: float = 2) -> None:
+def fetch_file(
+    name: str, mirrors: list[str], md5: str, output: str | Path, *, tries: int = 3, pause_s: float = 2
+) -> None:
     """Write the decompressed content of `name` (or `name.gz`) from the first mirror whose content has the MD5 checksum.
 
     A mirror is a web address (http, https) or a local folder. Web mirrors are tried `tries` times each, with a progress
@@ -53,8 +55,8 @@ def fetch_file(name: str, mirrors: list[str], md5: str, output: str | Path, *, t
                 time.sleep(pause_s * 2**attempt)
     reasons = "\n  ".join(failures) or "no mirror is configured"
     raise InputError(
-        f"{name}: could be had from no mirror:\n  {reasons}\nAdd a mirror (a web address or a local folder that holds the "
-        "file) to datasets.<name>.mirrors in the config"
+        f"{name}: could be had from no mirror:\n  {reasons}\nAdd a mirror (a web address or a local folder that holds "
+        "the file) to datasets.<name>.mirrors in the config"
     )
 
 

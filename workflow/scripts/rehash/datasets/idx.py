@@ -22,8 +22,14 @@ def read_idx(path: str | Path, dimensions: int) -> np.ndarray:
     header = 4 + 4 * dimensions
     expected = bytes([0, 0, _UNSIGNED_BYTE, dimensions])
     if content[:4] != expected or len(content) < header:
-        raise InputError(f"{path}: not an idx file of bytes with {dimensions} dimensions (starts with {content[:4].hex()}, expected {expected.hex()})")
+        raise InputError(
+            f"{path}: not an idx file of bytes with {dimensions} dimensions (starts with {content[:4].hex()}, "
+            f"expected {expected.hex()})"
+        )
     shape = np.frombuffer(content, ">u4", dimensions, 4).astype(int).tolist()
-    if len(content) - header != math.prod(shape):
-        raise InputError(f"{path}: truncated or too long: {len(content) - header} bytes of data, expected {math.prod(shape)} for shape {tuple(shape)}")
+    found, needed = len(content) - header, math.prod(shape)
+    if found != needed:
+        raise InputError(
+            f"{path}: truncated or too long: {found} bytes of data, expected {needed} for shape {tuple(shape)}"
+        )
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)

@@ -1,7 +1,7 @@
 """The one HDF5 layout of all datasets.
 
-`{train,test}/images` uint8 (N, H, W) or (N, H, W, 3), `{train,test}/labels` int64 (N,), and the file's attributes: name,
-source, licence, checksum (SHA-256 of images and labels, train then test), class_names.
+`{train,test}/images` uint8 (N, H, W) or (N, H, W, 3), `{train,test}/labels` int64 (N,), and the file's attributes:
+name, source, licence, checksum (SHA-256 of images and labels, train then test), class_names.
 """
 
 from __future__ import annotations
@@ -43,17 +43,14 @@ def write_dataset(
     if len(shapes) > 1:
         raise InputError(f"dataset {name}: the splits' images differ in shape: {sorted(shapes)}")
     digest = hashlib.sha256()
-    with atomic(path) as temporary:
-        with h5py.File(temporary, "w") as file:
-            for split_name in SPLITS:
-                split = splits[split_name]
-                for kind, array in (("images", split.images), ("labels", split.labels)):
-                    digest.update(np.ascontiguousarray(array))
-                    file.create_dataset(f"{split_name}/{kind}", data=array)
-            file.attrs.update(
-                {"name": name, "source": source, "licence": licence, "checksum": digest.hexdigest()}
-            )
-            file.attrs["class_names"] = np.array(class_names, dtype=h5py.string_dtype())
+    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+        for split_name in SPLITS:
+            split = splits[split_name]
+            for kind, array in (("images", split.images), ("labels", split.labels)):
+                digest.update(np.ascontiguousarray(array))
+                file.create_dataset(f"{split_name}/{kind}", data=array)
+        file.attrs.update({"name": name, "source": source, "licence": licence, "checksum": digest.hexdigest()})
+        file.attrs["class_names"] = np.array(class_names, dtype=h5py.string_dtype())
 
 
 def check_split(split: Split, where: str, classes: int) -> None:

@@ -24,7 +24,9 @@ def plot_capacity(table: pd.DataFrame) -> Figure:
     rows = summarise(with_state(table), ["protocol", "layer_width", "state"], metrics)
     protocols = sorted(rows.protocol.unique())
     figure, axes = panels(2, len(protocols))
-    figure.suptitle(f"{table.dataset.iloc[0]}: mean of {rows.n.min()} networks, band of one standard deviation", fontsize=9)
+    figure.suptitle(
+        f"{table.dataset.iloc[0]}: mean of {rows.n.min()} networks, band of one standard deviation", fontsize=9
+    )
     for row, protocol in enumerate(protocols):
         chosen = rows[rows.protocol == protocol]
         left, right = axes[2 * row], axes[2 * row + 1]
@@ -46,5 +48,11 @@ def _draw(axis, rows: pd.DataFrame, metric: str, label: str, series: int, before
         chosen = rows[rows.state == state].sort_values("layer_width")
         sd = chosen[f"{metric}_sd"].fillna(0)
         draw_spread(
-            axis, chosen.layer_width, chosen[f"{metric}_mean"], sd, series=series, label=text, faint=state == "untrained"
+            axis,
+            chosen.layer_width,
+            chosen[f"{metric}_mean"],
+            sd,
+            series=series,
+            label=text,
+            faint=state == "untrained",
         )

@@ -59,16 +59,18 @@ class Trained:
 
     networks: dict[str, Tensors] = field(default_factory=dict)
     epochs: list[int] = field(default_factory=list)  # each repeat's number of epochs
-    history: list[dict[str, Any]] = field(default_factory=list)  # epoch, repeat, loss, accuracy (running, training mode)
+    history: list[dict[str, Any]] = field(
+        default_factory=list
+    )  # epoch, repeat, loss, accuracy (running, training mode)
 
 
 class CohortTraining:
-    """The training of a cohort as a resumable job (see rehash.training.run); a step is one batch of every running member.
+    """The training of a cohort as a resumable job (see rehash.training.run).
 
-    Members are seeded by `seed` and their own names (`name`, repeat), never by the size of the cohort. After every epoch
-    a member stops once its training loss (the mean over the epoch's batches, penalty included) has not been below its
-    best for `patience` epochs; the others go on without it. Untrained networks are kept as snapshot "untrained", the
-    last ones as "trained".
+    A step is one batch of every running member. Members are seeded by `seed` and their own names (`name`, repeat),
+    never by the size of the cohort. After every epoch a member stops once its training loss (the mean over the epoch's
+    batches, penalty included) has not been below its best for `patience` epochs; the others go on without it.
+    Untrained networks are kept as snapshot "untrained", the last ones as "trained".
 
     Args:
         images: uint8 (N, ...), the training inputs. labels: int64 (N,).
@@ -221,7 +223,7 @@ class CohortTraining:
     # Batches
 
     def _set_tensors(self, tensors: Tensors, moments: dict[str, Tensors] | None = None) -> None:
-        """Put parameters, statistics and the optimiser's moments in place; the optimiser and captured steps are made anew."""
+        """Put parameters, statistics and moments in place; the optimiser and captured steps are made anew."""
         self.tensors = {k: v.contiguous().requires_grad_(is_trained(k)) for k, v in tensors.items()}
         self.parameters = [v for k, v in self.tensors.items() if is_trained(k)]
         hidden = [v for k, v in self.tensors.items() if k.startswith("hidden") and k.endswith("weight")]
@@ -262,7 +264,9 @@ class CohortTraining:
         for parameter, gradient in zip(self.parameters, torch.autograd.grad(loss_M.sum(), self.parameters)):
             parameter.grad = gradient
         with torch.no_grad():
-            penalised = loss_M + self.protocol.l2 * squared_norms(self.tensors, self.shape) if self.protocol.l2 else loss_M
+            penalised = (
+                loss_M + self.protocol.l2 * squared_norms(self.tensors, self.shape) if self.protocol.l2 else loss_M
+            )
             self.loss_sum += penalised * batch
             self.correct_sum += (logits.argmax(1) == labels_MB).sum(1)
         self.optimiser.step()

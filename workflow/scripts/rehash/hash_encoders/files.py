@@ -31,7 +31,9 @@ def cohort_name(keys: dict[str, Any]) -> tuple[str, ...]:
 def write_networks(path: str | Path, trained: Trained, identity: dict[str, Any]) -> None:
     """One safetensors file: tensors `snapshot/name` (R, ...), and what they are as JSON metadata."""
     tensors = {
-        f"{snapshot}/{name}": tensor for snapshot, network in trained.networks.items() for name, tensor in network.items()
+        f"{snapshot}/{name}": tensor
+        for snapshot, network in trained.networks.items()
+        for name, tensor in network.items()
     }
     epochs = {"untrained": [0] * len(trained.epochs), "trained": trained.epochs}
     with atomic(path) as temporary:
@@ -48,7 +50,7 @@ def read_networks(path: str | Path) -> tuple[dict[str, Tensors], dict[str, Any]]
     try:
         with safe_open(path, "pt") as file:
             identity = json.loads(file.metadata()["rehash"])
-            for key in file.keys():
+            for key in file.keys():  # noqa: SIM118 (not a dict)
                 snapshot, name = key.split("/", 1)
                 snapshots.setdefault(snapshot, {})[name] = file.get_tensor(key)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:

@@ -29,7 +29,12 @@ log = logging.getLogger("rehash")
 
 @torch.no_grad()
 def encode(
-    network: Tensors, inputs_NI: torch.Tensor, labels_N: torch.Tensor, shape: Shape, norm: BatchNorm | None, chunk: int = 4096
+    network: Tensors,
+    inputs_NI: torch.Tensor,
+    labels_N: torch.Tensor,
+    shape: Shape,
+    norm: BatchNorm | None,
+    chunk: int = 4096,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Run a cohort in evaluation mode over all inputs.
 
@@ -101,7 +106,13 @@ def measure_networks(
             rows.append(row)
             seconds = time.monotonic() - start
             left = len(snapshots) * len(epochs[snapshot]) - len(rows)
-            log.info("%s, repeat %d: measured in %.1f s | about %s left", snapshot, repeat, seconds, tqdm.format_interval(seconds * left))
+            log.info(
+                "%s, repeat %d: measured in %.1f s | about %s left",
+                snapshot,
+                repeat,
+                seconds,
+                tqdm.format_interval(seconds * left),
+            )
     return pd.DataFrame(rows)[["epoch", "repeat", "code_bits", *METRICS]]
 
 
@@ -111,7 +122,9 @@ def with_keys(table: pd.DataFrame, keys: dict[str, Any]) -> pd.DataFrame:
     return table[KEYS + [column for column in table if column not in KEYS]]
 
 
-def measure_properties(dataset: str | Path, networks: str | Path, output: str | Path, *, device: str, threads: int) -> dict[str, Any]:
+def measure_properties(
+    dataset: str | Path, networks: str | Path, output: str | Path, *, device: str, threads: int
+) -> dict[str, Any]:
     """Write the property table of a cohort: a row a snapshot and repeat. Returns notes for the provenance."""
     set_reproducible(threads)
     target = resolve_device(device)

@@ -6,7 +6,6 @@ import warnings
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from scipy.special import expit
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -18,7 +17,6 @@ from rehash.neighbours import nearest
 
 NEIGHBOURS = 9
 KMEANS_STARTS = 10
-_NEWTON_BITS = 300
 
 
 def encoding_properties(
@@ -49,9 +47,7 @@ def encoding_properties(
     with threadpool_limits(threads):
         kmeans_train = kmeans_accuracies(train, train_labels, n_bits=n_bits, classes=classes, seed=seed)
         kmeans_test = kmeans_accuracies(test, test_labels, n_bits=n_bits, classes=classes, seed=seed)
-        neighbours = nearest(
-            test, train, min(NEIGHBOURS, len(train)), n_bits=n_bits, device=device, threads=threads
-        )
+        neighbours = nearest(test, train, min(NEIGHBOURS, len(train)), n_bits=n_bits, device=device, threads=threads)
         return {
             "code_bits": n_bits,
             "redundancy_train": redundancy(train),
@@ -61,7 +57,9 @@ def encoding_properties(
             "kmeans_train_matched": kmeans_train[1],
             "kmeans_test_matched": kmeans_test[1],
             "knn": accuracy(majority(train_labels[neighbours], classes), test_labels),
-            "lr": accuracy(logistic_regression(train, train_labels, n_bits=n_bits).predict(_features(test, n_bits)), test_labels),
+            "lr": accuracy(
+                logistic_regression(train, train_labels, n_bits=n_bits).predict(_features(test, n_bits)), test_labels
+            ),
         }
 
 
@@ -98,12 +96,8 @@ def cluster_accuracies(clusters: np.ndarray, labels: np.ndarray, classes: int) -
 
 
 def logistic_regression(codes: Codes, labels: np.ndarray, *, n_bits: int) -> OneVsOneClassifier:
-    """One-vs-one L2 logistic regression (C = 1) on the bits as 0 and 1, at its optimum.
-
-    By Newton's method, whose work grows with the square of the bits, or L-BFGS for long codes.
-    """
-    solver = "newton-cholesky" if n_bits <= _NEWTON_BITS else "lbfgs"
-    model = LogisticRegression(C=1.0, solver=solver, tol=1e-6, max_iter=5000)
+    """One-vs-one L2 logistic regression (C = 1) on the bits as 0 and 1, at its optimum (Newton's method)."""
+    model = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-6)
     return OneVsOneClassifier(model).fit(_features(codes, n_bits), labels)
 
 

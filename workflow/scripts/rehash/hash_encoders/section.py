@@ -14,8 +14,8 @@ from rehash.tables import summarise, with_state
 
 TITLE = "Neural networks behave as hash encoders"
 TEXT = (
-    "A ReLU network cuts its input space into linear regions. The neural code of an input says in which region it lies: "
-    "one bit for each hidden unit, on or off. He et al. (2021) find that these codes behave like a hash: "
+    "A ReLU network cuts its input space into linear regions. The neural code of an input says in which region it "
+    "lies: one bit for each hidden unit, on or off. He et al. (2021) find that these codes behave like a hash: "
     "few inputs share one, and inputs of one class get similar ones."
 )
 _SHOWN = {

@@ -44,16 +44,16 @@ def capacity_claims(table: pd.DataFrame) -> list[dict[str, str | bool]]:
         fall = [_value(trained.loc[width], "redundancy_train") for width in (narrow, wide)]
         claims.append(
             {
-                "text": f"Protocol {protocol}: the redundancy ratio on the training inputs goes from {fall[0]} at width "
-                f"{narrow} to {fall[1]} at width {wide}.",
+                "text": f"Protocol {protocol}: the redundancy ratio on the training inputs goes from {fall[0]} "
+                f"at width {narrow} to {fall[1]} at width {wide}.",
                 "holds": _beyond_spread(trained.loc[narrow], trained.loc[wide], "redundancy_train"),
             }
         )
         knn = [_value(rows.loc[wide], "knn") for rows in (trained, untrained)]
         claims.append(
             {
-                "text": f"Protocol {protocol}: at width {wide}, K-NN on the codes of trained networks is right for {knn[0]} "
-                f"of the test inputs, on the codes of the same networks before training for {knn[1]}.",
+                "text": f"Protocol {protocol}: at width {wide}, K-NN on the codes of trained networks is right for "
+                f"{knn[0]} of the test inputs, on the codes of the same networks before training for {knn[1]}.",
                 "holds": _beyond_spread(trained.loc[wide], untrained.loc[wide], "knn"),
             }
         )

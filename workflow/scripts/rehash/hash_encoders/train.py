@@ -59,7 +59,12 @@ def train_mlps(
         "device": target.type, "threads": threads,
     }  # fmt: skip
     with StateFile(networks, identity, code, on_code_change) as state:
-        run(job, state, save_every_s=save_every_s, title=f"{keys['dataset']} {keys['protocol']} width {keys['layer_width']}")
+        run(
+            job,
+            state,
+            save_every_s=save_every_s,
+            title=f"{keys['dataset']} {keys['protocol']} width {keys['layer_width']}",
+        )
         trained = job.trained
         table = pd.DataFrame(trained.history).sort_values(["repeat", "epoch"])
         write_csv(table.assign(**keys)[[*keys, "repeat", "epoch", "loss", "accuracy"]], history)

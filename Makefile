@@ -1,0 +1,44 @@
+# make demo: see it run. make test: the tests. Everything is installed into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all bench docs format browser
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.venv/installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "rehash needs Python 3.11 or newer; choose one: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q --disable-pip-version-check -r requirements.txt
+	touch $@
+
+.venv/installed-test: requirements-test.txt .venv/installed
+	$(BIN)/pip install -q --disable-pip-version-check -r requirements-test.txt
+	touch $@
+
+demo: .venv/installed ## train, measure and draw on embedded digits; ends with the report
+	$(BIN)/snakemake --cores all
+	@echo "The report: $(CURDIR)/results/report.html"
+
+browser:
+	@command -v chromium >/dev/null || { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] \
+		&& apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \
+		|| echo "no Chromium: the browser test will be skipped"
+
+test: .venv/installed-test browser ## the tests: the library, the plan, and the whole graph on a small config
+	$(BIN)/python -m pytest
+
+test-all: .venv/installed-test browser ## the tests, and those that take longer
+	$(BIN)/python -m pytest --long
+
+bench: .venv/installed-test ## speed against named peers, as a table
+	$(BIN)/python tests/bench
+
+docs: .venv/installed ## rewrite the generated table in config/README.md
+	cd workflow/scripts && ../../$(BIN)/python -m rehash.config
+
+format: .venv/installed-test ## format Python and Snakemake files
+	$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/snakefmt Snakefile workflow

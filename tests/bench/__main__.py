@@ -1,0 +1,46 @@
+"""make bench: speed of ours against a named peer, in one run on one machine.
+
+Prints a Markdown table and writes docs/results/benchmark.csv. Ratios, not gates: nothing here passes or fails, except that
+equal work must give equal results.
+"""
+
+import datetime
+import os
+import platform
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "workflow" / "scripts")]
+
+import properties  # noqa: E402
+import training  # noqa: E402
+
+from rehash.store import write_csv  # noqa: E402
+
+OUTPUT = Path(__file__).parents[2] / "docs" / "results" / "benchmark.csv"
+
+
+def processor() -> str:
+    """The processor's name, as the system gives it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def main() -> None:
+    rows = [row for part in (training, properties) for row in part.rows()]
+    table = pd.DataFrame(rows, columns=["stage", "work", "ours", "peer", "peer_name", "unit"])
+    table["ratio"] = (table.peer / table.ours).round(1)
+    table["machine"] = f"{processor()}, {os.cpu_count()} cores"
+    table["date"] = datetime.date.today().isoformat()
+    write_csv(table, OUTPUT)
+    for row in table.itertuples():
+        print(
+            f"| {row.stage} | {row.work} | {row.ours:.3g} {row.unit} | {row.peer:.3g} {row.unit} ({row.peer_name}) | {row.ratio} |"
+        )
+
+
+main()

@@ -1,0 +1,24 @@
+from pathlib import Path
+
+import pytest
+
+from graphs import snakemake
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="also run the tests marked long")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--long"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="long: runs in `make test-all`"))
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory) -> Path:
+    """A folder in which the tests' whole graph has run, undisturbed."""
+    directory = tmp_path_factory.mktemp("built")
+    snakemake(directory, "all", "--cores", 2)
+    return directory

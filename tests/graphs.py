@@ -1,0 +1,54 @@
+"""Running the real graph from tests."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = [ROOT / "config" / "config.yaml", ROOT / "tests" / "config.yaml"]
+
+
+def command(directory: Path, *words: object, root: Path = ROOT, configs: list[Path] | None = None) -> list[str]:
+    """`snakemake` on the project at `root`, working in `directory`."""
+    return [
+        *(sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(directory)),
+        *map(str, words),
+        *("--configfile", *map(str, configs or CONFIGS)),
+    ]
+
+
+def snakemake(directory: Path, *words: object, check: bool = True, timeout: float = 900, **kwargs) -> str:
+    """Run it; standard output and error as one text. Raises AssertionError with that text if it fails."""
+    done = subprocess.run(
+        command(directory, *words, **kwargs),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+    )
+    assert not check or done.returncode == 0, done.stdout
+    assert check or done.returncode != 0, f"expected a failure:\n{done.stdout}"
+    return done.stdout
+
+
+def killed(directory: Path, *words: object, after) -> bool:
+    """Start it and kill -9 the whole process group once `after()` is true; whether that came before its end."""
+    process = subprocess.Popen(
+        command(directory, *words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        while process.poll() is None:
+            if after():
+                os.killpg(process.pid, signal.SIGKILL)
+                return True
+        return False
+    finally:
+        process.wait(60)
+
+
+def tables(directory: Path) -> dict[str, bytes]:
+    """Every table below results, by its path."""
+    results = directory / "results"
+    return {str(path.relative_to(results)): path.read_bytes() for path in sorted(results.rglob("*.csv"))}

@@ -1,0 +1,209 @@
+"""The whole graph, for real: from digits to the report."""
+
+import json
+import random
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.image import imread
+
+from graphs import ROOT, killed, snakemake, tables
+
+COLUMNS = (
+    "redundancy_train redundancy_test kmeans_train kmeans_test kmeans_train_matched kmeans_test_matched knn lr "
+    "accuracy_train accuracy_test loss_train loss_test"
+).split()
+
+
+def check_claims(table: pd.DataFrame) -> None:
+    """The paper's first claim, from the table alone: with width codes become unique, with training they categorize."""
+    trained, untrained = table[table.epoch > 0], table[table.epoch == 0]
+    narrow, wide = table.layer_width.min(), table.layer_width.max()
+    assert trained[trained.layer_width == narrow].redundancy_train.min() > 0.5
+    assert trained[trained.layer_width == wide].redundancy_train.max() < 0.05
+    assert trained[trained.layer_width == wide].redundancy_test.max() < 0.05
+    after, before = (part[part.layer_width == wide].knn for part in (trained, untrained))
+    assert len(after) >= 3
+    assert after.mean() - after.std() > before.mean() + before.std()
+
+
+def test_the_study_table(built):
+    table = pd.read_csv(built / "results" / "hash_encoders" / "mnist5k" / "capacity.csv")
+    keys = "paper dataset study protocol depth layer_width sample_size epoch repeat seed code_bits".split()
+    assert list(table) == keys + COLUMNS
+    assert len(table) == 2 * 2 * 3 * 2 and not table.isna().any().any()
+    assert (table.sample_size == 3200).all() and table[table.epoch > 0].epoch.le(12).all()
+    metrics = [c for c in COLUMNS if not c.startswith("loss")]
+    assert table[metrics].ge(0).all().all() and table[metrics].le(1).all().all()
+    assert (table.kmeans_test_matched <= table.kmeans_test).all()
+    check_claims(table[table.protocol == "scripts"])
+
+
+def test_redundancy_agrees_with_the_saved_networks(built):
+    """The chain from networks to table, redone in numpy: forward pass, codes as rows, distinct rows."""
+    import h5py
+    from safetensors.numpy import load_file
+
+    folder = built / "results" / "hash_encoders" / "mnist5k" / "networks" / "scripts" / "depth=1" / "layer_width=100"
+    table = pd.read_csv(folder / "properties.csv").query("epoch > 0").set_index("repeat")
+    with h5py.File(built / "results" / "datasets" / "mnist5k.h5") as file:
+        x = file["test/images"][:].reshape(1000, -1) / 255
+        labels = file["test/labels"][:]
+    t = {
+        k.removeprefix("trained/hidden.0."): v.astype(float)
+        for k, v in load_file(folder / "networks.safetensors").items()
+    }
+    for repeat in range(3):
+        h = x @ t["weight"][repeat].T + t["bias"][repeat]
+        h = (h - t["mean"][repeat]) / np.sqrt(t["variance"][repeat] + 1e-3) * t["scale"][repeat] + t["shift"][repeat]
+        codes = {row.tobytes() for row in h > 0}
+        assert table.redundancy_test[repeat] == pytest.approx(1 - len(codes) / 1000, abs=0.0015)
+        logits = np.maximum(h, 0) @ t["trained/head.weight"][repeat].T + t["trained/head.bias"][repeat]
+        assert table.accuracy_test[repeat] == pytest.approx(np.mean(logits.argmax(1) == labels), abs=0.0015)
+
+
+def test_training_log_says_what_it_does(built):
+    log = next(
+        built.glob("results/hash_encoders/mnist5k/networks/scripts/depth=1/layer_width=100/train_mlps.log")
+    ).read_text()
+    assert re.search(r"epoch 12 of 12 \| loss [\d.]+ to [\d.]+ \| 0 members running \| finished", log)
+
+
+def test_figures_exist_and_are_not_empty(built):
+    folder = built / "results" / "hash_encoders" / "mnist5k"
+    picture = imread(folder / "capacity.png")
+    assert picture.shape[0] > 800 and picture.shape[1] > 1000 and picture.std() > 0.1
+    assert (folder / "capacity.pdf").read_bytes()[:5] == b"%PDF-"
+
+
+def test_figure_draws_the_table(built):
+    from rehash.figures.capacity import plot_capacity
+
+    table = pd.read_csv(built / "results" / "hash_encoders" / "mnist5k" / "capacity.csv")
+    figure = plot_capacity(table)
+    assert [axis.get_ylabel() for axis in figure.axes[:2]] == ["redundancy ratio", "accuracy (share of test inputs)"]
+    lines = {line.get_label(): line for line in figure.axes[1].get_lines()}  # first row: protocol figures
+    chosen = table[(table.protocol == "figures") & (table.epoch > 0)]
+    for label, metric in (("K-NN", "knn"), ("network", "accuracy_test"), ("logistic regression", "lr")):
+        assert lines[label].get_xdata().tolist() == [3, 100]
+        assert np.allclose(lines[label].get_ydata(), [chosen[chosen.layer_width == w][metric].mean() for w in (3, 100)])
+
+
+def browser() -> str:
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    return found or pytest.skip("no Chromium on this machine and none could be installed (see make browser)")
+
+
+CHROMIUM = (
+    "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update "
+    "--disable-sync --window-size=1400,2400 --virtual-time-budget=8000"
+).split()
+
+
+def test_report_in_a_browser_without_network(built, tmp_path):
+    page = built / "results" / "report.html"
+    words = [browser(), *CHROMIUM, f"--user-data-dir={tmp_path / 'profile'}"]
+    if subprocess.run(["unshare", "-n", "true"], capture_output=True).returncode == 0:
+        words = ["unshare", "-n", *words]  # no network device at all
+    # The page is loaded in a frame by a wrapper that writes down what the browser made of each picture.
+    probe = (
+        "<script>addEventListener('load', () => document.body.setAttribute('data-pictures', JSON.stringify("
+        "[...document.images].map(i => [i.naturalWidth, i.clientWidth, i.alt]))))</script></body>"
+    )
+    (tmp_path / "probe.html").write_text(page.read_text().replace("</body>", probe))
+    dom = subprocess.run(
+        [*words, "--dump-dom", f"file://{tmp_path / 'probe.html'}"], capture_output=True, text=True, timeout=120
+    )
+    found = re.search(r'data-pictures="([^"]*)"', dom.stdout)
+    assert found, dom.stderr
+    pictures = json.loads(found[1].replace("&quot;", '"'))
+    assert pictures and all(natural > 1000 and shown > 500 for natural, shown, _ in pictures), pictures
+    assert pictures[0][2] == "capacity on mnist5k"
+    shot = tmp_path / "shot.png"
+    subprocess.run([*words, f"--screenshot={shot}", f"file://{page}"], capture_output=True, timeout=120, check=True)
+    assert len(np.unique(imread(shot).reshape(-1, imread(shot).shape[2]), axis=0)) > 100, "more than a blank page"
+
+
+def test_report_reads_well(built):
+    text = (built / "results" / "report.html").read_text()
+    assert not re.search(r"(src|href)=\"?https?:", text) and "system-message" not in text
+    claims = re.findall(r"<strong>(.*)</strong> beyond the spread: Protocol (\w+)", text)
+    assert sorted(p for _, p in claims) == ["figures"] * 2 + ["scripts"] * 2
+    assert all(seen == "Seen" for seen, protocol in claims if protocol == "scripts")
+    for link in re.findall(r'href="([^#"]+)"', text):
+        assert (built / "results" / link).is_file(), link
+    table = pd.read_csv(built / "results" / "hash_encoders" / "mnist5k" / "capacity.csv")
+    knn = table[(table.protocol == "scripts") & (table.layer_width == 100) & (table.epoch > 0)].knn
+    assert f"{knn.mean():.3f} ± {knn.std():.3f}" in text
+
+
+def test_snakemakes_own_report(built, tmp_path):
+    snakemake(built, "--report", tmp_path / "report.zip")
+    assert (tmp_path / "report.zip").stat().st_size > 10_000
+
+
+def test_killed_and_restarted_gives_the_same_tables(built, tmp_path):
+    """kill -9 of the whole group at random moments, the second time inside a training that has saved its state."""
+    rng = random.Random(0)
+    hit = []
+    states = "results/hash_encoders/**/.networks.safetensors.*.state"
+    for moment in ("training", "training", "measuring", "anywhere"):
+        begun = time.monotonic()
+        delay = rng.uniform(0.1, 1.5)
+        seen: list[float] = []
+
+        def reached(moment=moment, begun=begun, delay=delay, seen=seen) -> bool:
+            time.sleep(0.02)
+            now = time.monotonic()
+            if moment == "anywhere":
+                return now - begun > 6 + delay
+            logs = (log.read_text() for log in tmp_path.glob("results/hash_encoders/**/measure_properties.log"))
+            there = any(tmp_path.glob(states)) if moment == "training" else any("done" not in text for text in logs)
+            if there and not seen:
+                seen.append(now)
+            return bool(seen) and now - seen[0] > delay * (0.3 if moment == "measuring" else 1)
+
+        if killed(tmp_path, "all", "--cores", 1, after=reached):
+            hit.append(moment)
+        snakemake(tmp_path, "--unlock")
+    assert hit.count("training") == 2 and "measuring" in hit
+    assert not (tmp_path / "results" / "report.html").exists() or "anywhere" not in hit
+    snakemake(tmp_path, "all", "--cores", 2)  # other cores than before; rerun-incomplete is in the default profile
+    logs = "".join(path.read_text() for path in tmp_path.glob("results/hash_encoders/**/train_mlps.log"))
+    assert "going on from step" in logs
+    assert tables(tmp_path) == tables(built)
+    assert not list(tmp_path.glob("results/**/.*.state")) and not list(tmp_path.glob("results/**/.*.tmp"))
+
+
+def test_second_run_does_nothing(built):
+    assert "Nothing to be done" in snakemake(built, "all", "--cores", 1)
+
+
+def test_a_mirror_of_rubbish_stops_the_graph_with_a_clear_error(tmp_path):
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / "train-images-idx3-ubyte.gz").write_bytes(b"<html>moved</html>")
+    (tmp_path / "local.yaml").write_text(f"datasets: {{mnist: {{mirrors: ['{tmp_path / 'mirror'}']}}}}\n")
+    target = "results/downloads/mnist/train-images-idx3-ubyte"
+    output = snakemake(
+        tmp_path, target, "--cores", 1, check=False, configs=[ROOT / "config" / "config.yaml", tmp_path / "local.yaml"]
+    )
+    assert "train-images-idx3-ubyte: could be had from no mirror" in output and "not a gzip file" in output
+    assert not Path(tmp_path / target).exists()
+
+
+@pytest.mark.long
+def test_the_demo_shows_the_claim(tmp_path):
+    """The default configuration, as `make demo` runs it."""
+    snakemake(tmp_path, "all", "--cores", 2, configs=[ROOT / "config" / "config.yaml"], timeout=1800)
+    table = pd.read_csv(tmp_path / "results" / "hash_encoders" / "mnist5k" / "capacity.csv")
+    assert (
+        table.layer_width.nunique() >= 8
+        and table.groupby(["layer_width", "epoch"]).size().groupby("layer_width").sum().min() >= 6
+    )
+    check_claims(table)

@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
+
+from rehash import bits
+from rehash.neighbours import nearest, nearest_by_products
+
+
+def random_bits(seed: int, n: int, k: int, p: float = 0.5) -> np.ndarray:
+    return np.random.default_rng(seed).random((n, k)) < p
+
+
+cases = st.tuples(st.integers(0, 999), st.integers(1, 60), st.integers(1, 150), st.sampled_from([0.0, 0.03, 0.5, 1.0]))
+
+
+@settings(deadline=None)
+@given(cases)
+def test_codes_agree_with_plain_rows(case):
+    rows = random_bits(*case)
+    codes, k = bits.pack(rows), rows.shape[1]
+    assert codes.shape == (len(rows), -(-k // 8))
+    assert (bits.unpack(codes, k) == rows).all()
+    distinct = len({tuple(row) for row in rows})
+    assert bits.count_distinct(codes) == distinct
+    assert bits.redundancy(codes) == (len(rows) - distinct) / len(rows)
+    assert (bits.hamming(codes, codes[:5]) == np.rint(cdist(rows, rows[:5], "hamming") * k)).all()
+    keep = bits.varying_bits(codes[: len(codes) // 2 + 1], codes, n_bits=k)
+    assert (keep == (rows.any(0) & ~rows.all(0))).all()
+    if keep.any():
+        assert (bits.unpack(bits.select_bits(codes, keep), keep.sum()) == rows[:, keep]).all()
+        assert bits.count_distinct(bits.select_bits(codes, keep)) == distinct
+
+
+@pytest.mark.parametrize("k", [1, 7, 8, 33, 64, 100, 130, 600])
+@pytest.mark.parametrize("find", [nearest, nearest_by_products])
+def test_neighbours_by_distance_then_index(k, find):
+    codes, queries = (bits.pack(random_bits(seed, n, k)) for seed, n in ((1, 700), (2, 90)))
+    order = bits.hamming(queries, codes) * len(codes) + np.arange(len(codes))
+    assert (find(queries, codes, 9, n_bits=k, device="cpu") == np.argsort(order, axis=1)[:, :9]).all()
+
+
+def test_neighbours_in_chunks_and_of_all():
+    codes = bits.pack(random_bits(3, 40, 12))
+    whole = nearest(codes, codes, 40, n_bits=12)
+    assert (nearest_by_products(codes, codes, 40, n_bits=12, device="cpu", chunk_pairs=100) == whole).all()
+    with pytest.raises(ValueError, match="41 neighbours asked of 40"):
+        nearest(codes, codes, 41, n_bits=12)

@@ -1,0 +1,167 @@
+"""Training many networks at once against plain torch, step by step."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from rehash.errors import InputError
+from rehash.hash_encoders.cohort import CohortTraining, Protocol
+from rehash.hash_encoders.measure import encode
+from rehash.hash_encoders.networks import Shape, as_inputs
+from rehash.seeds import stream
+
+SCRIPTS = Protocol("adam", 0.01, 16, 4, decay_every=2, l2=1e-3, batch_norm={"momentum": 0.01, "eps": 1e-3})
+FIGURES = Protocol("sgd", 0.05, 16, 4)
+SHAPE = Shape(inputs=36, layer_width=9, depth=2, classes=4)
+
+
+def digits(n: int = 208, seed: int = 0):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 4, n)
+    return (rng.integers(0, 120, (n, 6, 6)) + 30 * labels[:, None, None]).astype(np.uint8), labels
+
+
+def cohort(protocol=SCRIPTS, repeats=3, dtype=torch.float64, shape=SHAPE, n=208):
+    images, labels = digits(n)
+    return CohortTraining(
+        images, labels, shape, protocol, repeats=repeats, seed=5, name=("t",), device=torch.device("cpu"), dtype=dtype
+    )
+
+
+def plain_model(job: CohortTraining, repeat: int) -> torch.nn.Sequential:
+    """The same network from torch.nn, with the cohort's parameters."""
+    layers = []
+    for name, out, into in job.shape.layers():
+        dense = torch.nn.Linear(into, out, dtype=torch.float64)
+        with torch.no_grad():
+            dense.weight.copy_(job.tensors[f"{name}.weight"][repeat])
+            dense.bias.copy_(job.tensors[f"{name}.bias"][repeat])
+        layers.append(dense)
+        if name != "head":
+            norm = job.protocol.norm
+            layers += [torch.nn.BatchNorm1d(out, norm.eps, norm.momentum, dtype=torch.float64)] if norm else []
+            layers.append(torch.nn.ReLU())
+    return torch.nn.Sequential(*layers)
+
+
+@pytest.mark.parametrize("protocol", [SCRIPTS, FIGURES], ids=["scripts", "figures"])
+def test_cohort_equals_plain_torch_over_50_steps(protocol):
+    job = cohort(protocol)
+    images, labels = digits()
+    x, y = torch.from_numpy(images).double().reshape(len(images), -1) / 255, torch.from_numpy(labels)
+    models = [plain_model(job, repeat) for repeat in range(3)]
+    for _ in range(50):
+        job.step()
+    for repeat, model in enumerate(models):
+        if protocol.optimiser == "adam":
+            optimiser = torch.optim.Adam(model.parameters(), lr=protocol.learning_rate, eps=protocol.eps)
+        else:
+            optimiser = torch.optim.SGD(model.parameters(), lr=protocol.learning_rate, momentum=protocol.momentum)
+        kernels = [layer.weight for layer in model if isinstance(layer, torch.nn.Linear)][:-1]
+        for step in range(50):
+            epoch, batch = divmod(step, 13)
+            order = stream(5, "t", "order", repeat, epoch).permutation(len(y))
+            rows = order[batch * 16 : batch * 16 + 16]
+            optimiser.param_groups[0]["lr"] = protocol.learning_rate * (
+                0.1 ** (epoch // 2) if protocol.decay_every else 1
+            )
+            loss = F.cross_entropy(model(x[rows]), y[rows]) + protocol.l2 * sum(k.square().sum() for k in kernels)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        ours = dict(zip(("weight", "bias"), (job.tensors["hidden.1.weight"][repeat], job.tensors["head.bias"][repeat])))
+        dense = [layer for layer in model if isinstance(layer, torch.nn.Linear)]
+        torch.testing.assert_close(ours["weight"], dense[1].weight, rtol=1e-7, atol=1e-9)
+        torch.testing.assert_close(ours["bias"], dense[2].bias, rtol=1e-7, atol=1e-9)
+        # The code and the measures come from the same network.
+        network = {name: tensor[repeat : repeat + 1].detach() for name, tensor in job.tensors.items()}
+        codes, right, mean_loss = encode(network, x, y, SHAPE, protocol.norm, chunk=50)
+        model.eval()
+        activations, h = [], x
+        for layer in model:
+            h = layer(h)
+            activations += [h > 0] if isinstance(layer, torch.nn.ReLU) else []
+        assert (np.packbits(torch.cat(activations, 1).numpy(), axis=1) == codes[0]).all()
+        assert right[0] == (h.argmax(1) == y).double().mean() and mean_loss[0] == pytest.approx(
+            F.cross_entropy(h, y).item()
+        )
+
+
+@pytest.mark.parametrize("protocol", [SCRIPTS, FIGURES], ids=["scripts", "figures"])
+def test_member_alone_equals_member_of_seven(protocol):
+    alone, seven = cohort(protocol, repeats=1), cohort(protocol, repeats=7)
+    for _ in range(50):
+        alone.step()
+        seven.step()
+    for name, tensor in alone.tensors.items():
+        # A bias in front of BatchNorm has a gradient of exactly zero; what Adam makes of its rounding errors is noise.
+        torch.testing.assert_close(tensor[0], seven.tensors[name][0], rtol=1e-9, atol=1e-10)
+
+
+def test_each_member_stops_by_its_own_training_loss():
+    """The histories obey the rule: first epoch at which the best loss is `patience` epochs old; the rest go on unchanged."""
+    patient = Protocol("adam", 0.05, 16, 60, patience=3, batch_norm={"momentum": 0.01, "eps": 1e-3})
+    stopped, endless = cohort(patient, 5), cohort(Protocol(**{**vars(patient), "patience": None}), 5)
+    for job in (stopped, endless):
+        while not job.done:
+            job.step()
+    losses = {r: [h["loss"] for h in endless.trained.history if h["repeat"] == r] for r in range(5)}
+    expected = []
+    for curve in losses.values():
+        best = np.minimum.accumulate(curve)
+        waits = [e - int(np.argmax(np.array(curve[: e + 1]) == best[e])) for e in range(60)]
+        expected.append(next((e + 1 for e, wait in enumerate(waits) if wait >= 3), 60))
+    assert len(set(expected)) > 1, "the case must have members that stop at different epochs"
+    assert stopped.trained.epochs == expected
+    for row in stopped.trained.history:
+        assert row["loss"] == pytest.approx(losses[row["repeat"]][row["epoch"] - 1], rel=1e-6)
+
+
+def test_remainders_and_bad_shapes():
+    job = cohort(n=49)  # three batches of 16, and one input that BatchNorm could not use alone
+    assert job.batches == 3 and cohort(n=50).batches == 4
+    while not job.done:
+        job.step()
+    assert all(np.isfinite(row["loss"]) for row in job.trained.history)
+    with pytest.raises(InputError, match="layer_width is 0"):
+        Shape(inputs=36, layer_width=0, depth=1, classes=4)
+    with pytest.raises(InputError, match="repeats is 0"):
+        cohort(repeats=0)
+    with pytest.raises(InputError, match="unknown initialisation 'glorot'; did you mean 'glorot_uniform'"):
+        cohort(Protocol("adam", 0.01, 16, 1, initialisation="glorot"))
+
+
+def test_initialisation_has_the_published_distribution():
+    job = cohort(shape=Shape(784, 100, 1, 10), repeats=2)
+    weight = job.tensors["hidden.0.weight"].detach()
+    bound = np.sqrt(6 / 884)
+    assert weight.abs().max() <= bound and weight.std() == pytest.approx(bound / np.sqrt(3), rel=0.02)
+    assert not job.tensors["hidden.0.bias"].any() and not torch.equal(weight[0], weight[1])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_captured_steps_equal_eager_ones():
+    images, labels = digits()
+    jobs = []
+    for device in ("cuda", "cpu"):
+        job = CohortTraining(
+            images,
+            labels,
+            SHAPE,
+            SCRIPTS,
+            repeats=3,
+            seed=5,
+            name=("t",),
+            device=torch.device(device),
+            dtype=torch.float64,
+        )
+        while not job.done:
+            job.step()
+        jobs.append(job)
+    for name, tensor in jobs[0].trained.networks["trained"].items():
+        torch.testing.assert_close(tensor, jobs[1].trained.networks["trained"][name], rtol=1e-5, atol=1e-6)
+
+
+def test_inputs_are_scaled_to_one():
+    assert as_inputs(np.full((2, 3, 3), 255, np.uint8), torch.device("cpu")).tolist() == [[1.0] * 9] * 2

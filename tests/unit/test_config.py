@@ -1,0 +1,80 @@
+import copy
+
+import pytest
+import yaml
+
+from rehash import config as configuration
+from rehash.config import ROOT, load_schema, schema_table, validated
+from rehash.errors import InputError
+
+BASE = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+
+
+def changed(path: str, value) -> dict:
+    config = copy.deepcopy(BASE)
+    *parents, last = path.split("/")
+    block = config
+    for key in parents:
+        block = block[key]
+    block[last] = value
+    return config
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("sede", 1, "config: top level: unknown key 'sede'; did you mean 'seed'?"),
+        ("device", "cude", "config: device: unknown value 'cude'; did you mean 'cuda'?"),
+        ("seed", "one", "config: seed: 'one' is not of type 'integer'"),
+        ("hash_encoders/capcity", {}, "config: hash_encoders: unknown key 'capcity'; did you mean 'capacity'?"),
+        ("hash_encoders/datasets", ["mnits"], "config: hash_encoders.datasets: unknown dataset 'mnits'; did you mean 'mnist'?"),
+        (
+            "hash_encoders/capacity/mnist5k/protocols",
+            ["script"],
+            "config: hash_encoders.capacity.mnist5k.protocols: unknown protocol 'script'; did you mean 'scripts'?",
+        ),
+        ("hash_encoders/capacity/mnist5k/layer_widths", [40, 0], "config: hash_encoders.capacity.mnist5k.layer_widths.1: 0 is less than the minimum of 1"),
+        ("hash_encoders/capacity/mnist5k/repeats", 0, "repeats: 0 is less than the minimum of 1"),
+        ("hash_encoders/protocols/scripts/optimizer", "adam", "did you mean 'optimiser'?"),
+        ("hash_encoders/protocols/scripts/batch_norm/epsilon", 1, "config: hash_encoders.protocols.scripts.batch_norm: unknown key 'epsilon'; did you mean 'eps'?"),
+        ("datasets/mnist/mirrors", [], "config: datasets.mnist: reader idx needs mirrors and four files; missing: mirrors"),
+        ("datasets/mnist/reader", "idxx", "did you mean 'idx'?"),
+        ("datasets/mnist/files/train_images/md5", "abc", "config: datasets.mnist.files.train_images.md5: 'abc' does not match"),
+    ],
+)  # fmt: skip
+def test_a_typo_names_the_key_and_what_was_expected(path, value, message):
+    with pytest.raises(InputError) as error:
+        validated(changed(path, value))
+    assert message in str(error.value)
+
+
+def test_defaults_are_filled_in_at_every_level():
+    config = copy.deepcopy(BASE)
+    del config["seed"], config["hash_encoders"]["datasets"]
+    config = validated(config)
+    assert config["seed"] == 2021 and config["hash_encoders"]["datasets"] == ["mnist5k"]
+    full = validated(BASE)
+    assert full["hash_encoders"]["protocols"]["figures"]["decay_every"] is None
+    assert full["hash_encoders"]["capacity"]["mnist5k"]["protocols"] == ["scripts"]
+    assert "decay_every" not in BASE["hash_encoders"]["protocols"]["figures"], "the input is left alone"
+
+
+def objects(schema: dict, path: str = ""):
+    if schema.get("type") == "object" or "object" in schema.get("type", ()):
+        yield path, schema
+    for key, value in schema.get("properties", {}).items():
+        yield from objects(value, f"{path}.{key}")
+    if isinstance(schema.get("additionalProperties"), dict):
+        yield from objects(schema["additionalProperties"], f"{path}.<name>")
+
+
+def test_the_schema_is_strict_and_described_at_every_level():
+    for path, schema in objects(load_schema()):
+        assert "additionalProperties" in schema and schema["additionalProperties"] is not True, path
+        for key, value in schema.get("properties", {}).items():
+            assert value.get("description"), f"{path}.{key}"
+
+
+def test_readme_table_is_the_schema():
+    text = configuration.README.read_text()
+    assert configuration.with_table(text, schema_table(load_schema())) == text, "run `make docs`"

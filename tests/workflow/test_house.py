@@ -1,0 +1,102 @@
+"""The rules of the house that a machine can check."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from graphs import CONFIGS, ROOT, snakemake
+
+SCRIPTS = ROOT / "workflow" / "scripts"
+WINGS = ("hash_encoders", "tgsh", "equihash")
+LIBRARY = sorted((SCRIPTS / "rehash").rglob("*.py"))
+
+
+def run(*words: object) -> subprocess.CompletedProcess:
+    return subprocess.run(list(map(str, words)), cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("words", [("check", "."), ("format", "--check", ".")], ids=["check", "format"])
+def test_ruff(words):
+    done = run(sys.executable, "-m", "ruff", *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_snakefmt():
+    files = [ROOT / "Snakefile", ROOT / "workflow" / "Snakefile", *(ROOT / "workflow" / "rules").glob("*.smk")]
+    done = run(Path(sys.executable).parent / "snakefmt", "--check", *files)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_snakemake_lint(tmp_path):
+    assert "Congratulations" in snakemake(tmp_path, "--lint", configs=CONFIGS[:1])
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in found if name.startswith("rehash")}
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda p: str(p.relative_to(SCRIPTS)))
+def test_imports_point_one_way(path):
+    """Wings import the hall, never each other; the hall imports no wing."""
+    home = path.relative_to(SCRIPTS / "rehash").parts[0]
+    for name in imports(path):
+        part = name.split(".")[1]
+        assert part not in WINGS or part == home, f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda p: str(p.relative_to(SCRIPTS)))
+def test_public_definitions_have_docstrings(path):
+    tree = ast.parse(path.read_text())
+    assert ast.get_docstring(tree), "the module"
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), node.name
+
+
+@pytest.mark.parametrize("path", sorted(SCRIPTS.glob("*.py")), ids=lambda p: p.stem)
+def test_scripts_hold_no_logic(path):
+    """A script reads the rule, makes its calls, and never touches the whole config."""
+    text = path.read_text()
+    assert "snakemake.config" not in text
+    tree = ast.parse(text)
+    forbidden = (ast.FunctionDef, ast.ClassDef, ast.If, ast.While, ast.For, ast.Try, ast.Lambda)
+    assert not [node for node in ast.walk(tree) if isinstance(node, forbidden)]
+
+
+def test_no_path_of_one_machine():
+    tracked = run("git", "ls-files").stdout.split() or pytest.skip("not a git checkout")
+    for name in tracked:
+        if not name.endswith((".png", ".pdf")):
+            text = (ROOT / name).read_text()
+            assert not any(f"/{folder}/" in text for folder in ("work", "root", "home")) or name.startswith(
+                "tests/workflow/test_house"
+            )
+
+
+def test_every_result_has_provenance(built):
+    results = built / "results"
+    for path in [
+        *results.rglob("capacity.csv"),
+        *results.rglob("properties.csv"),
+        *results.rglob("*.h5"),
+        *results.rglob("*.safetensors"),
+    ]:
+        facts = json.loads(path.with_suffix(".json").read_text())
+        assert (
+            facts["params"]["code"]
+            and facts["wall_seconds"] > 0
+            and facts["versions"]["numpy" if "h5" in path.name else "pandas"]
+        )
+    facts = json.loads(next(results.rglob("networks.json")).read_text())
+    assert facts["params"]["training"]["seed"] == 2021 and facts["device"] == "cpu" and facts["sample_size"] == 3200
+    assert facts["params"]["wildcards"]["protocol"] in ("scripts", "figures") and facts["versions"]["torch"]

@@ -1,0 +1,194 @@
+"""What Snakemake plans, refuses and shows, without running anything."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from graphs import ROOT, snakemake
+from rehash import graph
+from rehash.config import validated
+
+DEFAULT, PAPER = ROOT / "config" / "config.yaml", ROOT / "config" / "paper.yaml"
+
+
+def planned(output: str) -> dict[str, int]:
+    """Rule -> number of jobs, from a dry run's first table."""
+    table = output.split("total")[0]
+    return {name: int(n) for name, n in re.findall(r"^(\w+) +(\d+)$", table, flags=re.M)}
+
+
+def test_default_graph(tmp_path):
+    jobs = planned(snakemake(tmp_path, "-n", "-q", "rules", configs=[DEFAULT]))
+    config = yaml.safe_load(DEFAULT.read_text())
+    widths = config["hash_encoders"]["capacity"]["mnist5k"]["layer_widths"]
+    assert len(widths) >= 8 and config["hash_encoders"]["capacity"]["mnist5k"]["repeats"] >= 3
+    assert jobs == {
+        "all": 1,
+        "build_dataset": 1,
+        "train_mlps": len(widths),
+        "measure_properties": len(widths),
+        "collect_study": 1,
+        "plot_capacity": 1,
+        "write_report": 1,
+    }
+
+
+def test_paper_graph_is_the_published_capacity_study(tmp_path):
+    output = snakemake(tmp_path, "-n", "all", configs=[DEFAULT, PAPER])
+    cohorts = re.findall(r"Training (\d+) networks of width (\d+) on mnist \((\w+)\)", output)
+    published = [3, 7, 10, 15, 20, 23, 27, 30, 33, 37, 40, 43, 47, 50, 53, 57, 60, 65, 70, 75, 80, 90, 100]
+    expected = {("10", str(width), protocol) for width in published for protocol in ("scripts", "figures")}
+    assert set(cohorts) == expected and len(cohorts) == 46
+    assert planned(output)["fetch_file"] == 4
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["hash_encoders", "results/hash_encoders/mnist5k/capacity.pdf", "results/hash_encoders/mnist/capacity.pdf"],
+)
+def test_one_request(tmp_path, target):
+    assert "plot_capacity" in planned(snakemake(tmp_path, "-n", "-q", "rules", target, configs=[DEFAULT]))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["results/hash_encoders/mnits/capacity.pdf"],
+            "config: datasets: unknown dataset 'mnits'; did you mean 'mnist'?",
+        ),
+        (
+            ["results/hash_encoders/mnist/networks/script/depth=1/layer_width=3/training.csv"],
+            "unknown protocol 'script'; did you mean 'scripts'?",
+        ),
+        (["--config", "sede=1"], "config: top level: unknown key 'sede'; did you mean 'seed'?"),
+    ],
+)
+def test_a_typo_is_named(tmp_path, words, message):
+    output = snakemake(tmp_path, "-n", *words, check=False, configs=[DEFAULT])
+    assert message in output
+    assert not (tmp_path / "results").exists()
+
+
+def test_rules_read_like_documentation(tmp_path):
+    lines = [
+        line
+        for line in snakemake(tmp_path, "--list-rules", configs=[DEFAULT]).splitlines()
+        if re.match(r"^\w+( \(|$)", line)
+    ]
+    rules = {re.split(r"\W", line)[0]: line for line in lines}
+    assert {"all", "hash_encoders", "train_mlps", "write_report"} <= set(rules)
+    assert all(re.search(r"\(.{20,}\.\)$", line) for line in rules.values()), rules
+
+
+def test_catalog_entry_includes_the_workflow(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        ROOT / "workflow" / "Snakefile",
+        "--directory",
+        tmp_path,
+        "-n",
+        "-q",
+        "rules",
+    ]
+    done = subprocess.run([*command, "--configfile", DEFAULT], capture_output=True, text=True)
+    assert planned(done.stdout)["train_mlps"] == 9, done.stderr
+
+
+def test_gpu_rules_ask_for_a_gpu(tmp_path):
+    """Exactly the rules whose scripts move work to the configured device, and only where the config says so."""
+    for device, expected in (("cuda", {"train_mlps", "measure_properties"}), ("cpu", set())):
+        output = snakemake(tmp_path, "-n", "--config", f"device={device}", configs=[DEFAULT])
+        asking = set()
+        for block in re.split(r"\n(?=rule |localrule )", output):
+            if re.search(r"resources:.*\bgpu=1\b", block):
+                asking.add(re.match(r"\w+ (\w+):", block)[1])
+        assert asking == expected
+
+
+@pytest.mark.parametrize(
+    ("device", "here", "gpus"), [("auto", True, 1), ("auto", False, 0), ("cpu", True, 0), ("cuda", False, 1)]
+)
+def test_gpus(device, here, gpus):
+    assert graph.gpus(device, here) == gpus
+
+
+def test_memory_and_time_grow_with_the_work_and_the_attempt():
+    assert graph.memory_mb(200, 1) > graph.memory_mb(50, 1) and graph.memory_mb(50, 2) == 2 * graph.memory_mb(50, 1)
+    config = validated(yaml.safe_load(DEFAULT.read_text()))
+    first, second = (graph.training_minutes(config, "mnist", "scripts", attempt) for attempt in (1, 2))
+    assert second == pytest.approx(2 * first, abs=2) and first > graph.minutes(0, 1)
+
+
+# Reruns follow meaning: the real graph, the real library, edited in a copy.
+
+
+@pytest.fixture(scope="module")
+def finished(built, tmp_path_factory):
+    """A copy of the project and of a finished run of it."""
+    folder = tmp_path_factory.mktemp("copy")
+    for name in ("Snakefile", "config", "workflow", "envs", "profiles", "tests"):
+        source = ROOT / name
+        shutil.copytree(source, folder / name) if source.is_dir() else shutil.copy2(source, folder / name)
+    shutil.copytree(built, folder / "run", copy_function=shutil.copy2)
+    # The environments' and captions' paths have changed with the folder, nothing else; this is not what is tested here.
+    triggers = ["--rerun-triggers", "params", "mtime"]
+
+    def plan(**edits: tuple[str, str]) -> set[str]:
+        saved = {}
+        for name, (old, new) in edits.items():
+            path = folder / "workflow" / "scripts" / "rehash" / (name.replace("__", "/") + ".py")
+            saved[path] = path.read_text()
+            assert old in saved[path]
+            path.write_text(saved[path].replace(old, new, 1))
+        output = snakemake(folder / "run", "-n", "all", *triggers, root=folder)
+        for path, text in saved.items():
+            path.write_text(text)
+        return set(planned(output)) - {"all"}
+
+    return plan
+
+
+LOSSES = 'return F.cross_entropy(logits_MCB, labels_MB, reduction="none").mean(1)'
+
+
+def test_nothing_changed_plans_nothing(finished):
+    assert finished() == set()
+
+
+def test_a_comment_or_docstring_plans_nothing(finished):
+    assert (
+        finished(hash_encoders__networks=(LOSSES, f"# why\n    {LOSSES}"), bits=('"""The number of', '"""Number of'))
+        == set()
+    )
+
+
+def test_an_unused_helper_plans_nothing(finished):
+    assert finished(hash_encoders__networks=("def losses(", "def helper():\n    return 1\n\n\ndef losses(")) == set()
+
+
+def test_a_changed_loss_plans_training_and_what_follows(finished):
+    changed = (LOSSES, LOSSES.replace("mean(1)", "mean(1) * 2"))
+    follows = {"train_mlps", "measure_properties", "collect_study", "plot_capacity", "write_report"}
+    assert finished(hash_encoders__networks=changed) == follows
+
+
+def test_a_changed_plot_plans_figures_only(finished):
+    assert finished(figures__capacity=('"redundancy ratio"', '"redundancy"')) == {"plot_capacity", "write_report"}
+
+
+def test_a_changed_property_plans_measuring_and_what_follows(finished):
+    changed = ("NEIGHBOURS = 9", "NEIGHBOURS = 7")
+    assert finished(hash_encoders__properties=changed) == {
+        "measure_properties",
+        "collect_study",
+        "plot_capacity",
+        "write_report",
+    }
