@@ -10,10 +10,12 @@ ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = [ROOT / "config" / "config.yaml", ROOT / "tests" / "config.yaml"]
 
 
-def command(directory: Path, *words: object, root: Path = ROOT, configs: list[Path] | None = None) -> list[str]:
+def command(
+    directory: Path, *words: object, root: Path = ROOT, snakefile: str = "Snakefile", configs: list[Path] | None = None
+) -> list[str]:
     """`snakemake` on the project at `root`, working in `directory`."""
     return [
-        *(sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(directory)),
+        *(sys.executable, "-m", "snakemake", "--snakefile", str(root / snakefile), "--directory", str(directory)),
         *map(str, words),
         *("--configfile", *map(str, configs or CONFIGS)),
     ]

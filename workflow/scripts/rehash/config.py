@@ -21,6 +21,7 @@ TABLE_START, TABLE_END = "<!-- generated from schema.yaml: make docs -->", "<!--
 
 
 def load_schema(path: str | Path = SCHEMA) -> dict:
+    """The schema as a dictionary."""
     return yaml.safe_load(Path(path).read_text())
 
 
