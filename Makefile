@@ -37,8 +37,8 @@ test-all: .venv/installed-test browser ## the tests, and those that take longer
 bench: .venv/installed-test ## speed against named peers, as a table
 	$(BIN)/python tests/bench
 
-docs: .venv/installed ## rewrite the generated table in config/README.md
-	cd workflow/scripts && ../../$(BIN)/python -m rehash.config
+docs: .venv/installed ## rewrite the generated tables of the documentation
+	$(BIN)/python docs/generate.py
 
 format: .venv/installed-test ## format Python and Snakemake files
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/snakefmt Snakefile workflow

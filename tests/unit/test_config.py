@@ -3,8 +3,7 @@ import copy
 import pytest
 import yaml
 
-from rehash import config as configuration
-from rehash.config import ROOT, load_schema, schema_table, validated
+from rehash.config import ROOT, load_schema, validated
 from rehash.errors import InputError
 
 BASE = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
@@ -73,8 +72,3 @@ def test_the_schema_is_strict_and_described_at_every_level():
         assert "additionalProperties" in schema and schema["additionalProperties"] is not True, path
         for key, value in schema.get("properties", {}).items():
             assert value.get("description"), f"{path}.{key}"
-
-
-def test_readme_table_is_the_schema():
-    text = configuration.README.read_text()
-    assert configuration.with_table(text, schema_table(load_schema())) == text, "run `make docs`"

@@ -1,6 +1,4 @@
 """The configuration: checked against config/schema.yaml, its defaults filled in, its typos named.
-
-`python -m rehash.config` (in workflow/scripts) rewrites the generated table in config/README.md.
 """
 
 from __future__ import annotations
@@ -16,8 +14,6 @@ from rehash.errors import InputError, unknown
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = ROOT / "config" / "schema.yaml"
-README = ROOT / "config" / "README.md"
-TABLE_START, TABLE_END = "<!-- generated from schema.yaml: make docs -->", "<!-- end of the generated table -->"
 
 
 def load_schema(path: str | Path = SCHEMA) -> dict:
@@ -123,13 +119,3 @@ def schema_table(schema: dict) -> str:
         for key, kind, default, text in schema_rows(schema)
     ]
     return "\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *rows])
-
-
-def with_table(text: str, table: str) -> str:
-    """`text` with what stands between the two markers replaced by `table`."""
-    head, rest = text.split(TABLE_START)
-    return f"{head}{TABLE_START}\n\n{table}\n\n{TABLE_END}{rest.split(TABLE_END)[1]}"
-
-
-if __name__ == "__main__":
-    README.write_text(with_table(README.read_text(), schema_table(load_schema())))
