@@ -1,4 +1,4 @@
-"""make docs: the generated tables of README.md, docs/ and config/README.md, from the schema and the committed results."""
+"""make docs: the generated tables of the documentation, from the schema and the committed results."""
 
 import sys
 from pathlib import Path
@@ -50,7 +50,9 @@ def benchmark() -> str:
     table = pd.read_csv(RESULTS / "benchmark.csv")
     shown = pd.DataFrame({"stage": table.stage, "work": table.work})
     shown["ours"] = [f"{value:.3g} {unit}" for value, unit in zip(table.ours, table.unit)]
-    shown["peer"] = [f"{value:.3g} {unit} ({name})" for value, unit, name in zip(table.peer, table.unit, table.peer_name)]
+    shown["peer"] = [
+        f"{value:.3g} {unit} ({name})" for value, unit, name in zip(table.peer, table.unit, table.peer_name)
+    ]
     shown["ratio"] = table.ratio
     return f"{markdown(shown)}\n\n{table.machine[0]}, {table.date[0]}."
 
@@ -68,7 +70,9 @@ def pages() -> dict[Path, str]:
 def _filled(text: str, tables: list[str]) -> str:
     head, *parts = text.split(_START)
     assert len(parts) == len(tables), f"{len(parts)} places for {len(tables)} tables"
-    return head + "".join(f"{_START}\n\n{table}\n\n{_END}{part.split(_END, 1)[1]}" for part, table in zip(parts, tables))
+    return head + "".join(
+        f"{_START}\n\n{table}\n\n{_END}{part.split(_END, 1)[1]}" for part, table in zip(parts, tables)
+    )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,4 @@
-"""The configuration: checked against config/schema.yaml, its defaults filled in, its typos named.
-"""
+"""The configuration: checked against config/schema.yaml, its defaults filled in, its typos named."""
 
 from __future__ import annotations
 
