@@ -6,8 +6,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from rehash.hash_encoders.cohort import CohortTraining, Protocol
+from rehash.hash_encoders.cohort import CohortTraining
 from rehash.hash_encoders.networks import Shape
+from rehash.hash_encoders.protocols import Protocol
 from rehash.training import set_reproducible
 
 STEPS, ROUNDS = 150, 3

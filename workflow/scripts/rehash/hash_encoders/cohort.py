@@ -12,7 +12,6 @@ import torch
 
 from rehash.errors import InputError
 from rehash.hash_encoders.networks import (
-    BatchNorm,
     Shape,
     Tensors,
     as_inputs,
@@ -22,35 +21,10 @@ from rehash.hash_encoders.networks import (
     losses,
     squared_norms,
 )
+from rehash.hash_encoders.protocols import MOMENTS, OPTIMISERS, Protocol
 from rehash.seeds import stream
 
 log = logging.getLogger("rehash")
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How networks are trained; the fields are those of a block of hash_encoders.protocols in the config."""
-
-    optimiser: str
-    learning_rate: float
-    batch_size: int
-    epochs: int
-    momentum: float = 0.9
-    eps: float = 1e-7
-    decay_every: int | None = None
-    decay_factor: float = 0.1
-    patience: int | None = None
-    l2: float = 0.0
-    initialisation: str = "glorot_uniform"
-    batch_norm: dict[str, float] | None = None
-
-    def rate(self, epoch: int) -> float:
-        """Learning rate of an epoch, counted from 0."""
-        return self.learning_rate * self.decay_factor ** (epoch // self.decay_every if self.decay_every else 0)
-
-    @property
-    def norm(self) -> BatchNorm | None:
-        return BatchNorm(**self.batch_norm) if self.batch_norm else None
 
 
 @dataclass
@@ -59,9 +33,7 @@ class Trained:
 
     networks: dict[str, Tensors] = field(default_factory=dict)
     epochs: list[int] = field(default_factory=list)  # each repeat's number of epochs
-    history: list[dict[str, Any]] = field(
-        default_factory=list
-    )  # epoch, repeat, loss, accuracy (running, training mode)
+    history: list[dict[str, Any]] = field(default_factory=list)  # epoch, repeat; loss, accuracy as trained
 
 
 class CohortTraining:
@@ -161,7 +133,7 @@ class CohortTraining:
         self.epoch, self.batch, self.running = values["epoch"], values["batch"], values["running"]
         self.trained.epochs, self.trained.history = values["epochs"], values["history"]
         self.best, self.waited = tensors["best"].numpy(), np.array(values["waited"])
-        part = {k: {} for k in ("now", "trained")} | {k: {} for k in _MOMENTS[self.protocol.optimiser]}
+        part = {k: {} for k in ("now", "trained")} | {k: {} for k in MOMENTS[self.protocol.optimiser]}
         for key, value in tensors.items():
             kind, _, name = key.partition("/")
             if kind in part:
@@ -230,11 +202,11 @@ class CohortTraining:
         others = [v for v in self.parameters if not any(v is kernel for kernel in hidden)]
         # The gradient of l2 * sum(w^2) is 2 * l2 * w, which is what torch's (coupled) weight_decay adds.
         groups = [{"params": hidden, "weight_decay": 2 * self.protocol.l2}, {"params": others, "weight_decay": 0.0}]
-        self.optimiser = _OPTIMISERS[self.protocol.optimiser](groups, self.protocol, self.device)
+        self.optimiser = OPTIMISERS[self.protocol.optimiser](groups, self.protocol, self.device)
         self.moments = {}
         for name, parameter in self.tensors.items():
             if is_trained(name):
-                fresh = {m: make(parameter) for m, make in _MOMENTS[self.protocol.optimiser].items()}
+                fresh = {m: make(parameter) for m, make in MOMENTS[self.protocol.optimiser].items()}
                 self.moments[name] = moments[name] if moments else fresh
                 self.optimiser.state[parameter] = self.moments[name]
         members = len(self.running)
@@ -293,24 +265,3 @@ class CohortTraining:
             self._captured = graph.replay
         self._rows.copy_(rows_MB)
         self._captured()
-
-
-def _adam(groups: list[dict], protocol: Protocol, device: torch.device) -> torch.optim.Optimizer:
-    capturable = device.type == "cuda"
-    return torch.optim.Adam(groups, lr=protocol.learning_rate, eps=protocol.eps, fused=True, capturable=capturable)
-
-
-def _sgd(groups: list[dict], protocol: Protocol, device: torch.device) -> torch.optim.Optimizer:
-    return torch.optim.SGD(groups, lr=protocol.learning_rate, momentum=protocol.momentum, fused=True)
-
-
-_OPTIMISERS = {"adam": _adam, "sgd": _sgd}
-# What each optimiser remembers of a parameter, as torch.optim names it, at the start.
-_MOMENTS: dict[str, dict[str, Callable[[torch.Tensor], torch.Tensor]]] = {
-    "adam": {
-        "step": lambda p: torch.zeros((), dtype=torch.float32, device=p.device),
-        "exp_avg": lambda p: torch.zeros_like(p, requires_grad=False),
-        "exp_avg_sq": lambda p: torch.zeros_like(p, requires_grad=False),
-    },
-    "sgd": {"momentum_buffer": lambda p: torch.zeros_like(p, requires_grad=False)},
-}

@@ -15,11 +15,11 @@ from tqdm import tqdm
 from rehash.bits import pack
 from rehash.datasets.layout import Split, read_split
 from rehash.errors import InputError
-from rehash.hash_encoders.cohort import Protocol
 from rehash.hash_encoders.columns import KEYS, METRICS
 from rehash.hash_encoders.files import cohort_name, read_networks, training_inputs
 from rehash.hash_encoders.networks import BatchNorm, Shape, Tensors, as_inputs, forward, losses
 from rehash.hash_encoders.properties import encoding_properties
+from rehash.hash_encoders.protocols import Protocol
 from rehash.seeds import integer
 from rehash.store import write_csv
 from rehash.training import resolve_device, set_reproducible

@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 
 from rehash.datasets.layout import class_names
-from rehash.hash_encoders.cohort import CohortTraining, Protocol
+from rehash.hash_encoders.cohort import CohortTraining
 from rehash.hash_encoders.files import cohort_name, training_inputs, write_networks
 from rehash.hash_encoders.networks import Shape
+from rehash.hash_encoders.protocols import Protocol
 from rehash.store import write_csv
 from rehash.training import StateFile, resolve_device, run, set_reproducible
 
