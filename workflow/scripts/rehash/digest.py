@@ -17,6 +17,7 @@ from rehash.errors import InputError
 
 SCRIPTS = Path(__file__).resolve().parent.parent
 _EVERYTHING = "*"
+_DOCUMENTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 class _Module:
@@ -161,11 +162,11 @@ def _chain(node: ast.Attribute) -> list[str] | None:
 
 def _bound_names(node: ast.AST) -> list[str]:
     """Names that a top-level statement defines, compound statements (if, try, with, for) included."""
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+    if isinstance(node, _DOCUMENTED):
         return [node.name]
     names: list[str] = []
     for child in ast.walk(node):
-        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        if isinstance(child, _DOCUMENTED):
             names.append(child.name)
         elif isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
             names.append(child.id)
@@ -182,11 +183,16 @@ def _is_docstring(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-def _normalised(node: ast.AST) -> str:
-    """Source without comments, docstrings and layout."""
-    node = ast.parse(ast.unparse(node))
-    for child in ast.walk(node):
-        body = getattr(child, "body", None)
-        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and _is_docstring(body[0]):
-            child.body = body[1:] or [ast.Pass()]
-    return ast.unparse(node)
+def _normalised(node: object) -> str:
+    """A syntax tree as text, without positions, comments and docstrings, the same under every Python from 3.11 on."""
+    if isinstance(node, list):
+        return f"[{','.join(map(_normalised, node))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = []
+    for name, value in ast.iter_fields(node):
+        if name == "body" and isinstance(node, _DOCUMENTED) and _is_docstring(value[0]):
+            value = value[1:]
+        if value is not None and value != []:  # newer Pythons have more fields, empty where they are not used
+            fields.append(f"{name}={_normalised(value)}")
+    return f"{type(node).__name__}({','.join(fields)})"
