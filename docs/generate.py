@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from rehash.config import load_schema, schema_table  # noqa: E402
-from rehash.tables import summarise  # noqa: E402
+from rehash.tables import mean_and_sd, summarise  # noqa: E402
 
 RESULTS = ROOT / "docs" / "results"
 METRICS = ("redundancy_train", "redundancy_test", "knn", "lr", "kmeans_train", "kmeans_test")
@@ -40,7 +40,7 @@ def comparison(widths: list[int] | None = None) -> str:
             line = {"width": width, "property": metric, "published": "" if value is None else f"{value:.3f}"}
             for protocol in ("figures", "scripts"):
                 row = rows.loc[width, protocol]
-                line[protocol] = f"{row[f'{metric}_mean']:.3f} ± {row[f'{metric}_sd']:.3f}"
+                line[protocol] = mean_and_sd(row[f"{metric}_mean"], row[f"{metric}_sd"])
             lines.append({**line, "n": int(row["n"])})
     return markdown(pd.DataFrame(lines))
 

@@ -133,9 +133,9 @@ def test_report_in_a_browser_without_network(built, tmp_path):
 def test_report_reads_well(built):
     text = (built / "results" / "report.html").read_text()
     assert not re.search(r"(src|href)=\"?https?:", text) and "system-message" not in text
-    claims = re.findall(r"<strong>(.*)</strong> beyond the spread: Protocol (\w+)", text)
+    claims = re.findall(r"<strong>(.*)\.</strong> Protocol (\w+)", text)
     assert sorted(p for _, p in claims) == ["figures"] * 2 + ["scripts"] * 2
-    assert all(seen == "Seen" for seen, protocol in claims if protocol == "scripts")
+    assert all(verdict == "Seen, beyond the spread" for verdict, protocol in claims if protocol == "scripts")
     for link in re.findall(r'href="([^#"]+)"', text):
         assert (built / "results" / link).is_file(), link
     table = pd.read_csv(built / "results" / "hash_encoders" / "mnist5k" / "capacity.csv")

@@ -19,6 +19,11 @@ def summarise(table: pd.DataFrame, by: Sequence[str], metrics: Sequence[str]) ->
     return pd.concat(parts, axis=1).reset_index()
 
 
+def mean_and_sd(mean: float, sd: float) -> str:
+    """For people: `0.123 ± 0.004`, or the mean alone where there is no spread (NaN)."""
+    return f"{mean:.3f}" if pd.isna(sd) else f"{mean:.3f} ± {sd:.3f}"
+
+
 def with_state(table: pd.DataFrame) -> pd.DataFrame:
     """The table with a column `state`: untrained (epoch 0) or trained."""
     return table.assign(state=table["epoch"].gt(0).map({True: "trained", False: "untrained"}))

@@ -10,7 +10,7 @@ import pandas as pd
 from rehash.hash_encoders.study import BY, capacity_claims
 from rehash.report import data_uri, html_from_rst, html_table
 from rehash.store import read_csv
-from rehash.tables import summarise, with_state
+from rehash.tables import mean_and_sd, summarise, with_state
 
 TITLE = "Neural networks behave as hash encoders"
 TEXT = (
@@ -35,7 +35,7 @@ def summary_table(table: pd.DataFrame) -> pd.DataFrame:
     shown = pd.DataFrame({"protocol": rows.protocol, "width": rows.layer_width, "networks": rows.state, "n": rows.n})
     for metric, title in _SHOWN.items():
         means, sds = rows[f"{metric}_mean"], rows[f"{metric}_sd"]
-        shown[title] = [f"{mean:.3f} ± {sd:.3f}" for mean, sd in zip(means, sds)]
+        shown[title] = list(map(mean_and_sd, means, sds))
     return shown
 
 
