@@ -179,3 +179,26 @@ def test_repeats_do_not_depend_on_their_number(tmp_path, dataset):
             assert torch.equal(few[name], more[name][:2])
     few, more = (read_csv(folder / "h.csv") for folder in (two, three))
     assert np.allclose(few.loss, more.loss[:4], rtol=1e-3)
+
+
+def test_a_state_is_not_used_on_other_data(tmp_path, dataset):
+    """The dataset was rebuilt with other content between the kill and the restart."""
+    other = tmp_path / "other.h5"
+    images, labels = digits(400, seed=9)
+    split = {"train": Split(images, labels), "test": Split(images, labels)}
+    write_dataset(other, split, name="toy", source="", licence="", class_names=list("abcd"))
+    process = start(arguments(dataset, tmp_path / "run"))
+    while not list((tmp_path / "run").glob(".n.safetensors.*.state")):
+        time.sleep(0.02)
+    process.kill()
+    process.wait(30)
+    process.stderr.close()
+    train_mlps(**arguments(other, tmp_path / "run"))
+    train_mlps(**arguments(other, tmp_path / "fresh"))
+    assert (tmp_path / "run" / "h.csv").read_bytes() == (tmp_path / "fresh" / "h.csv").read_bytes()
+
+
+@pytest.mark.parametrize("share", [1e-9, float("nan"), 1.5])
+def test_a_share_that_leaves_nothing(tmp_path, dataset, share):
+    with pytest.raises(InputError, match=r"config: hash_encoders\.train_share: .* of 400 inputs leaves nothing"):
+        train_mlps(**{**arguments(dataset, tmp_path / "x"), "train_share": share})

@@ -3,7 +3,8 @@
 `code_digest("train_mlps")` covers the script and every definition (function, class, constant) of the package that it
 reaches by name, as normalised syntax trees without docstrings and comments. So a changed loss changes the digest of
 what trains with it; a comment, or a new helper that nobody on the path uses, changes nothing. What is reached through
-a name computed at run time (importlib, getattr on a string) is not seen: registries are plain dictionaries here.
+a name computed at run time (importlib, getattr on a string) is not seen: registries are plain dictionaries here. What
+keeps the books around a result (logs, provenance) changes no result and does not count.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from rehash.errors import InputError
 
 SCRIPTS = Path(__file__).resolve().parent.parent
 _EVERYTHING = "*"
+_BOOKKEEPING = ("rehash.job", "rehash.provenance")
 _DOCUMENTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -69,13 +71,15 @@ def reached_definitions(script: str, scripts: str | Path = SCRIPTS) -> dict[tupl
     entry = _Module("", path)
     reached: dict[tuple[str, str], str] = {}
     nodes = [*entry.loose, *(node for group in entry.definitions.values() for node in group)]
-    reached["", _EVERYTHING] = "\n".join(sorted({_normalised(node) for node in nodes}))
+    reached["", _EVERYTHING] = "\n".join(sorted({_meaning(node, entry) for node in nodes}))
     todo = [target for node in nodes for target in _references(node, entry, scripts)]
     while todo:
         module_name, name = todo.pop()
-        if (module_name, name) in reached:
+        if (module_name, name) in reached or module_name in _BOOKKEEPING:
             continue
         module = _load(module_name, scripts)
+        if parent := module_name.rpartition(".")[0]:
+            todo.append((parent, _EVERYTHING))  # a package's own statements run when a module of it is imported
         if name == _EVERYTHING:
             nodes = module.loose
         elif name in module.definitions:
@@ -86,9 +90,16 @@ def reached_definitions(script: str, scripts: str | Path = SCRIPTS) -> dict[tupl
             continue
         else:
             raise InputError(f"{module.path}: has no '{name}', which {script}.py reaches")
-        reached[module_name, name] = "\n".join(_normalised(node) for node in nodes)
+        reached[module_name, name] = "\n".join(_meaning(node, module) for node in nodes)
         todo.extend(target for node in nodes for target in _references(node, module, scripts))
     return reached
+
+
+def _meaning(node: ast.AST, module: _Module) -> str:
+    """The normalised tree, and what the imported names in it stand for."""
+    names = {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
+    aliases = sorted(f"{name}={module.imports[name]}" for name in names if name in module.imports)
+    return "\n".join([_normalised(node), *aliases])
 
 
 def _references(node: ast.AST, module: _Module, scripts: Path) -> list[tuple[str, str]]:

@@ -17,9 +17,16 @@ from rehash.store import atomic
 
 
 def training_inputs(dataset: str | Path, train_share: float) -> Split:
-    """The first `train_share` of a dataset's train split (the rest validates)."""
+    """The first `train_share` of a dataset's train split (the rest validates).
+
+    Raises:
+        InputError: the share leaves less than two inputs.
+    """
     split = read_split(dataset, "train")
-    stop = round(train_share * len(split.labels))
+    if not 0 < train_share <= 1 or (stop := round(train_share * len(split.labels))) < 2:
+        raise InputError(
+            f"config: hash_encoders.train_share: {train_share} of {len(split.labels)} inputs leaves nothing to train on"
+        )
     return Split(split.images[:stop], split.labels[:stop])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from rehash.datasets.layout import class_names
+from rehash.datasets.layout import checksum, class_names
 from rehash.hash_encoders.cohort import CohortTraining
 from rehash.hash_encoders.files import cohort_name, training_inputs, write_networks
 from rehash.hash_encoders.networks import Shape
@@ -57,7 +57,7 @@ def train_mlps(
     )
     identity = {
         "keys": keys, "protocol": protocol, "train_share": train_share, "repeats": repeats, "seed": seed,
-        "device": target.type, "threads": threads,
+        "data": checksum(dataset), "device": target.type, "threads": threads,
     }  # fmt: skip
     with StateFile(networks, identity, code, on_code_change) as state:
         run(
