@@ -21,9 +21,7 @@ import pandas as pd
 from rehash.errors import InputError
 
 _WRITE_FAILURES = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
-_ERRNO_IN_TEXT = re.compile(r"(?:errno = |os error )(\d+)")  # how HDF5 and Rust libraries report it
-_UMASK = os.umask(0)
-os.umask(_UMASK)
+_ERRNO_IN_TEXT = re.compile(r"errno = (\d+)")  # how HDF5 reports it
 
 
 @contextlib.contextmanager
@@ -43,7 +41,6 @@ def atomic(path: str | Path) -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
-            os.fchmod(file.fileno(), 0o666 & ~_UMASK)  # some libraries make private files
         os.replace(temporary, path)
     except Exception as error:
         number = _write_failure(error)

@@ -14,11 +14,11 @@ from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from tqdm import tqdm
 
 from rehash.errors import InputError
-from rehash.store import atomic, value_digest
+from rehash.store import value_digest, write_bytes
 
 log = logging.getLogger("rehash")
 STATE_VERSION = 1
@@ -125,9 +125,9 @@ class StateFile:
             "seconds": self.seconds,
             "values": values,
         }
-        with atomic(self.path) as temporary:
-            held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-            save_file(held, temporary, {"rehash": json.dumps(header)})
+        held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        # Not save_file, which writes through a hidden file of its own that a kill would leave behind.
+        write_bytes(save(held, {"rehash": json.dumps(header)}), self.path)
 
 
 def run(job: Job, state: StateFile, *, save_every_s: float = 30, log_every_s: float = 10, title: str = "") -> None:

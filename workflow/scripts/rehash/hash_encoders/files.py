@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from rehash.datasets.layout import Split, read_split
 from rehash.errors import InputError
 from rehash.hash_encoders.cohort import Trained
 from rehash.hash_encoders.networks import Tensors
-from rehash.store import atomic
+from rehash.store import write_bytes
 
 
 def training_inputs(dataset: str | Path, train_share: float) -> Split:
@@ -43,8 +43,7 @@ def write_networks(path: str | Path, trained: Trained, identity: dict[str, Any])
         for name, tensor in network.items()
     }
     epochs = {"untrained": [0] * len(trained.epochs), "trained": trained.epochs}
-    with atomic(path) as temporary:
-        save_file(tensors, temporary, {"rehash": json.dumps({**identity, "epochs": epochs})})
+    write_bytes(save(tensors, {"rehash": json.dumps({**identity, "epochs": epochs})}), path)
 
 
 def read_networks(path: str | Path) -> tuple[dict[str, Tensors], dict[str, Any]]:
