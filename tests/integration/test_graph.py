@@ -197,7 +197,6 @@ def test_a_mirror_of_rubbish_stops_the_graph_with_a_clear_error(tmp_path):
     assert not Path(tmp_path / target).exists()
 
 
-@pytest.mark.long
 def test_the_demo_shows_the_claim(tmp_path):
     """The default configuration, as `make demo` runs it."""
     snakemake(tmp_path, "all", "--cores", 2, configs=[ROOT / "config" / "config.yaml"], timeout=1800)

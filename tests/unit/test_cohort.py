@@ -71,10 +71,14 @@ def test_cohort_equals_plain_torch_over_50_steps(protocol):
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-        ours = dict(zip(("weight", "bias"), (job.tensors["hidden.1.weight"][repeat], job.tensors["head.bias"][repeat])))
         dense = [layer for layer in model if isinstance(layer, torch.nn.Linear)]
-        torch.testing.assert_close(ours["weight"], dense[1].weight, rtol=1e-7, atol=1e-9)
-        torch.testing.assert_close(ours["bias"], dense[2].bias, rtol=1e-7, atol=1e-9)
+        for (name, _, _), layer in zip(SHAPE.layers(), dense):
+            ours = job.tensors[f"{name}.weight"][repeat]
+            torch.testing.assert_close(ours, layer.weight, rtol=1e-7, atol=1e-9)
+        torch.testing.assert_close(job.tensors["head.bias"][repeat], dense[-1].bias, rtol=1e-7, atol=1e-9)
+        for i, layer in enumerate(layer for layer in model if isinstance(layer, torch.nn.BatchNorm1d)):
+            for part, theirs in (("scale", layer.weight), ("shift", layer.bias), ("variance", layer.running_var)):
+                torch.testing.assert_close(job.tensors[f"hidden.{i}.{part}"][repeat], theirs, rtol=1e-7, atol=1e-9)
         # The code and the measures come from the same network.
         network = {name: tensor[repeat : repeat + 1].detach() for name, tensor in job.tensors.items()}
         codes, right, mean_loss = encode(network, x, y, SHAPE, protocol.norm, chunk=50)
@@ -148,7 +152,8 @@ def test_initialisation_has_the_published_distribution():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_captured_steps_equal_eager_ones():
+@pytest.mark.parametrize("protocol", [SCRIPTS, FIGURES], ids=["scripts", "figures"])
+def test_captured_steps_equal_eager_ones(protocol):
     images, labels = digits()
     jobs = []
     for device in ("cuda", "cpu"):

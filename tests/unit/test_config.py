@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 
 import pytest
 import yaml
@@ -36,6 +37,14 @@ def changed(path: str, value) -> dict:
         ("hash_encoders/capacity/mnist5k/repeats", 0, "repeats: 0 is less than the minimum of 1"),
         ("hash_encoders/protocols/scripts/optimizer", "adam", "did you mean 'optimiser'?"),
         ("hash_encoders/protocols/scripts/batch_norm/epsilon", 1, "config: hash_encoders.protocols.scripts.batch_norm: unknown key 'epsilon'; did you mean 'eps'?"),
+        ("hash_encoders/capacity/mnist5k/layer_widths", [3.0], "layer_widths.0: 3.0 is not of type 'integer'"),
+        ("hash_encoders/protocols/scripts/l2", float("nan"), "l2: nan is not of type 'number'"),
+        ("hash_encoders/protocols/scripts/learning_rate", float("inf"), "inf is not of type 'number'"),
+        ("hash_encoders/protocols/my-p", BASE["hash_encoders"]["protocols"]["scripts"], "hash_encoders.protocols: the name 'my-p' may have only letters, digits and underscores"),
+        ("datasets/a.b", BASE["datasets"]["mnist5k"], "config: datasets: the name 'a.b' may have only"),
+        ("datasets/mnist/files/trian_images", {"name": "x", "md5": "0" * 32}, "files: unknown key 'trian_images'; did you mean 'train_images'?"),
+        ("datasets/mnist/files/train_images/name", "../x", "'../x' does not match"),
+        ("hash_encoders/datasets", [], "hash_encoders.datasets: [] should be non-empty"),
         ("datasets/mnist/mirrors", [], "config: datasets.mnist: reader idx needs mirrors and four files; missing: mirrors"),
         ("datasets/mnist/reader", "idxx", "did you mean 'idx'?"),
         ("datasets/mnist/files/train_images/md5", "abc", "config: datasets.mnist.files.train_images.md5: 'abc' does not match"),
@@ -72,3 +81,14 @@ def test_the_schema_is_strict_and_described_at_every_level():
         assert "additionalProperties" in schema and schema["additionalProperties"] is not True, path
         for key, value in schema.get("properties", {}).items():
             assert value.get("description"), f"{path}.{key}"
+
+
+def test_defaults_of_a_protocol_are_the_librarys():
+    from rehash.hash_encoders.protocols import Protocol
+
+    properties = load_schema()["properties"]["hash_encoders"]["properties"]["protocols"]["additionalProperties"][
+        "properties"
+    ]
+    defaults = {f.name: f.default for f in dataclasses.fields(Protocol) if f.default is not dataclasses.MISSING}
+    assert {key: value["default"] for key, value in properties.items() if "default" in value} == defaults
+    assert set(properties) == {f.name for f in dataclasses.fields(Protocol)}

@@ -109,6 +109,12 @@ def test_every_python_gives_the_same_digest(tree):
     assert code_digest("run", tree) == "46112ca00cd70541"
 
 
+def test_one_name_for_two_imports_is_refused(tree):
+    edit(tree, "lib/tools.py", "def save(n):", "def save(n):\n    from lib.base import Base as np")
+    with pytest.raises(InputError, match="'np' is imported from two places"):
+        code_digest("run", tree)
+
+
 def test_bookkeeping_does_not_count():
     reached = {module for module, _ in reached_definitions("train_mlps")}
     assert not reached & {"rehash.job", "rehash.provenance"} and "rehash.training" in reached

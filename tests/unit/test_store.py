@@ -56,6 +56,13 @@ def test_a_failure_inside_leaves_nothing(tmp_path):
     assert not list((tmp_path / "a").iterdir())
 
 
+def test_only_the_dead_files_of_the_same_name_are_cleaned_up(tmp_path):
+    for name in (".train.123.tmp", ".train.123.tmp.gz", ".train.labels.55.tmp", ".train.x.tmp"):
+        (tmp_path / name).touch()
+    write_json(1, tmp_path / "train")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".train.labels.55.tmp", ".train.x.tmp", "train"]
+
+
 def test_files_are_readable_by_others(tmp_path):
     write_json({"b": 1, "a": [1.5]}, tmp_path / "x.json")
     (tmp_path / "plain").touch()

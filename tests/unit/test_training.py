@@ -1,5 +1,6 @@
 """Saved state: killed anywhere, a training ends with the same bytes; a foreign state is never used."""
 
+import fcntl
 import json
 import os
 import random
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ from rehash.datasets.layout import Split, write_dataset
 from rehash.errors import InputError
 from rehash.hash_encoders.train import train_mlps
 from rehash.store import read_csv
-from rehash.training import StateFile, resolve_device, run
+from rehash.training import StateFile, discard_state, resolve_device, run
 
 KEYS = {"dataset": "toy", "protocol": "p", "depth": "2", "layer_width": "9"}
 
@@ -28,7 +30,7 @@ class Killed(Exception):
     pass
 
 
-def result(folder: Path, kill_at=(), protocol=SCRIPTS) -> dict[str, torch.Tensor]:
+def result(folder: Path, kill_at=(), protocol=SCRIPTS, every=1) -> dict[str, torch.Tensor]:
     """Train the toy cohort, dying right before each of the given numbers of steps; the final networks."""
     for limit in [*kill_at, None]:
         job = cohort(protocol, dtype=torch.float32)
@@ -42,21 +44,26 @@ def result(folder: Path, kill_at=(), protocol=SCRIPTS) -> dict[str, torch.Tensor
         job.step = mortal
         try:
             with StateFile(folder / "networks", {"a": 1}) as state:
+                save, calls = state.save, count()
+                # Only every `every`-th state reaches the disk, so that a restart has steps to repeat.
+                state.save = lambda *s, save=save, calls=calls: next(calls) % every or save(*s)
                 run(job, state, save_every_s=0, log_every_s=0)
         except Killed:
-            assert list(folder.glob(".networks.*.state"))
-    assert not list(folder.iterdir()), "success deletes the state and the lock"
+            pass
+    discard_state(folder / "networks")
+    assert not list(folder.iterdir()), "nothing is left of the state and the lock"
     return {f"{s}/{k}": v for s, n in job.trained.networks.items() for k, v in n.items()} | {
         "history": torch.tensor([[h["repeat"], h["epoch"], h["loss"], h["accuracy"]] for h in job.trained.history])
     }
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_killed_at_random_steps_ends_with_the_same_bytes(tmp_path, seed):
+@pytest.mark.parametrize("every", [1, 7, 20])
+@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(n, marks=pytest.mark.long) for n in range(3, 40))])
+def test_killed_at_random_steps_ends_with_the_same_bytes(tmp_path, seed, every):
     stopping = type(SCRIPTS)(**{**vars(SCRIPTS), "patience": 1, "learning_rate": 0.2, "epochs": 8})
     undisturbed = result(tmp_path, protocol=stopping)
     steps = sorted(random.Random(seed).sample(range(1, 60), 5))
-    disturbed = result(tmp_path, kill_at=steps, protocol=stopping)
+    disturbed = result(tmp_path, kill_at=steps, protocol=stopping, every=every)
     for name, tensor in undisturbed.items():
         assert tensor.numpy().tobytes() == disturbed[name].numpy().tobytes(), name
 
@@ -113,6 +120,8 @@ def test_killed_process_goes_on(tmp_path, dataset, signal_number):
         assert not (again / "n.safetensors").exists() and not (again / "h.csv").exists()
     notes = train_mlps(**arguments(dataset, again))
     assert notes["epochs"] == [60, 60]
+    assert list(again.glob(".n.safetensors.*.state")), "kept until the job has written everything"
+    discard_state(again / "n.safetensors")
     for name in ("n.safetensors", "h.csv"):
         assert (once / name).read_bytes() == (again / name).read_bytes()
     assert sorted(p.name for p in again.iterdir()) == ["h.csv", "n.safetensors"]
@@ -202,3 +211,31 @@ def test_a_state_is_not_used_on_other_data(tmp_path, dataset):
 def test_a_share_that_leaves_nothing(tmp_path, dataset, share):
     with pytest.raises(InputError, match=r"config: hash_encoders\.train_share: .* of 400 inputs leaves nothing"):
         train_mlps(**{**arguments(dataset, tmp_path / "x"), "train_share": share})
+
+
+def test_a_failure_after_training_loses_nothing(tmp_path, dataset, monkeypatch):
+    """The outputs cannot be written; the next run writes them without training again."""
+    arguments_ = arguments(dataset, tmp_path / "run", 5)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rehash.hash_encoders.train.write_networks", full)
+        with pytest.raises(OSError, match="No space left"):
+            train_mlps(**arguments_)
+    monkeypatch.setattr("rehash.hash_encoders.cohort.CohortTraining.step", lambda self: pytest.fail("trained again"))
+    train_mlps(**arguments_)
+    assert (tmp_path / "run" / "n.safetensors").exists()
+
+
+def test_a_lock_that_was_removed_is_no_lock(tmp_path):
+    """A third process must not slip in through the lock file that the first has just removed."""
+    first = StateFile(tmp_path / "out", {})
+    with first:
+        path = first._lock_path
+        stale = open(path)  # noqa: SIM115
+    fcntl.flock(stale, fcntl.LOCK_EX)  # somebody locks the file that has no name any more
+    with StateFile(tmp_path / "out", {}), pytest.raises(InputError, match="another process"):
+        StateFile(tmp_path / "out", {}).__enter__()
+    stale.close()

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from graphs import CONFIGS, ROOT, snakemake
 
@@ -100,3 +101,14 @@ def test_every_result_has_provenance(built):
     facts = json.loads(next(results.rglob("networks.json")).read_text())
     assert facts["params"]["training"]["seed"] == 2021 and facts["device"] == "cpu" and facts["sample_size"] == 3200
     assert facts["params"]["wildcards"]["protocol"] in ("scripts", "figures") and facts["versions"]["torch"]
+
+
+def test_the_default_profile_leaves_the_code_trigger_out():
+    profile = yaml.safe_load((ROOT / "profiles" / "default" / "config.yaml").read_text())
+    assert set(profile["rerun-triggers"]) == {"mtime", "params", "input", "software-env"}
+
+
+def test_saving_more_often_plans_nothing(built):
+    assert "Nothing to be done" in snakemake(
+        built, "all", "-n", "--config", "save_every_seconds=9", "on_code_change=continue"
+    )

@@ -8,9 +8,11 @@ rule fetch_file:
         "../../envs/data.yaml"
     resources:
         runtime=60,
+        # Not in params: what was fetched from one mirror, checksum right, is not fetched again for another.
+        mirrors=lambda wildcards: json.dumps(graph.download_source(config, **wildcards)["mirrors"]),
     params:
         code=code_digest("fetch_file"),
-        source=lambda wildcards: graph.download_source(config, **wildcards),
+        md5=lambda wildcards: graph.download_source(config, **wildcards)["md5"],
     message:
         "Fetching {wildcards.file} of {wildcards.dataset}"
     script:

@@ -14,7 +14,7 @@ rule write_report:
         code=code_digest("write_report"),
         entries=graph.study_figures(config),
         dataset_texts=[graph.dataset_text(config, entry["dataset"]) for entry in graph.study_figures(config)],
-        facts={"Root seed": config["seed"], "Device": config["device"], "Threads a job": config["threads"]},
+        facts={"Root seed": config["seed"], "Device asked for": config["device"], "Threads a job": config["threads"]},
     message:
         "Writing the report"
     script:

@@ -1,12 +1,14 @@
 """Fetch one raw file from the first mirror that has the right content."""
 
+import json
+
 from rehash.datasets.fetch import fetch_file
 from rehash.job import recorded
 
 with recorded(snakemake):
     fetch_file(
         snakemake.wildcards.file,
-        snakemake.params.source["mirrors"],
-        snakemake.params.source["md5"],
+        json.loads(snakemake.resources.mirrors),
+        snakemake.params.md5,
         snakemake.output.file,
     )

@@ -2,6 +2,7 @@
 
 from rehash.hash_encoders.train import train_mlps
 from rehash.job import recorded
+from rehash.training import discard_state
 
 with recorded(snakemake) as notes:
     notes |= train_mlps(
@@ -14,3 +15,5 @@ with recorded(snakemake) as notes:
         save_every_s=snakemake.resources.save_every_s,
         **snakemake.params.training,
     )
+
+discard_state(snakemake.output.networks)

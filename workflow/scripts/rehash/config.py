@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,7 +45,21 @@ def _fill(validator, properties, instance, schema):
     yield from Draft202012Validator.VALIDATORS["properties"](validator, properties, instance, schema)
 
 
-_FillingValidator = validators.extend(Draft202012Validator, {"properties": _fill})
+def _is_integer(_checker: object, value: object) -> bool:
+    """3, but not 3.0, which would end up in paths and shapes."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(_checker: object, value: object) -> bool:
+    """Finite: YAML's .nan and .inf are no settings."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+_FillingValidator = validators.extend(
+    Draft202012Validator,
+    {"properties": _fill},
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": _is_integer, "number": _is_number}),
+)
 
 
 def _explained(error) -> InputError:
@@ -53,11 +68,12 @@ def _explained(error) -> InputError:
         valid = error.schema.get("properties", {})
         key = next(key for key in error.instance if key not in valid)
         return unknown("key", key, valid, where)
-    if error.validator == "enum":
+    if error.validator == "enum" and "propertyNames" not in error.schema_path:
         return unknown("value", error.instance, error.validator_value, where)
-    if error.validator == "anyOf" and error.context:
-        reasons = "; or ".join(dict.fromkeys(child.message for child in error.context))
-        return InputError(f"{where}: found {error.instance!r}: {reasons}")
+    if error.validator == "pattern" and "propertyNames" in error.schema_path:
+        return InputError(f"{where}: the name '{error.instance}' may have only letters, digits and underscores")
+    if error.validator == "enum" and "propertyNames" in error.schema_path:
+        return unknown("key", error.instance, error.validator_value, where)
     described = error.schema.get("description")
     return InputError(f"{where}: {error.message}" + (f" ({described})" if described else ""))
 

@@ -33,12 +33,12 @@ class _Module:
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     target = alias.name if alias.asname else alias.name.split(".")[0]
-                    self.imports[alias.asname or target] = (target, None)
+                    self._bind(alias.asname or target, (target, None), node)
             elif isinstance(node, ast.ImportFrom):
                 if node.level:
                     raise InputError(f"{path}:{node.lineno}: relative import; write it in full")
                 for alias in node.names:
-                    self.imports[alias.asname or alias.name] = (node.module or "", alias.name)
+                    self._bind(alias.asname or alias.name, (node.module or "", alias.name), node)
         self.definitions: dict[str, list[ast.AST]] = {}
         self.loose: list[ast.AST] = []
         for node in tree.body:
@@ -49,6 +49,10 @@ class _Module:
                 self.definitions.setdefault(name, []).append(node)
             if not names:
                 self.loose.append(node)
+
+    def _bind(self, name: str, target: tuple[str, str | None], node: ast.AST) -> None:
+        if self.imports.setdefault(name, target) != target:
+            raise InputError(f"{self.path}:{node.lineno}: '{name}' is imported from two places; give one another name")
 
 
 def code_digest(script: str, scripts: str | Path = SCRIPTS) -> str:

@@ -15,7 +15,6 @@ DOWNLOAD = "results/downloads/{dataset}/{file}"
 STUDY = "results/hash_encoders/{dataset}/{study}"
 COHORT = "results/hash_encoders/{dataset}/networks/{protocol}/depth={depth}/layer_width={layer_width}/"
 STUDIES = ("capacity",)
-CAPTION = "workflow/report/{study}.rst"
 
 
 def dataset_config(config: dict, dataset: str) -> dict:

@@ -36,8 +36,9 @@ def atomic(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(f"{hidden}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for stale in path.parent.glob(f"{hidden}.*.tmp"):  # of a process that was killed here
-            stale.unlink(missing_ok=True)
+        for stale in path.parent.glob(f"{hidden}.*.tmp*"):  # of a process that was killed here
+            if re.fullmatch(r"\.\d+\.tmp(\.gz)?", stale.name.removeprefix(hidden)):
+                stale.unlink(missing_ok=True)
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())

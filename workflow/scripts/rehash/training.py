@@ -65,6 +65,11 @@ class StateFile:
         self._lock = open(self._lock_path, "a+")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(self._lock.fileno()).st_ino != self._lock_path.stat().st_ino:
+                raise FileNotFoundError
+        except FileNotFoundError:  # its last holder has just removed it
+            self._lock.close()
+            return self.__enter__()
         except BlockingIOError:
             self._lock.close()
             raise InputError(
@@ -73,11 +78,8 @@ class StateFile:
             ) from None
         return self
 
-    def __exit__(self, kind, *_: object) -> None:
-        if kind is None:
-            for path in self.output.parent.glob(f".{self.output.name}.*.state*"):
-                path.unlink()
-            self._lock_path.unlink()
+    def __exit__(self, *_: object) -> None:
+        self._lock_path.unlink(missing_ok=True)
         self._lock.close()
 
     @property
@@ -157,7 +159,15 @@ def run(job: Job, state: StateFile, *, save_every_s: float = 30, log_every_s: fl
                 left = (now - begun) * (1 - share) / max(share, 1e-9)
                 log.info("%s: %s | at most %s left", title, job.status(), tqdm.format_interval(left))
                 last_log = now
+    state.save(*job.state())  # what is still to be written may fail, or be killed
     log.info("%s: %s | finished", title, job.status())
+
+
+def discard_state(output: str | Path) -> None:
+    """Delete what was saved on the way to `output`; the very last act of a job, when nothing can be lost any more."""
+    output = Path(output)
+    for path in output.parent.glob(f".{output.name}.*.state*"):
+        path.unlink()
 
 
 class _StopSignal:

@@ -83,3 +83,7 @@ def _decompress(source: Path, output: Path, *, compressed: bool) -> None:
             shutil.copyfileobj(packed, unpacked, 1 << 20)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"truncated or not a gzip file ({error})") from error
+    except PermissionError as error:
+        if error.filename == str(source):
+            raise InputError(f"not readable ({error.strerror})") from error
+        raise

@@ -24,11 +24,15 @@ def collect_study(tables: Iterable[str | Path], study: str) -> pd.DataFrame:
     """
     table = pd.concat([read_csv(path, [*KEYS, *METRICS]) for path in tables], ignore_index=True)
     keys = [key for key in KEYS if key != "seed"]
-    # A network that stopped at epoch 0 would be its own untrained self; anything else twice is a mistake.
     twice = table[table.duplicated(keys)]
     if len(twice):
         raise InputError(f"study {study}: two rows for {twice.iloc[0][keys].to_dict()}")
     return table.assign(study=study)[STUDY_COLUMNS].sort_values(KEYS, ignore_index=True)
+
+
+def origin(table: pd.DataFrame) -> dict[str, list]:
+    """Seeds, protocols and sample sizes in a study, for its provenance; devices and times are in its cohorts' files."""
+    return {key: sorted(table[key].unique().tolist()) for key in ("seed", "protocol", "sample_size", "repeat")}
 
 
 def capacity_claims(table: pd.DataFrame) -> list[dict[str, str]]:

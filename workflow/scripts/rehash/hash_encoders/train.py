@@ -34,6 +34,8 @@ def train_mlps(
 ) -> dict[str, Any]:
     """Train a cohort and write its networks (safetensors) and its history (CSV); killed, it goes on where it was.
 
+    The saved state stays until `rehash.training.discard_state` is called for `networks`.
+
     Args:
         keys: dataset, protocol (its name), depth, layer_width.
         protocol: the fields of `Protocol`.
@@ -57,7 +59,8 @@ def train_mlps(
     )
     identity = {
         "keys": keys, "protocol": protocol, "train_share": train_share, "repeats": repeats, "seed": seed,
-        "data": checksum(dataset), "device": target.type, "threads": threads,
+        "data": checksum(dataset), "inputs": shape.inputs, "classes": shape.classes,
+        "device": target.type, "threads": threads,
     }  # fmt: skip
     with StateFile(networks, identity, code, on_code_change) as state:
         run(
@@ -69,7 +72,7 @@ def train_mlps(
         trained = job.trained
         table = pd.DataFrame(trained.history).sort_values(["repeat", "epoch"])
         write_csv(table.assign(**keys)[[*keys, "repeat", "epoch", "loss", "accuracy"]], history)
-        write_networks(networks, trained, {**identity, "inputs": shape.inputs, "classes": shape.classes})
+        write_networks(networks, trained, identity)
         return {
             "device": str(target),
             "sample_size": len(train.labels),
