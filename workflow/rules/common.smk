@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(workflow.current_basedir) / ".." / "scripts"))
 from rehash import graph
 from rehash.config import validated
 from rehash.digest import code_digest
+from rehash.hash_encoders import plan
 
 config = validated(config)
 gpus = graph.gpus(config["device"], graph.machine_has_gpu())
@@ -16,7 +17,7 @@ gpus = graph.gpus(config["device"], graph.machine_has_gpu())
 wildcard_constraints:
     dataset=r"\w+",
     protocol=r"\w+",
-    study="|".join(graph.STUDIES),
+    study="|".join(plan.PLOTTED),
     depth=r"\d+",
     layer_width=r"\d+",
     file=r"[^/]+",

@@ -22,7 +22,7 @@ rule fetch_file:
 rule build_dataset:
     """Build one dataset in the project's HDF5 layout."""
     input:
-        unpack(lambda wildcards: graph.download_files(config, wildcards.dataset)),
+        unpack(lambda wildcards: graph.raw_files(config, wildcards.dataset)),
     output:
         dataset=graph.DATASET,
         provenance="results/datasets/{dataset}.json",
@@ -35,8 +35,10 @@ rule build_dataset:
     resources:
         mem_mb=4000,
         runtime=30,
+        # Not in params: other words for the same data make no other data.
+        words=lambda wildcards: json.dumps(graph.dataset_words(config, wildcards.dataset)),
     params:
-        code=code_digest("build_dataset"),
+        code=lambda wildcards: graph.reader_digest(config, wildcards.dataset),
         description=lambda wildcards: graph.dataset_description(config, wildcards.dataset),
     message:
         "Building the dataset {wildcards.dataset}"

@@ -1,78 +1,131 @@
 rule hash_encoders:
     """Every table and figure of He et al. 2021: neural networks behave as hash encoders."""
     input:
-        graph.hash_encoders_targets(config),
+        plan.targets(config),
 
 
 rule train_mlps:
-    """Train all repeats of one configuration at once; killed, it goes on where it was."""
+    """Train the networks of a study at one width; killed, it goes on where it was."""
     input:
         dataset=graph.DATASET,
     output:
-        networks=f"{graph.COHORT}networks.safetensors",
-        history=f"{graph.COHORT}training.csv",
-        provenance=f"{graph.COHORT}networks.json",
+        networks=f"{plan.COHORT}networks.safetensors",
+        history=f"{plan.COHORT}training.csv",
+        provenance=f"{plan.COHORT}networks.json",
     log:
-        f"{graph.COHORT}train_mlps.log",
+        f"{plan.COHORT}train_mlps.log",
     benchmark:
-        f"{graph.COHORT}train_mlps.tsv"
+        f"{plan.COHORT}train_mlps.tsv"
     conda:
         "../../envs/train.yaml"
     threads: config["threads"]
     resources:
         gpu=gpus,
         mem_mb=lambda wildcards, input, attempt: graph.memory_mb(input.size_mb, attempt),
-        runtime=lambda wildcards, attempt: graph.training_minutes(
-            config, wildcards.dataset, wildcards.protocol, attempt
+        runtime=lambda wildcards, attempt: plan.training_minutes(
+            config, wildcards.study, wildcards.dataset, wildcards.protocol, attempt
         ),
         # Here and not in params, since they change no result and so must cause no rerun.
         on_code_change=config["on_code_change"],
         save_every_s=config["save_every_seconds"],
+        networks=lambda wildcards: plan.networks_planned(config, wildcards.study, wildcards.dataset),
     params:
         code=code_digest("train_mlps"),
-        training=lambda wildcards: graph.training_params(config, wildcards.dataset, wildcards.protocol),
+        training=lambda wildcards: plan.training_params(config, wildcards.study, wildcards.dataset, wildcards.protocol),
     message:
-        "Training {params.training[repeats]} networks of width {wildcards.layer_width} on {wildcards.dataset} ({wildcards.protocol})"
+        "Training networks: {resources.networks} of width {wildcards.layer_width} on {wildcards.dataset} ({wildcards.study}, {wildcards.protocol})"
     script:
         "../scripts/train_mlps.py"
 
 
-rule measure_properties:
-    """Measure redundancy and categorization of a cohort's neural codes, before and after training."""
+rule encode_networks:
+    """Run the networks over the training and test inputs and keep their neural codes."""
     input:
         dataset=graph.DATASET,
-        networks=f"{graph.COHORT}networks.safetensors",
+        networks=f"{plan.COHORT}networks.safetensors",
     output:
-        table=f"{graph.COHORT}properties.csv",
-        provenance=f"{graph.COHORT}properties.json",
+        codes=temp(f"{plan.COHORT}codes.h5"),
     log:
-        f"{graph.COHORT}measure_properties.log",
+        f"{plan.COHORT}encode_networks.log",
     benchmark:
-        f"{graph.COHORT}measure_properties.tsv"
+        f"{plan.COHORT}encode_networks.tsv"
+    conda:
+        "../../envs/train.yaml"
+    threads: config["threads"]
+    resources:
+        gpu=gpus,
+        mem_mb=lambda wildcards, input, attempt: graph.memory_mb(input.size_mb, attempt),
+        runtime=lambda wildcards, attempt: graph.minutes(30, attempt),
+    params:
+        code=code_digest("encode_networks"),
+        device=config["device"],
+        threads=config["threads"],
+    message:
+        "Encoding with width {wildcards.layer_width} on {wildcards.dataset} ({wildcards.study}, {wildcards.protocol})"
+    script:
+        "../scripts/encode_networks.py"
+
+
+rule measure_properties:
+    """Measure redundancy and categorization of neural codes."""
+    input:
+        codes=f"{plan.COHORT}codes.h5",
+    output:
+        table=f"{plan.COHORT}properties.csv",
+        provenance=f"{plan.COHORT}properties.json",
+    log:
+        f"{plan.COHORT}measure_properties.log",
+    benchmark:
+        f"{plan.COHORT}measure_properties.tsv"
     conda:
         "../../envs/analysis.yaml"
     threads: config["threads"]
     resources:
-        gpu=gpus,
-        mem_mb=lambda wildcards, input, attempt: graph.memory_mb(input.size_mb, attempt, base=2500, per_input_mb=24),
-        runtime=lambda wildcards, attempt: graph.minutes(60, attempt),
+        mem_mb=lambda wildcards, attempt: graph.measuring_mb(int(wildcards.layer_width) * int(wildcards.depth), attempt),
+        runtime=lambda wildcards, attempt: plan.measuring_minutes(config, wildcards.study, wildcards.dataset, attempt),
     params:
         code=code_digest("measure_properties"),
-        device=config["device"],
         threads=config["threads"],
     message:
-        "Measuring codes of width {wildcards.layer_width} on {wildcards.dataset} ({wildcards.protocol})"
+        "Measuring codes of width {wildcards.layer_width} on {wildcards.dataset} ({wildcards.study}, {wildcards.protocol})"
     script:
         "../scripts/measure_properties.py"
 
 
-rule collect_study:
-    """Collect the property tables of a study into one tidy table."""
+rule measure_random_inputs:
+    """Measure the codes that networks give to inputs which are no pictures."""
     input:
-        tables=lambda wildcards: graph.study_tables(config, wildcards.study, wildcards.dataset),
+        dataset=graph.DATASET,
+        networks=f"{plan.COHORT}networks.safetensors",
     output:
-        table=f"{graph.STUDY}.csv",
-        provenance=f"{graph.STUDY}.json",
+        table=f"{plan.COHORT}random_inputs.csv",
+        provenance=f"{plan.COHORT}random_inputs.json",
+    log:
+        f"{plan.COHORT}measure_random_inputs.log",
+    conda:
+        "../../envs/train.yaml"
+    threads: config["threads"]
+    resources:
+        gpu=gpus,
+        mem_mb=lambda wildcards, input, attempt: graph.memory_mb(input.size_mb, attempt),
+        runtime=lambda wildcards, attempt: graph.minutes(30, attempt),
+    params:
+        code=code_digest("measure_random_inputs"),
+        device=config["device"],
+        threads=config["threads"],
+    message:
+        "Random inputs through width {wildcards.layer_width} on {wildcards.dataset} ({wildcards.protocol})"
+    script:
+        "../scripts/measure_random_inputs.py"
+
+
+rule collect_study:
+    """Collect the tables of a study into one tidy table."""
+    input:
+        tables=lambda wildcards: plan.study_tables(config, wildcards.study, wildcards.dataset),
+    output:
+        table=f"{plan.STUDY}.csv",
+        provenance=f"{plan.STUDY}.json",
     log:
         "results/logs/collect_study/{dataset}/{study}.log",
     conda:
@@ -80,31 +133,32 @@ rule collect_study:
     params:
         code=code_digest("collect_study"),
     message:
-        "Collecting the {wildcards.study} study on {wildcards.dataset}"
+        "Collecting the study {wildcards.study} on {wildcards.dataset}"
     script:
         "../scripts/collect_study.py"
 
 
-rule plot_capacity:
-    """Draw the capacity study: redundancy and categorization against layer width."""
+rule plot_study:
+    """Draw a study: redundancy and categorization against what it varies."""
     input:
-        table="results/hash_encoders/{dataset}/capacity.csv",
+        table=f"{plan.STUDY}.csv",
     output:
-        pdf="results/hash_encoders/{dataset}/capacity.pdf",
+        pdf=f"{plan.STUDY}.pdf",
         png=report(
-            "results/hash_encoders/{dataset}/capacity.png",
-            caption="../report/capacity.rst",
+            f"{plan.STUDY}.png",
+            caption="../report/figure.rst",
             category="hash_encoders",
             subcategory="{dataset}",
-            labels={"study": "capacity"},
+            labels={"study": "{study}"},
         ),
     log:
-        "results/logs/plot_capacity/{dataset}.log",
+        "results/logs/plot_study/{dataset}/{study}.log",
     conda:
         "../../envs/figures.yaml"
     params:
-        code=code_digest("plot_capacity"),
+        code=code_digest("plot_study"),
+        caption=lambda wildcards: graph.caption(wildcards.study),
     message:
-        "Drawing the capacity study on {wildcards.dataset}"
+        "Drawing the study {wildcards.study} on {wildcards.dataset}"
     script:
-        "../scripts/plot_capacity.py"
+        "../scripts/plot_study.py"

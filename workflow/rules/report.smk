@@ -1,9 +1,9 @@
 rule write_report:
     """Write results/report.html: every figure with what it shows, on one page that needs no network."""
     input:
-        graph.hash_encoders_targets(config),
+        plan.targets(config),
         template=workflow.source_path("../report/report.html.j2"),
-        captions=[workflow.source_path(f"../report/{entry['study']}.rst") for entry in graph.study_figures(config)],
+        captions=[workflow.source_path(f"../report/{entry['study']}.rst") for entry in plan.figures(config)],
     output:
         report="results/report.html",
     log:
@@ -12,8 +12,8 @@ rule write_report:
         "../../envs/figures.yaml"
     params:
         code=code_digest("write_report"),
-        entries=graph.study_figures(config),
-        dataset_texts=[graph.dataset_text(config, entry["dataset"]) for entry in graph.study_figures(config)],
+        entries=plan.figures(config),
+        dataset_texts=[graph.dataset_text(config, entry["dataset"]) for entry in plan.figures(config)],
         facts={"Root seed": config["seed"], "Device asked for": config["device"], "Threads a job": config["threads"]},
     message:
         "Writing the report"

@@ -1,5 +1,7 @@
 """Build one dataset in the project's HDF5 layout from its raw files."""
 
+import json
+
 from rehash.datasets.build import build_dataset
 from rehash.job import recorded
 
@@ -9,4 +11,5 @@ with recorded(snakemake):
         dict(snakemake.input.items()),
         name=snakemake.wildcards.dataset,
         **snakemake.params.description,
+        **json.loads(snakemake.resources.words),
     )

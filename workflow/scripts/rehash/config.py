@@ -78,29 +78,61 @@ def _explained(error) -> InputError:
     return InputError(f"{where}: {error.message}" + (f" ({described})" if described else ""))
 
 
+# What the mirrors of a dataset have to hold, by reader.
+_ROLES = {
+    "idx": ("train_images", "train_labels", "test_images", "test_labels"),
+    "cifar": ("archive",),
+    "npz": ("archive",),
+    "svhn": ("train", "test"),
+}
+_STUDIES = ("capacity", "sample_size", "training_time", "regularisation", "label_noise", "instance_noise", "regions")
+
+
 def _check_references(config: dict) -> None:
     """Names that one part of the config takes from another."""
     wing = config["hash_encoders"]
     for name, dataset in config["datasets"].items():
-        if dataset["reader"] == "idx":
-            missing = {"train_images", "train_labels", "test_images", "test_labels"} - set(dataset["files"])
-            if missing or not dataset["mirrors"]:
-                lacking = ", ".join(sorted(missing)) or "mirrors"
-                raise InputError(
-                    f"config: datasets.{name}: reader idx needs mirrors and four files; missing: {lacking}"
-                )
+        _check_source(dataset, f"config: datasets.{name}")
     for name in wing["datasets"]:
         if name not in config["datasets"]:
             raise unknown("dataset", name, config["datasets"], "config: hash_encoders.datasets")
+        if not any(name in wing[study] for study in _STUDIES):
+            raise InputError(
+                f"config: hash_encoders.datasets: no study has a block for '{name}'; add one, for example "
+                f"hash_encoders.capacity.{name}: {{layer_widths: [10, 40]}}"
+            )
+    for study in (*_STUDIES, "published"):
+        for name, block in wing[study].items():
+            where = f"config: hash_encoders.{study}"
+            if name not in config["datasets"]:
+                raise unknown("dataset", name, config["datasets"], where)
+            for protocol in block.get("protocols", []):
+                if protocol not in wing["protocols"]:
+                    raise unknown("protocol", protocol, wing["protocols"], f"{where}.{name}.protocols")
+    for name in wing["regions"]:
         if name not in wing["capacity"]:
-            raise unknown("study of dataset", name, wing["capacity"], "config: hash_encoders.capacity")
-    for name, study in wing["capacity"].items():
-        if name not in config["datasets"]:
-            raise unknown("dataset", name, config["datasets"], "config: hash_encoders.capacity")
-        for protocol in study["protocols"]:
-            if protocol not in wing["protocols"]:
-                where = f"config: hash_encoders.capacity.{name}.protocols"
-                raise unknown("protocol", protocol, wing["protocols"], where)
+            raise unknown("dataset without a capacity study", name, wing["capacity"], "config: hash_encoders.regions")
+
+
+def _check_source(dataset: dict, where: str) -> None:
+    """Each dataset is embedded, or a path, or files on mirrors."""
+    reader, roles = dataset["reader"], _ROLES.get(dataset["reader"], ())
+    if reader == "mnist5k":
+        return
+    if dataset["path"]:
+        if dataset["files"] or dataset["mirrors"]:
+            raise InputError(f"{where}: has a path, and mirrors or files, too; expected one or the other")
+        return
+    if not roles:
+        raise InputError(f"{where}: reader {reader} needs a path")
+    missing = [role for role in roles if role not in dataset["files"]]
+    if missing or not dataset["mirrors"]:
+        lacking = ", ".join(missing) or "mirrors"
+        raise InputError(
+            f"{where}: reader {reader} needs a path, or mirrors and the files {', '.join(roles)}; missing: {lacking}"
+        )
+    if dataset["checksum"]:
+        raise InputError(f"{where}: checksum is of a path; files on mirrors have an md5 each")
 
 
 def schema_rows(schema: dict, prefix: str = "") -> Iterator[tuple[str, str, str, str]]:

@@ -55,18 +55,22 @@ class _Module:
             raise InputError(f"{self.path}:{node.lineno}: '{name}' is imported from two places; give one another name")
 
 
-def code_digest(script: str, scripts: str | Path = SCRIPTS) -> str:
+def code_digest(script: str, scripts: str | Path = SCRIPTS, also: tuple[tuple[str, str], ...] = ()) -> str:
     """Hexadecimal digest (16 digits) of `scripts/{script}.py` and of the definitions that it reaches.
+
+    `also` names further definitions, (module, name), which the script finds while it runs.
 
     Raises:
         InputError: there is no such script, or it imports from the package what is not there.
     """
-    reached = reached_definitions(script, scripts)
+    reached = reached_definitions(script, scripts, also)
     text = "\n".join(f"{module}:{name}\n{source}" for (module, name), source in sorted(reached.items()))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def reached_definitions(script: str, scripts: str | Path = SCRIPTS) -> dict[tuple[str, str], str]:
+def reached_definitions(
+    script: str, scripts: str | Path = SCRIPTS, also: tuple[tuple[str, str], ...] = ()
+) -> dict[tuple[str, str], str]:
     """(module, name) -> normalised source of all that `script` reaches; the name of loose statements is '*'."""
     scripts = Path(scripts)
     path = scripts / f"{script}.py"
@@ -76,7 +80,7 @@ def reached_definitions(script: str, scripts: str | Path = SCRIPTS) -> dict[tupl
     reached: dict[tuple[str, str], str] = {}
     nodes = [*entry.loose, *(node for group in entry.definitions.values() for node in group)]
     reached["", _EVERYTHING] = "\n".join(sorted({_meaning(node, entry) for node in nodes}))
-    todo = [target for node in nodes for target in _references(node, entry, scripts)]
+    todo = [*also, *(target for node in nodes for target in _references(node, entry, scripts))]
     while todo:
         module_name, name = todo.pop()
         if (module_name, name) in reached or module_name in _BOOKKEEPING:

@@ -10,9 +10,10 @@ import pandas as pd
 def summarise(table: pd.DataFrame, by: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
     """Mean and sample standard deviation of each metric in each group, and the group's size n.
 
-    Columns: those of `by`, n, then (metric)_mean and (metric)_sd; sd is NaN in a group of one row.
+    Columns: those of `by`, n, then (metric)_mean and (metric)_sd; sd is NaN in a group of one row. Rows that lack a
+    metric (networks that diverged) do not count.
     """
-    groups = table.groupby(list(by), sort=True)
+    groups = table.dropna(subset=list(metrics)).groupby(list(by), sort=True)
     parts = [groups.size().rename("n")]
     for metric in metrics:
         parts += [groups[metric].mean().rename(f"{metric}_mean"), groups[metric].std().rename(f"{metric}_sd")]

@@ -50,9 +50,11 @@ def build_dataset(
     *,
     name: str,
     reader: str,
-    source: str,
-    licence: str,
-    class_names: list[str],
+    source: str = "",
+    licence: str = "",
+    class_names: list[str] | None = None,
+    image_size: int | None = None,
+    checksum: str | None = None,
 ) -> None:
     """Read raw files (role -> path) and write the dataset.
 
@@ -62,4 +64,5 @@ def build_dataset(
     if reader not in READERS:
         raise unknown("reader", reader, READERS, f"config: datasets.{name}.reader")
     splits = READERS[reader](files)
+    class_names = class_names or [str(label) for label in range(int(splits["train"].labels.max()) + 1)]
     write_dataset(output, splits, name=name, source=source, licence=licence, class_names=class_names)

@@ -22,9 +22,14 @@ from rehash.hash_encoders.networks import (
     squared_norms,
 )
 from rehash.hash_encoders.protocols import MOMENTS, OPTIMISERS, Protocol
-from rehash.seeds import stream
+from rehash.seeds import integer, stream
 
 log = logging.getLogger("rehash")
+
+
+def batches_an_epoch(inputs: int, batch_size: int) -> int:
+    """Steps of an epoch; a last batch of a single input is left out, since BatchNorm cannot use it."""
+    return inputs // batch_size + (inputs % batch_size > 1)
 
 
 @dataclass
@@ -32,8 +37,18 @@ class Trained:
     """What a cohort leaves: `networks[snapshot]` holds stacked float32 tensors (R, ...), R repeats in their order."""
 
     networks: dict[str, Tensors] = field(default_factory=dict)
-    epochs: list[int] = field(default_factory=list)  # each repeat's number of epochs
+    epochs: dict[str, list[int]] = field(default_factory=dict)  # each repeat's number of epochs at each snapshot
     history: list[dict[str, Any]] = field(default_factory=list)  # epoch, repeat; loss, accuracy as trained
+
+
+def snapshot_name(epoch: int) -> str:
+    """The name of the networks after `epoch`; those at the end of a training are called "trained"."""
+    return f"epoch={epoch}" if epoch else "untrained"
+
+
+def _nominal(snapshot: str, protocol: Protocol) -> int:
+    ends = {"untrained": 0, "trained": protocol.epochs}
+    return ends[snapshot] if snapshot in ends else int(snapshot.rpartition("=")[2])
 
 
 class CohortTraining:
@@ -41,11 +56,13 @@ class CohortTraining:
 
     A step is one batch of every running member. Members are seeded by `seed` and their own names (`name`, repeat),
     never by the size of the cohort. After every epoch a member stops once its training loss (the mean over the epoch's
-    batches, penalty included) has not been below its best for `patience` epochs; the others go on without it.
-    Untrained networks are kept as snapshot "untrained", the last ones as "trained".
+    batches, penalty included) has not been below its best for `patience` epochs, or is no number any more; the others
+    go on without it.
 
     Args:
         images: uint8 (N, ...), the training inputs. labels: int64 (N,).
+        passes: times an epoch sees each input.
+        snapshots: epochs after which networks are kept, besides the end ("trained").
         dtype: float32, or float64 to compare implementations.
     """
 
@@ -61,6 +78,8 @@ class CohortTraining:
         name: tuple[object, ...],
         device: torch.device,
         dtype: torch.dtype = torch.float32,
+        passes: int = 1,
+        snapshots: tuple[int, ...] = (0,),
     ) -> None:
         if repeats < 1:
             raise InputError(f"cohort: repeats is {repeats}; expected at least 1")
@@ -68,26 +87,30 @@ class CohortTraining:
             raise InputError(f"cohort: {len(images)} training inputs; expected at least 2")
         self.shape, self.protocol = shape, protocol
         self.seed, self.name, self.device = seed, name, device
+        self.passes, self.snapshots = passes, snapshots
         self.inputs = as_inputs(images, device, dtype)
         self.labels = torch.from_numpy(labels).to(device)
         self.running = list(range(repeats))
         rngs = [stream(seed, *name, "initialisation", repeat) for repeat in self.running]
         start = initialise(shape, rngs, protocol.initialisation, protocol.norm is not None)
-        self.trained = Trained({"untrained": {k: v.float() for k, v in start.items()}, "trained": {}}, [0] * repeats)
-        self.trained.networks["trained"] = {k: torch.zeros_like(v, dtype=torch.float32) for k, v in start.items()}
+        self.trained = Trained()
+        for snapshot in [*(snapshot_name(e) for e in sorted(snapshots) if e < protocol.epochs), "trained"]:
+            # Not a number until it is reached, which a member that diverges does not.
+            self.trained.networks[snapshot] = {k: torch.full(v.shape, torch.nan) for k, v in start.items()}
+            self.trained.epochs[snapshot] = [_nominal(snapshot, protocol)] * repeats
         self.best = np.full(repeats, np.inf)
         self.waited = np.zeros(repeats, np.int64)
         self.epoch = self.batch = 0
         self._set_tensors({k: v.to(device, dtype) for k, v in start.items()})
+        self._keep(snapshot_name(0))
         self._begin_epoch()
 
     # The loop's view
 
     @property
     def batches(self) -> int:
-        """Steps of an epoch; a last batch of a single input is left out, since BatchNorm cannot use it."""
-        n, size = len(self.inputs), self.protocol.batch_size
-        return n // size + (n % size > 1)
+        """Steps of an epoch."""
+        return batches_an_epoch(len(self.inputs) * self.passes, self.protocol.batch_size)
 
     @property
     def total(self) -> int:
@@ -117,7 +140,8 @@ class CohortTraining:
     def state(self) -> tuple[Tensors, dict[str, Any]]:
         tensors = {f"now/{k}": v for k, v in self.tensors.items()}
         tensors |= {f"{moment}/{k}": v for k, slots in self.moments.items() for moment, v in slots.items()}
-        tensors |= {f"trained/{k}": v for k, v in self.trained.networks["trained"].items()}
+        for snapshot, network in self.trained.networks.items():
+            tensors |= {f"kept/{snapshot}/{k}": v for k, v in network.items()}
         tensors |= {"sum/loss": self.loss_sum, "sum/correct": self.correct_sum, "best": torch.from_numpy(self.best)}
         values = {
             "epoch": self.epoch,
@@ -133,12 +157,14 @@ class CohortTraining:
         self.epoch, self.batch, self.running = values["epoch"], values["batch"], values["running"]
         self.trained.epochs, self.trained.history = values["epochs"], values["history"]
         self.best, self.waited = tensors["best"].numpy(), np.array(values["waited"])
-        part = {k: {} for k in ("now", "trained")} | {k: {} for k in MOMENTS[self.protocol.optimiser]}
+        part = {"now": {}} | {k: {} for k in MOMENTS[self.protocol.optimiser]}
         for key, value in tensors.items():
             kind, _, name = key.partition("/")
-            if kind in part:
+            if kind == "kept":
+                snapshot, _, name = name.partition("/")
+                self.trained.networks[snapshot][name] = value
+            elif kind in part:
                 part[kind][name] = value
-        self.trained.networks["trained"] = part.pop("trained")
         now = {k: v.to(self.device) for k, v in part.pop("now").items()}
         self._set_tensors(now, {k: {m: part[m][k].to(self.device) for m in part} for k in part[next(iter(part))]})
         self._begin_epoch()
@@ -149,31 +175,35 @@ class CohortTraining:
 
     def _begin_epoch(self) -> None:
         """Each member's own order of this epoch, and sums that start at zero."""
+        n = len(self.inputs)
         orders = [
-            stream(self.seed, *self.name, "order", repeat, self.epoch).permutation(len(self.inputs))
+            stream(self.seed, *self.name, "order", repeat, self.epoch).permutation(n * self.passes) % n
             for repeat in self.running
         ]
         self.order_MN = torch.from_numpy(np.stack(orders)).to(self.device) if orders else None
         self._set_rate(self.protocol.rate(self.epoch))
 
     def _end_epoch(self) -> None:
-        seen = min(len(self.inputs), self.batches * self.protocol.batch_size)
+        seen = min(len(self.inputs) * self.passes, self.batches * self.protocol.batch_size)
         loss = (self.loss_sum / seen).double().cpu().numpy()
         accuracy = (self.correct_sum / seen).double().cpu().numpy()
         self.epoch, self.batch = self.epoch + 1, 0
+        self._keep(snapshot_name(self.epoch))
         going = []
         for row, repeat in enumerate(self.running):
             self.trained.history.append(
                 {"epoch": self.epoch, "repeat": repeat, "loss": float(loss[row]), "accuracy": float(accuracy[row])}
             )
-            if not np.isfinite(loss[row]):
-                log.warning("repeat %d: the training loss is %s after epoch %d", repeat, loss[row], self.epoch)
+            diverged = not np.isfinite(loss[row])
+            if diverged:
+                log.warning("repeat %d: stopped, its loss is %s after epoch %d", repeat, loss[row], self.epoch)
             improved = loss[row] < self.best[repeat]
             self.best[repeat] = loss[row] if improved else self.best[repeat]
             self.waited[repeat] = 0 if improved else self.waited[repeat] + 1
             patience = self.protocol.patience
-            if self.epoch == self.protocol.epochs or (patience is not None and self.waited[repeat] >= patience):
-                self._retire(row, repeat)
+            waited_long = patience is not None and self.waited[repeat] >= patience
+            if diverged or waited_long or self.epoch == self.protocol.epochs:
+                self._keep_member("trained", row, repeat)
             else:
                 going.append(row)
         if len(going) < len(self.running):
@@ -187,10 +217,17 @@ class CohortTraining:
         self.correct_sum.zero_()
         self._begin_epoch()
 
-    def _retire(self, row: int, repeat: int) -> None:
-        self.trained.epochs[repeat] = self.epoch
+    def _keep(self, snapshot: str) -> None:
+        """Copy all running members into a snapshot, if it is one to be kept."""
+        if snapshot in self.trained.networks:
+            for row, repeat in enumerate(self.running):
+                self._keep_member(snapshot, row, repeat)
+
+    def _keep_member(self, snapshot: str, row: int, repeat: int) -> None:
+        if snapshot != "trained" or self.protocol.patience is not None:
+            self.trained.epochs[snapshot][repeat] = self.epoch
         for name, tensor in self.tensors.items():
-            self.trained.networks["trained"][name][repeat] = tensor[row].detach().float().cpu()
+            self.trained.networks[snapshot][name][repeat] = tensor[row].detach().float().cpu()
 
     # Batches
 
@@ -221,7 +258,8 @@ class CohortTraining:
             group["lr"] = rate
 
     def _train_batch(self, rows_MB: torch.Tensor) -> None:
-        if self.device.type == "cuda" and rows_MB.shape[1] == self.protocol.batch_size:
+        captured = self.device.type == "cuda" and not self.protocol.dropout  # whose gates are new in every step
+        if captured and rows_MB.shape[1] == self.protocol.batch_size:
             self._replay(rows_MB)
         else:
             self._update(rows_MB)
@@ -231,7 +269,8 @@ class CohortTraining:
         members, batch = rows_MB.shape
         x_MBI = self.inputs.index_select(0, rows_MB.reshape(-1)).view(members, batch, -1)
         labels_MB = self.labels[rows_MB]
-        logits, _ = forward(self.tensors, x_MBI.transpose(1, 2), self.shape, self.protocol.norm, training=True)
+        x_MIB, gates = x_MBI.transpose(1, 2), self._gates(batch) if self.protocol.dropout else None
+        logits, _ = forward(self.tensors, x_MIB, self.shape, self.protocol.norm, training=True, gates=gates)
         loss_M = losses(logits, labels_MB)
         for parameter, gradient in zip(self.parameters, torch.autograd.grad(loss_M.sum(), self.parameters)):
             parameter.grad = gradient
@@ -242,6 +281,19 @@ class CohortTraining:
             self.loss_sum += penalised * batch
             self.correct_sum += (logits.argmax(1) == labels_MB).sum(1)
         self.optimiser.step()
+
+    def _gates(self, batch: int) -> list[torch.Tensor]:
+        """Inverted dropout (Srivastava et al. 2014), (M, W, B) a layer: 0, for a share of them, else 1 / (1 - share).
+
+        Each member has its own stream for each step, so that no member's gates depend on who else is running.
+        """
+        share, size = self.protocol.dropout, (self.shape.depth, self.shape.layer_width, batch)
+        drawn = []
+        for repeat in self.running:
+            seed = integer(self.seed, *self.name, "dropout", repeat, self.epoch, self.batch)
+            drawn.append(torch.rand(size, generator=torch.Generator().manual_seed(seed)))
+        gates = torch.stack(drawn, 1).to(self.device).ge(share).to(self.inputs.dtype) / (1 - share)
+        return list(gates)
 
     def _replay(self, rows_MB: torch.Tensor) -> None:
         """The same step as a captured CUDA graph, so that small networks do not wait for kernel launches."""

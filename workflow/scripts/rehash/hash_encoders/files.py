@@ -31,34 +31,39 @@ def training_inputs(dataset: str | Path, train_share: float) -> Split:
 
 
 def cohort_name(keys: dict[str, Any]) -> tuple[str, ...]:
-    """What the random streams of a cohort are named by: everything that tells it from other cohorts."""
-    return ("hash_encoders", *(f"{key}={keys[key]}" for key in sorted(keys)))
+    """What the random streams of a cohort are named by: its networks' data, shape and protocol.
+
+    Neither the study nor a cell's factors: repeat r starts from the same network and sees the same order everywhere, so
+    that studies can be compared network by network.
+    """
+    return ("hash_encoders", *(f"{key}={keys[key]}" for key in ("dataset", "depth", "layer_width", "protocol")))
 
 
-def write_networks(path: str | Path, trained: Trained, identity: dict[str, Any]) -> None:
-    """One safetensors file: tensors `snapshot/name` (R, ...), and what they are as JSON metadata."""
+def write_networks(path: str | Path, cells: list[Trained], identity: dict[str, Any]) -> None:
+    """One safetensors file: tensors `cell/snapshot/name` (R, ...), and what they are as JSON metadata."""
     tensors = {
-        f"{snapshot}/{name}": tensor
+        f"{i}/{snapshot}/{name}": tensor
+        for i, trained in enumerate(cells)
         for snapshot, network in trained.networks.items()
         for name, tensor in network.items()
     }
-    epochs = {"untrained": [0] * len(trained.epochs), "trained": trained.epochs}
+    epochs = [trained.epochs for trained in cells]
     write_bytes(save(tensors, {"rehash": json.dumps({**identity, "epochs": epochs})}), path)
 
 
-def read_networks(path: str | Path) -> tuple[dict[str, Tensors], dict[str, Any]]:
-    """Snapshots (name -> stacked tensors) and the metadata of a networks file.
+def read_networks(path: str | Path) -> tuple[list[dict[str, Tensors]], dict[str, Any]]:
+    """For each cell its snapshots (name -> stacked tensors), and the metadata of a networks file.
 
     Raises:
         InputError: the file is truncated or not one of ours.
     """
-    snapshots: dict[str, Tensors] = {}
     try:
         with safe_open(path, "pt") as file:
             identity = json.loads(file.metadata()["rehash"])
+            cells = [{snapshot: {} for snapshot in epochs} for epochs in identity["epochs"]]
             for key in file.keys():  # noqa: SIM118 (not a dict)
-                snapshot, name = key.split("/", 1)
-                snapshots.setdefault(snapshot, {})[name] = file.get_tensor(key)
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+                cell, snapshot, name = key.split("/", 2)
+                cells[int(cell)][snapshot][name] = file.get_tensor(key)
+    except (SafetensorError, KeyError, TypeError, ValueError, IndexError) as error:
         raise InputError(f"{path}: not a networks file of rehash ({error})") from error
-    return {name: snapshots[name] for name in identity["epochs"]}, identity
+    return cells, identity

@@ -54,33 +54,41 @@ class BatchNorm:
     eps: float
 
 
-def glorot_uniform(rng: np.random.Generator, out: int, into: int) -> np.ndarray:
-    """U(-a, a) with a = sqrt(6 / (in + out)) (Glorot and Bengio 2010), float64 (out, in)."""
+def glorot_uniform(rng: np.random.Generator, out: int, into: int) -> tuple[np.ndarray, np.ndarray]:
+    """Kernel U(-a, a) with a = sqrt(6 / (in + out)) (Glorot and Bengio 2010), bias zero; float64 (out, in), (out,)."""
     bound = math.sqrt(6 / (into + out))
-    return rng.uniform(-bound, bound, (out, into))
+    return rng.uniform(-bound, bound, (out, into)), np.zeros(out)
 
 
-def he_uniform(rng: np.random.Generator, out: int, into: int) -> np.ndarray:
-    """U(-a, a) with a = sqrt(6 / in) (He et al. 2015), float64 (out, in)."""
+def he_uniform(rng: np.random.Generator, out: int, into: int) -> tuple[np.ndarray, np.ndarray]:
+    """Kernel U(-a, a) with a = sqrt(6 / in) (He et al. 2015), bias zero; float64 (out, in), (out,)."""
     bound = math.sqrt(6 / into)
-    return rng.uniform(-bound, bound, (out, into))
+    return rng.uniform(-bound, bound, (out, into)), np.zeros(out)
 
 
-INITIALISATIONS: dict[str, Callable[[np.random.Generator, int, int], np.ndarray]] = {
+def torch_linear(rng: np.random.Generator, out: int, into: int) -> tuple[np.ndarray, np.ndarray]:
+    """Kernel and bias U(-a, a) with a = 1 / sqrt(in), torch.nn.Linear's default; float64 (out, in), (out,)."""
+    bound = 1 / math.sqrt(into)
+    return rng.uniform(-bound, bound, (out, into)), rng.uniform(-bound, bound, out)
+
+
+INITIALISATIONS: dict[str, Callable[[np.random.Generator, int, int], tuple[np.ndarray, np.ndarray]]] = {
     "glorot_uniform": glorot_uniform,
     "he_uniform": he_uniform,
+    "torch_linear": torch_linear,
 }
 
 
 def initialise(shape: Shape, rngs: list[np.random.Generator], initialisation: str, batch_norm: bool) -> Tensors:
-    """Untrained parameters and statistics of a cohort, float64 on the CPU, one generator a member; biases are zero."""
+    """Untrained parameters and statistics of a cohort, float64 on the CPU, one generator a member."""
     if initialisation not in INITIALISATIONS:
         raise unknown("initialisation", initialisation, INITIALISATIONS, "protocol: initialisation")
     draw, members = INITIALISATIONS[initialisation], len(rngs)
     tensors = {}
     for name, out, into in shape.layers():
-        tensors[f"{name}.weight"] = torch.from_numpy(np.stack([draw(rng, out, into) for rng in rngs]))
-        tensors[f"{name}.bias"] = torch.zeros(members, out, dtype=torch.float64)
+        kernels, biases = zip(*(draw(rng, out, into) for rng in rngs))
+        tensors[f"{name}.weight"] = torch.from_numpy(np.stack(kernels))
+        tensors[f"{name}.bias"] = torch.from_numpy(np.stack(biases))
         if batch_norm and name != "head":
             for part, value in (("scale", 1.0), ("shift", 0.0), ("mean", 0.0), ("variance", 1.0)):
                 tensors[f"{name}.{part}"] = torch.full((members, out), value, dtype=torch.float64)
@@ -93,20 +101,29 @@ def is_trained(name: str) -> bool:
 
 
 def forward(
-    tensors: Tensors, x_MIB: torch.Tensor, shape: Shape, norm: BatchNorm | None, *, training: bool
+    tensors: Tensors,
+    x_MIB: torch.Tensor,
+    shape: Shape,
+    norm: BatchNorm | None,
+    *,
+    training: bool,
+    gates: list[torch.Tensor] | None = None,
 ) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """Logits (M, C, B) and the hidden activations, one (M, W, B) a layer.
 
     `x_MIB` is (M, I, B), or (1, I, B) for one batch that all members see. In training, BatchNorm normalises by the
-    batch and updates its running statistics in place; else it normalises by these.
+    batch and updates its running statistics in place; else it normalises by these. `gates`, one (M, W, B) a layer,
+    multiply the activations (dropout).
     """
     h = x_MIB.expand(len(tensors["head.weight"]), -1, -1)
     hidden = []
-    for name, _, _ in shape.layers()[:-1]:
+    for layer, (name, _, _) in enumerate(shape.layers()[:-1]):
         h = torch.baddbmm(tensors[f"{name}.bias"][..., None], tensors[f"{name}.weight"], h)
         if norm:
             h = _batch_norm(h, tensors, name, norm, training)
         h = F.relu(h)
+        if gates:
+            h = h * gates[layer]
         hidden.append(h)
     return torch.baddbmm(tensors["head.bias"][..., None], tensors["head.weight"], h), hidden
 

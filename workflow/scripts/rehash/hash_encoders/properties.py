@@ -28,7 +28,6 @@ def encoding_properties(
     n_bits: int,
     classes: int,
     seed: int,
-    device: str = "cpu",
     threads: int = 1,
 ) -> dict[str, float]:
     """All properties of one network's codes, by the column names of the tables.
@@ -47,7 +46,7 @@ def encoding_properties(
     with threadpool_limits(threads):
         kmeans_train = kmeans_accuracies(train, train_labels, n_bits=n_bits, classes=classes, seed=seed)
         kmeans_test = kmeans_accuracies(test, test_labels, n_bits=n_bits, classes=classes, seed=seed)
-        neighbours = nearest(test, train, min(NEIGHBOURS, len(train)), n_bits=n_bits, device=device, threads=threads)
+        neighbours = nearest(test, train, min(NEIGHBOURS, len(train)), threads=threads)
         return {
             "code_bits": n_bits,
             "redundancy_train": redundancy(train),
@@ -57,9 +56,7 @@ def encoding_properties(
             "kmeans_train_matched": kmeans_train[1],
             "kmeans_test_matched": kmeans_test[1],
             "knn": accuracy(majority(train_labels[neighbours], classes), test_labels),
-            "lr": accuracy(
-                logistic_regression(train, train_labels, n_bits=n_bits).predict(_features(test, n_bits)), test_labels
-            ),
+            "lr": accuracy(logistic_regression(train, train_labels, test, n_bits=n_bits), test_labels),
         }
 
 
@@ -95,10 +92,16 @@ def cluster_accuracies(clusters: np.ndarray, labels: np.ndarray, classes: int) -
     return float(counts.max(1).sum() / len(labels)), float(matched / len(labels))
 
 
-def logistic_regression(codes: Codes, labels: np.ndarray, *, n_bits: int) -> OneVsOneClassifier:
-    """One-vs-one L2 logistic regression (C = 1) on the bits as 0 and 1, at its optimum (Newton's method)."""
+def logistic_regression(train: Codes, labels: np.ndarray, test: Codes, *, n_bits: int) -> np.ndarray:
+    """Classes, (len(test),), that one-vs-one L2 logistic regression (C = 1) on the bits as 0 and 1 predicts.
+
+    At its optimum (Newton's method). Where all training labels are equal, as in a tiny sample, that label is predicted.
+    """
+    if (labels == labels[0]).all():
+        return np.full(len(test), labels[0])
     model = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-6)
-    return OneVsOneClassifier(model).fit(_features(codes, n_bits), labels)
+    fitted = OneVsOneClassifier(model).fit(_features(train, n_bits), labels)
+    return fitted.predict(_features(test, n_bits))
 
 
 def _features(codes: Codes, n_bits: int) -> np.ndarray:

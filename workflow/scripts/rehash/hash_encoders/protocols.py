@@ -24,6 +24,7 @@ class Protocol:
     decay_factor: float = 0.1
     patience: int | None = None
     l2: float = 0.0
+    dropout: float = 0.0
     initialisation: str = "glorot_uniform"
     batch_norm: dict[str, float] | None = None
 

@@ -8,26 +8,70 @@ from pathlib import Path
 import pandas as pd
 
 from rehash.errors import InputError
-from rehash.hash_encoders.columns import KEYS, METRICS
+from rehash.hash_encoders.columns import KEYS, METRICS, SHARES
 from rehash.store import read_csv
 from rehash.tables import mean_and_sd, summarise, with_state
 
-STUDY_COLUMNS = [KEYS[0], KEYS[1], "study", *KEYS[2:], "code_bits", *METRICS]
 BY = ["protocol", "layer_width", "state"]
+_RANDOM_INPUTS = ["redundancy", "active_share"]
 
 
 def collect_study(tables: Iterable[str | Path], study: str) -> pd.DataFrame:
-    """The property tables of a study as one, sorted by its keys.
+    """The tables of a study as one, sorted by its keys.
 
     Raises:
-        InputError: a table lacks a column, or two rows describe the same network.
+        InputError: a table is not as a measuring job writes it (see `check_rows`), or two rows describe the same
+            network.
     """
-    table = pd.concat([read_csv(path, [*KEYS, *METRICS]) for path in tables], ignore_index=True)
-    keys = [key for key in KEYS if key != "seed"]
-    twice = table[table.duplicated(keys)]
+    keys = [*KEYS, "inputs"] if study == "random_inputs" else KEYS
+    metrics = _RANDOM_INPUTS if study == "random_inputs" else ["code_bits", *METRICS]
+    parts = []
+    for path in tables:
+        part = read_csv(path, [*keys, *metrics])
+        check_rows(part, keys, metrics, f"{path}")
+        parts.append(part)
+    table = pd.concat(parts, ignore_index=True)
+    twice = table[table.duplicated([key for key in keys if key != "seed"])]
     if len(twice):
         raise InputError(f"study {study}: two rows for {twice.iloc[0][keys].to_dict()}")
-    return table.assign(study=study)[STUDY_COLUMNS].sort_values(KEYS, ignore_index=True)
+    return table[[*keys, *metrics]].sort_values(keys, ignore_index=True)
+
+
+def check_rows(table: pd.DataFrame, keys: list[str], metrics: list[str], where: str) -> None:
+    """Refuse what no measuring job writes: an edited or truncated table.
+
+    Metrics may be missing only all together, in the row of a network that diverged.
+
+    Raises:
+        InputError: names the table, the column and the row, and how to make it again.
+    """
+    again = f"; make it again: snakemake --cores all -R measure_properties measure_random_inputs -- {where}"
+    if table.empty:
+        raise InputError(f"{where}: has no rows{again}")
+    for column in keys:
+        if table[column].isna().any():
+            raise InputError(f"{where}: row {_first(table[column].isna())} has no {column}{again}")
+    measured = [metric for metric in metrics if metric != "code_bits"]
+    for column in metrics:
+        if not pd.api.types.is_numeric_dtype(table[column]):
+            raise InputError(f"{where}: {column} has values that are no numbers{again}")
+        top = 1 if column in (*SHARES, *_RANDOM_INPUTS) else float("inf")
+        wrong = (table[column] < 0) | (table[column] > top)
+        if wrong.any():
+            row = _first(wrong)
+            raise InputError(f"{where}: row {row} has {column} = {table[column][row]}; expected 0 to {top}{again}")
+    lacking = table[measured].isna()
+    if (lacking.any(axis=1) & ~lacking.all(axis=1)).any():
+        row = _first(lacking.any(axis=1) & ~lacking.all(axis=1))
+        raise InputError(f"{where}: row {row} has only a part of its metrics{again}")
+    others = [key for key in keys if key not in ("repeat", "epoch", "seed")]
+    counts = table.assign(end=table.epoch.gt(0)).groupby([*others, "end"]).repeat.nunique()
+    if counts.nunique() > 1:
+        raise InputError(f"{where}: not every configuration has the same number of repeats{again}")
+
+
+def _first(marked: pd.Series) -> int:
+    return int(marked[marked].index[0])
 
 
 def origin(table: pd.DataFrame) -> dict[str, list]:

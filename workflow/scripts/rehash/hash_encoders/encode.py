@@ -1,0 +1,100 @@
+"""From networks to neural codes: the part of measuring that wants a GPU."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from rehash.bits import pack
+from rehash.datasets.layout import read_split
+from rehash.errors import InputError
+from rehash.hash_encoders.cells import Cell, sample
+from rehash.hash_encoders.files import read_networks, training_inputs
+from rehash.hash_encoders.networks import BatchNorm, Shape, Tensors, as_inputs, forward, losses
+from rehash.hash_encoders.protocols import Protocol
+from rehash.store import atomic
+from rehash.training import resolve_device, set_reproducible
+
+log = logging.getLogger("rehash")
+
+
+@torch.no_grad()
+def encode(
+    network: Tensors,
+    inputs_NI: torch.Tensor,
+    labels_N: torch.Tensor,
+    shape: Shape,
+    norm: BatchNorm | None,
+    chunk: int = 4096,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Run a cohort in evaluation mode over all inputs.
+
+    Returns:
+        codes: uint8 (M, N, ceil(K / 8)), all hidden activations > 0, layer after layer. accuracy, loss: float64 (M,),
+        loss being the cross-entropy without the penalty.
+    """
+    members = len(network["head.weight"])
+    codes = np.empty((members, len(inputs_NI), (shape.code_bits + 7) // 8), np.uint8)
+    correct = torch.zeros(members, dtype=torch.float64, device=inputs_NI.device)
+    loss = torch.zeros_like(correct)
+    for start in range(0, len(inputs_NI), chunk):
+        stop = min(start + chunk, len(inputs_NI))
+        logits, hidden = forward(network, inputs_NI[None, start:stop].transpose(1, 2), shape, norm, training=False)
+        labels_MB = labels_N[start:stop].expand(members, -1)
+        correct += (logits.argmax(1) == labels_MB).sum(1)
+        loss += losses(logits, labels_MB).double() * (stop - start)
+        active = torch.cat([h > 0 for h in hidden], 1).transpose(1, 2)
+        codes[:, start:stop] = pack(active.cpu().numpy())
+    n = len(inputs_NI)
+    return codes, (correct / n).cpu().numpy(), (loss / n).cpu().numpy()
+
+
+def network_shape(identity: dict[str, Any], inputs: int, where: str | Path) -> Shape:
+    """The shape of the networks in a file, checked against the dataset's inputs.
+
+    Raises:
+        InputError: the networks take another number of inputs.
+    """
+    keys = identity["keys"]
+    if inputs != identity["inputs"]:
+        raise InputError(f"{where}: networks of {identity['inputs']} inputs; the dataset has {inputs}")
+    return Shape(inputs, int(keys["layer_width"]), int(keys["depth"]), identity["classes"])
+
+
+def encode_networks(dataset: str | Path, networks: str | Path, output: str | Path, *, device: str, threads: int) -> str:
+    """Write the codes of every cell, snapshot and split (HDF5); returns the device that made them.
+
+    `{cell}/train_labels` and `test_labels`: int64 (N,), the true ones. `{cell}/{snapshot}/{split}`: codes uint8 (R, N,
+    ceil(K / 8)), accuracy and loss float64 (R,), on the labels that the cell was trained on. The attribute `identity`
+    is the networks' metadata.
+    """
+    set_reproducible(threads)
+    target = resolve_device(device)
+    cells, identity = read_networks(networks)
+    train, test = training_inputs(dataset, identity["train_share"]), read_split(dataset, "test")
+    shape = network_shape(identity, train.images[0].size, networks)
+    test_data = as_inputs(test.images, target), torch.from_numpy(test.labels).to(target)
+    with atomic(output) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["identity"] = json.dumps(identity)
+        file["test_labels"] = test.labels
+        for i, snapshots in enumerate(tqdm(cells, desc="encoding", unit="cell", disable=None, leave=False)):
+            cell = Cell.of(identity["cells"][i])
+            norm = cell.protocol(Protocol(**identity["protocol"])).norm
+            chosen = sample(cell, train, seed=identity["seed"], dataset=identity["keys"]["dataset"])
+            file[f"{i}/train_labels"] = chosen.true_labels
+            train_data = as_inputs(chosen.images, target), torch.from_numpy(chosen.labels).to(target)
+            for snapshot, network in snapshots.items():
+                network = {name: tensor.to(target) for name, tensor in network.items()}
+                for split, (inputs, labels) in (("train", train_data), ("test", test_data)):
+                    found = encode(network, inputs, labels, shape, norm)
+                    for name, array in zip(("codes", "accuracy", "loss"), found):
+                        file[f"{i}/{snapshot}/{split}/{name}"] = array
+            log.info("cell %d of %d encoded", i + 1, len(cells))
+    return str(target)
