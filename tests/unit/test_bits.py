@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from rehash import bits
-from rehash.neighbours import nearest, nearest_by_products
+from rehash.neighbours import nearest
 
 
 def random_bits(seed: int, n: int, k: int, p: float = 0.5) -> np.ndarray:
@@ -34,16 +34,14 @@ def test_codes_agree_with_plain_rows(case):
 
 
 @pytest.mark.parametrize("k", [1, 7, 8, 33, 64, 100, 130, 600])
-@pytest.mark.parametrize("find", [nearest, nearest_by_products])
-def test_neighbours_by_distance_then_index(k, find):
+def test_neighbours_by_distance_then_index(k):
     codes, queries = (bits.pack(random_bits(seed, n, k)) for seed, n in ((1, 700), (2, 90)))
     order = bits.hamming(queries, codes) * len(codes) + np.arange(len(codes))
-    assert (find(queries, codes, 9, n_bits=k, device="cpu") == np.argsort(order, axis=1)[:, :9]).all()
+    assert (nearest(queries, codes, 9) == np.argsort(order, axis=1)[:, :9]).all()
 
 
-def test_neighbours_in_chunks_and_of_all():
+def test_more_neighbours_than_codes():
     codes = bits.pack(random_bits(3, 40, 12))
-    whole = nearest(codes, codes, 40, n_bits=12)
-    assert (nearest_by_products(codes, codes, 40, n_bits=12, device="cpu", chunk_pairs=100) == whole).all()
+    assert sorted(nearest(codes, codes, 40)[0]) == list(range(40))
     with pytest.raises(ValueError, match="41 neighbours asked of 40"):
-        nearest(codes, codes, 41, n_bits=12)
+        nearest(codes, codes, 41)

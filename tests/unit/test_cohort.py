@@ -7,13 +7,15 @@ import torch.nn.functional as F
 
 from rehash.errors import InputError
 from rehash.hash_encoders.cohort import CohortTraining
-from rehash.hash_encoders.measure import encode
+from rehash.hash_encoders.encode import encode
 from rehash.hash_encoders.networks import Shape, as_inputs
 from rehash.hash_encoders.protocols import Protocol
-from rehash.seeds import stream
+from rehash.seeds import integer, stream
 
 SCRIPTS = Protocol("adam", 0.01, 16, 4, decay_every=2, l2=1e-3, batch_norm={"momentum": 0.01, "eps": 1e-3})
 FIGURES = Protocol("sgd", 0.05, 16, 4)
+DROPOUT = Protocol("sgd", 0.05, 16, 4, dropout=0.3)
+CPU = torch.device("cpu")
 SHAPE = Shape(inputs=36, layer_width=9, depth=2, classes=4)
 
 
@@ -23,10 +25,10 @@ def digits(n: int = 208, seed: int = 0):
     return (rng.integers(0, 120, (n, 6, 6)) + 30 * labels[:, None, None]).astype(np.uint8), labels
 
 
-def cohort(protocol=SCRIPTS, repeats=3, dtype=torch.float64, shape=SHAPE, n=208):
+def cohort(protocol=SCRIPTS, repeats=3, dtype=torch.float64, shape=SHAPE, n=208, **more):
     images, labels = digits(n)
     return CohortTraining(
-        images, labels, shape, protocol, repeats=repeats, seed=5, name=("t",), device=torch.device("cpu"), dtype=dtype
+        images, labels, shape, protocol, repeats=repeats, seed=5, name=("t",), device=CPU, dtype=dtype, **more
     )
 
 
@@ -93,7 +95,7 @@ def test_cohort_equals_plain_torch_over_50_steps(protocol):
         )
 
 
-@pytest.mark.parametrize("protocol", [SCRIPTS, FIGURES], ids=["scripts", "figures"])
+@pytest.mark.parametrize("protocol", [SCRIPTS, FIGURES, DROPOUT], ids=["scripts", "figures", "dropout"])
 def test_member_alone_equals_member_of_seven(protocol):
     alone, seven = cohort(protocol, repeats=1), cohort(protocol, repeats=7)
     for _ in range(50):
@@ -124,7 +126,7 @@ def test_each_member_stops_by_its_own_training_loss():
         waits = [e - int(np.argmax(np.array(curve[: e + 1]) == best[e])) for e in range(60)]
         expected.append(next((e + 1 for e, wait in enumerate(waits) if wait >= 3), 60))
     assert len(set(expected)) > 1, "the case must have members that stop at different epochs"
-    assert stopped.trained.epochs == expected
+    assert stopped.trained.epochs["trained"] == expected
     for row in stopped.trained.history:
         assert row["loss"] == pytest.approx(losses[row["repeat"]][row["epoch"] - 1], rel=1e-6)
 
@@ -173,6 +175,78 @@ def test_captured_steps_equal_eager_ones(protocol):
         jobs.append(job)
     for name, tensor in jobs[0].trained.networks["trained"].items():
         torch.testing.assert_close(tensor, jobs[1].trained.networks["trained"][name], rtol=1e-5, atol=1e-6)
+
+
+def test_dropout_equals_plain_torch_with_the_same_gates():
+    job = cohort(DROPOUT, repeats=2)
+    images, labels = digits()
+    x, y = torch.from_numpy(images).double().reshape(len(images), -1) / 255, torch.from_numpy(labels)
+    models = [plain_model(job, repeat) for repeat in range(2)]
+    kept = []
+    for _ in range(26):
+        job.step()
+    for repeat, model in enumerate(models):
+        optimiser = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+        for step in range(26):
+            epoch, batch = divmod(step, 13)
+            rows = stream(5, "t", "order", repeat, epoch).permutation(len(y))[batch * 16 : batch * 16 + 16]
+            seed = integer(5, "t", "dropout", repeat, epoch, batch)
+            open_ = torch.rand(2, 9, 16, generator=torch.Generator().manual_seed(seed)) >= 0.3
+            kept.append(open_.float().mean().item())
+            h = x[rows]
+            for layer in range(2):
+                h = F.relu(model[2 * layer](h)) * open_[layer].T / 0.7
+            optimiser.zero_grad()
+            F.cross_entropy(model[4](h), y[rows]).backward()
+            optimiser.step()
+        for name, layer in (("hidden.0", model[0]), ("hidden.1", model[2]), ("head", model[4])):
+            torch.testing.assert_close(job.tensors[f"{name}.weight"][repeat], layer.weight, rtol=1e-6, atol=1e-8)
+    assert np.mean(kept) == pytest.approx(0.7, abs=0.02)
+
+
+def test_snapshots_are_the_ends_of_shorter_trainings():
+    """Codes are taken along one training; a training to that epoch alone gives the same networks."""
+    endless = Protocol(**{**vars(SCRIPTS), "epochs": 4, "patience": None})
+    along = cohort(endless, snapshots=(0, 1, 3, 4))
+    while not along.done:
+        along.step()
+    assert list(along.trained.networks) == ["untrained", "epoch=1", "epoch=3", "trained"]
+    assert along.trained.epochs == {"untrained": [0] * 3, "epoch=1": [1] * 3, "epoch=3": [3] * 3, "trained": [4] * 3}
+    for epochs, name in ((1, "epoch=1"), (3, "epoch=3"), (4, "trained")):
+        short = cohort(Protocol(**{**vars(endless), "epochs": epochs}), snapshots=())
+        while not short.done:
+            short.step()
+        for key, tensor in short.trained.networks["trained"].items():
+            assert torch.equal(tensor, along.trained.networks[name][key])
+
+
+def test_an_epoch_of_a_small_sample_sees_each_input_as_often_as_it_should():
+    job = cohort(n=10, passes=20)
+    assert job.batches == 13  # 200 inputs in batches of 16; the last has 8
+    counts = [np.bincount(row, minlength=10) for row in job.order_MN.numpy()]
+    assert all((count == 20).all() for count in counts)
+    while job.epoch == 0:
+        job.step()
+    assert 0 <= job.trained.history[0]["accuracy"] <= 1
+
+
+def test_a_member_that_diverges_stops_and_the_others_go_on():
+    job, alone = (cohort(SCRIPTS, snapshots=(1, 2, 4)) for _ in range(2))
+    for _ in range(15):
+        job.step(), alone.step()
+    with torch.no_grad():
+        job.tensors["head.weight"][1] = float("nan")
+    while not job.done:
+        job.step()
+    while not alone.done:
+        alone.step()
+    lengths = [sum(row["repeat"] == repeat for row in job.trained.history) for repeat in range(3)]
+    assert lengths == [4, 2, 4]
+    for snapshot, network in job.trained.networks.items():
+        finite = [all(bool(tensor[r].isfinite().all()) for tensor in network.values()) for r in range(3)]
+        assert finite == ([True] * 3 if snapshot == "epoch=1" else [True, False, True])
+    for name, tensor in job.trained.networks["trained"].items():
+        torch.testing.assert_close(tensor[[0, 2]], alone.trained.networks["trained"][name][[0, 2]])
 
 
 def test_inputs_are_scaled_to_one():

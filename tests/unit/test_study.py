@@ -6,27 +6,39 @@ import pytest
 
 from rehash.errors import InputError
 from rehash.figures.capacity import plot_capacity
+from rehash.figures.studies import plot_study
 from rehash.figures.style import save_figure
+from rehash.hash_encoders.claims import claims
 from rehash.hash_encoders.columns import KEYS, METRICS
 from rehash.hash_encoders.section import summary_table
-from rehash.hash_encoders.study import capacity_claims, collect_study
+from rehash.hash_encoders.study import collect_study
 from rehash.store import write_csv
 from rehash.tables import summarise
 
 
+def row(**values) -> dict:
+    """A row of a property table; everything not said is the same everywhere."""
+    keys = dict(zip(KEYS, ("hash_encoders", "d", "capacity", "p", 1, 40, 99, 0.0, True, 0.0, 0.0, 0.0, 10, 0, 1)))
+    return {**keys, "code_bits": 40, **dict.fromkeys(METRICS, 0.5), **values}
+
+
 def table(widths=(3, 40), repeats=3, knn=((0.3, 0.5), (0.7, 0.9))) -> pd.DataFrame:
     """Properties with known means; `knn[width][trained]`; redundancy is 3 / width."""
-    rows = []
-    for i, width in enumerate(widths):
-        for epoch in (0, 10):
-            for repeat in range(repeats):
-                metrics = dict.fromkeys(METRICS, 0.5) | {
-                    "knn": knn[i][epoch > 0] + 0.01 * repeat,
-                    "redundancy_train": 3 / width,
-                }
-                keys = ("hash_encoders", "d", "p", 1, width, 99, epoch, repeat, 1)
-                rows.append({**dict(zip(KEYS, keys)), "code_bits": width, **metrics})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        row(layer_width=width, epoch=epoch, repeat=r, knn=knn[i][epoch > 0] + 0.01 * r, redundancy_train=3 / width)
+        for i, width in enumerate(widths)
+        for epoch in (0, 10)
+        for r in range(repeats)
+    )
+
+
+def varied(study: str, column: str, levels, metric: str, values) -> pd.DataFrame:
+    """A study of one column: `metric` has the given mean at each level."""
+    return pd.DataFrame(
+        row(study=study, **{column: level, metric: value + 0.01 * r}, repeat=r)
+        for level, value in zip(levels, values)
+        for r in range(3)
+    )
 
 
 def test_summary_against_numpy():
@@ -36,20 +48,46 @@ def test_summary_against_numpy():
     assert rows.loc[(40, 10), "knn_sd"] == pytest.approx(expected.std(ddof=1)) and rows.loc[(40, 10), "n"] == 3
 
 
-def test_claims_follow_the_numbers():
-    seen = capacity_claims(table())
-    assert [c["verdict"] for c in seen] == ["Seen, beyond the spread"] * 2
+def test_networks_that_diverged_do_not_count():
+    lost = table()
+    lost.loc[lost.index[-1], METRICS] = np.nan
+    rows = summarise(lost, ["layer_width", "epoch"], METRICS).set_index(["layer_width", "epoch"])
+    assert rows.loc[(40, 10), "n"] == 2 and rows.loc[(40, 10), "knn_mean"] == pytest.approx(0.905)
+    assert "1 network that diverged is left out" in plot_capacity(lost)._suptitle.get_text()
+
+
+def test_capacity_claims_follow_the_numbers():
+    seen = claims(table(), "capacity")
+    assert [c["verdict"] for c in seen] == ["Falls, beyond the spread", "Rises, beyond the spread"]
     assert "from 1.000 ± 0.000 (n = 3) at width 3 to 0.075 ± 0.000 (n = 3) at width 40" in seen[0]["text"]
-    assert "0.910 ± 0.010 (n = 3) of the test inputs" in seen[1]["text"] and "for 0.710 ± 0.010" in seen[1]["text"]
-    close = capacity_claims(table(knn=((0.3, 0.5), (0.895, 0.9))))
-    assert close[1]["verdict"] == "Not seen beyond the spread"
+    assert "from 0.710 ± 0.010 (n = 3) before training to 0.910 ± 0.010 (n = 3) after training" in seen[1]["text"]
+    close = claims(table(knn=((0.3, 0.5), (0.895, 0.9))), "capacity")
+    assert close[1]["verdict"] == "No change beyond the spread"
+
+
+@pytest.mark.parametrize(
+    ("study", "column", "levels", "text"),
+    [
+        ("sample_size", "sample_size", (10, 90), "0.310 ± 0.010 (n = 3) at sample size 10 to 0.810 ± 0.010 (n = 3) at"),
+        ("training_time", "epoch", (0, 30), "0.310 ± 0.010 (n = 3) at epoch 0 to 0.810 ± 0.010 (n = 3) at epoch 30"),
+        ("label_noise", "label_noise", (0.0, 1.0), "at share 0 to 0.810 ± 0.010 (n = 3) at share 1"),
+        ("regularisation", "batch_norm", (False, True), "without BatchNorm to 0.810 ± 0.010 (n = 3) with BatchNorm"),
+        ("regularisation", "l2", (0.0, 0.001), "at L2 0 to 0.810 ± 0.010 (n = 3) at L2 0.001"),
+    ],
+)
+def test_claims_of_the_other_studies(study, column, levels, text):
+    found = claims(varied(study, column, levels, "knn", (0.3, 0.8)), study)
+    rising = [claim for claim in found if claim["verdict"] == "Rises, beyond the spread"]
+    assert len(rising) == 1 and text in rising[0]["text"]
+    assert all(c["verdict"] == "No change beyond the spread" for c in found if c not in rising)
 
 
 def test_one_network_or_one_width_is_no_ground_for_a_verdict(tmp_path):
     single = table(repeats=1)
-    assert {c["verdict"] for c in capacity_claims(single)} == {"One network, so no spread to judge by"}
-    assert len(capacity_claims(table(widths=(40,)))) == 1
-    assert "nan" not in summary_table(single).to_string() and "0.900" in summary_table(single).to_string()
+    assert {c["verdict"] for c in claims(single, "capacity")} == {"One network, so no spread to judge by"}
+    assert len(claims(table(widths=(40,)), "capacity")) == 1
+    shown = summary_table(single, "capacity").to_string()
+    assert "nan" not in shown and "0.900" in shown
     for case in (single, table(widths=(40,)), table(widths=(40,), repeats=1)):
         save_figure(plot_capacity(case), tmp_path / "f.png", tmp_path / "f.pdf")
 
@@ -61,15 +99,60 @@ def test_the_same_table_gives_the_same_picture(tmp_path):
         assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("study", "column", "levels"),
+    [
+        ("sample_size", "sample_size", (10, 90)),
+        ("training_time", "epoch", (0, 7)),
+        ("regularisation", "dropout", (0, 0.5)),
+    ],
+)
+def test_figures_draw_their_tables(study, column, levels):
+    figure = plot_study(varied(study, column, levels, "knn", (0.3, 0.8)), study)
+    panel = next(axis for axis in figure.axes if axis.get_title() == "K-NN accuracy")
+    line = panel.get_lines()[0]
+    assert line.get_xdata().tolist() == list(levels) and np.allclose(line.get_ydata(), [0.31, 0.81])
+    assert panel.get_xlabel()
+
+
+def test_summary_leaves_out_what_is_the_same_everywhere():
+    assert list(summary_table(table(), "capacity"))[:3] == ["width", "networks", "n"]
+    shown = summary_table(varied("sample_size", "sample_size", (10, 90), "knn", (0.3, 0.8)), "sample_size")
+    assert list(shown)[:2] == ["sample size", "n"] and shown["K-NN"].tolist() == ["0.310 ± 0.010", "0.810 ± 0.010"]
+
+
 def test_collecting(tmp_path):
     whole = table()
     for width, part in whole.groupby("layer_width"):
         write_csv(part, tmp_path / f"{width}.csv")
     paths = [tmp_path / "40.csv", tmp_path / "3.csv"]
     collected = collect_study(paths, "capacity")
-    assert collected.layer_width.tolist() == [3] * 6 + [40] * 6 and set(collected.study) == {"capacity"}
+    assert collected.layer_width.tolist() == [3] * 6 + [40] * 6 and list(collected) == [*KEYS, "code_bits", *METRICS]
     with pytest.raises(InputError, match=r"study capacity: two rows for .*'layer_width': 3"):
         collect_study([*paths, tmp_path / "3.csv"], "capacity")
-    write_csv(whole.drop(columns="knn"), tmp_path / "bad.csv")
-    with pytest.raises(InputError, match=r"bad\.csv: lacks the columns knn"):
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda t: t.drop(columns="knn"), "lacks the columns knn"),
+        (lambda t: t.assign(knn=7.5), "row 0 has knn = 7.5; expected 0 to 1"),
+        (lambda t: t.assign(lr="high"), "lr has values that are no numbers"),
+        (lambda t: t.assign(seed=np.nan), "row 0 has no seed"),
+        (lambda t: t.iloc[:-1], "not every configuration has the same number of repeats"),
+        (lambda t: t.iloc[:0], "has no rows"),
+        (lambda t: t.assign(knn=t.knn.where(t.index > 0)), "row 0 has only a part of its metrics"),
+    ],
+)
+def test_an_edited_or_truncated_table_is_refused(tmp_path, edit, message):
+    write_csv(edit(table()), tmp_path / "bad.csv")
+    with pytest.raises(InputError, match=rf"bad\.csv: {message}"):
         collect_study([tmp_path / "bad.csv"], "capacity")
+
+
+def test_a_diverged_network_passes_and_is_counted(tmp_path):
+    whole = table()
+    whole.loc[0, [*METRICS]] = np.nan
+    whole.loc[0, "code_bits"] = 0
+    write_csv(whole, tmp_path / "t.csv")
+    assert collect_study([tmp_path / "t.csv"], "capacity").knn.isna().sum() == 1

@@ -162,3 +162,180 @@ rule plot_study:
         "Drawing the study {wildcards.study} on {wildcards.dataset}"
     script:
         "../scripts/plot_study.py"
+
+
+rule compare_published:
+    """Set studies beside the published curves, point by point."""
+    input:
+        tables=lambda wildcards: plan.published_tables(config, wildcards.dataset),
+        published=workflow.source_path("../resources/published_hash_encoders.csv"),
+    output:
+        table="results/hash_encoders/{dataset}/published.csv",
+        provenance="results/hash_encoders/{dataset}/published.json",
+    log:
+        "results/logs/compare_published/{dataset}.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        code=code_digest("compare_published"),
+        counterpart=lambda wildcards: plan.study_config(config, "published", wildcards.dataset),
+    message:
+        "Comparing {wildcards.dataset} with what was published"
+    script:
+        "../scripts/compare_published.py"
+
+
+rule plot_published:
+    """Draw published curves beside ours."""
+    input:
+        table="results/hash_encoders/{dataset}/published.csv",
+    output:
+        pdf="results/hash_encoders/{dataset}/published.pdf",
+        png=report(
+            "results/hash_encoders/{dataset}/published.png",
+            caption="../report/published.rst",
+            category="hash_encoders",
+            subcategory="{dataset}",
+            labels={"study": "published"},
+        ),
+    log:
+        "results/logs/plot_published/{dataset}.log",
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        code=code_digest("plot_published"),
+    message:
+        "Drawing {wildcards.dataset} beside what was published"
+    script:
+        "../scripts/plot_published.py"
+
+
+rule chart_phases:
+    """Put the studies of width, sample size and training time on one chart and name the regimes."""
+    input:
+        **{
+            study: f"results/hash_encoders/{{dataset}}/{study}.csv"
+            for study in ("sample_size", "training_time", "capacity")
+        },
+    output:
+        table="results/hash_encoders/{dataset}/phase_chart.csv",
+        provenance="results/hash_encoders/{dataset}/phase_chart.json",
+    log:
+        "results/logs/chart_phases/{dataset}.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        code=code_digest("chart_phases"),
+        thresholds=config["hash_encoders"]["phase_chart"]["thresholds"],
+    message:
+        "Charting the phases of {wildcards.dataset}"
+    script:
+        "../scripts/chart_phases.py"
+
+
+rule plot_phase_chart:
+    """Draw the activation hash phase chart, for paper and as an interactive page."""
+    input:
+        table="results/hash_encoders/{dataset}/phase_chart.csv",
+    output:
+        pdf="results/hash_encoders/{dataset}/phase_chart.pdf",
+        png=report(
+            "results/hash_encoders/{dataset}/phase_chart.png",
+            caption="../report/phase_chart.rst",
+            category="hash_encoders",
+            subcategory="{dataset}",
+            labels={"study": "phase chart"},
+        ),
+        html=report(
+            "results/hash_encoders/{dataset}/phase_chart.html",
+            caption="../report/phase_chart.rst",
+            category="hash_encoders",
+            subcategory="{dataset}",
+            labels={"study": "phase chart, interactive"},
+        ),
+    log:
+        "results/logs/plot_phase_chart/{dataset}.log",
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        code=code_digest("plot_phase_chart"),
+        thresholds=config["hash_encoders"]["phase_chart"]["thresholds"],
+    message:
+        "Drawing the phase chart of {wildcards.dataset}"
+    script:
+        "../scripts/plot_phase_chart.py"
+
+
+rule measure_regions:
+    """Find the exact borders of linear regions, along lines and in a plane."""
+    input:
+        dataset=graph.DATASET,
+        networks=f"{plan.COHORT}networks.safetensors",
+    output:
+        lines=f"{plan.COHORT}regions_lines.csv",
+        slices=f"{plan.COHORT}regions_slices.csv",
+        provenance=f"{plan.COHORT}regions.json",
+    log:
+        f"{plan.COHORT}measure_regions.log",
+    conda:
+        "../../envs/train.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=lambda wildcards, input, attempt: graph.memory_mb(input.size_mb, attempt, per_input_mb=16),
+        runtime=lambda wildcards, attempt: graph.minutes(60, attempt),
+    params:
+        code=code_digest("measure_regions"),
+        lines=lambda wildcards: plan.study_config(config, "regions", wildcards.dataset)["lines"],
+        seed=config["seed"],
+        threads=config["threads"],
+    message:
+        "Linear regions of width {wildcards.layer_width} on {wildcards.dataset} ({wildcards.protocol})"
+    script:
+        "../scripts/measure_regions.py"
+
+
+rule collect_regions:
+    """Collect the lines and slices through linear regions of all networks of a dataset."""
+    input:
+        lines=lambda wildcards: plan.region_tables(config, wildcards.dataset, "lines"),
+        slices=lambda wildcards: plan.region_tables(config, wildcards.dataset, "slices"),
+    output:
+        lines="results/hash_encoders/{dataset}/regions.csv",
+        slices="results/hash_encoders/{dataset}/regions_slices.csv",
+        provenance="results/hash_encoders/{dataset}/regions.json",
+    log:
+        "results/logs/collect_regions/{dataset}.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        code=code_digest("collect_regions"),
+    message:
+        "Collecting the linear regions of {wildcards.dataset}"
+    script:
+        "../scripts/collect_regions.py"
+
+
+rule plot_regions:
+    """Draw how far linear regions reach, and a plane through three digits cut into them."""
+    input:
+        lines="results/hash_encoders/{dataset}/regions.csv",
+        slices="results/hash_encoders/{dataset}/regions_slices.csv",
+    output:
+        pdf="results/hash_encoders/{dataset}/regions.pdf",
+        png=report(
+            "results/hash_encoders/{dataset}/regions.png",
+            caption="../report/regions.rst",
+            category="hash_encoders",
+            subcategory="{dataset}",
+            labels={"study": "linear regions"},
+        ),
+    log:
+        "results/logs/plot_regions/{dataset}.log",
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        code=code_digest("plot_regions"),
+    message:
+        "Drawing the linear regions of {wildcards.dataset}"
+    script:
+        "../scripts/plot_regions.py"

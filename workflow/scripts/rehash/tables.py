@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import pandas as pd
+
+from rehash.errors import InputError
+from rehash.store import read_csv
 
 
 def summarise(table: pd.DataFrame, by: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
@@ -18,6 +22,20 @@ def summarise(table: pd.DataFrame, by: Sequence[str], metrics: Sequence[str]) ->
     for metric in metrics:
         parts += [groups[metric].mean().rename(f"{metric}_mean"), groups[metric].std().rename(f"{metric}_sd")]
     return pd.concat(parts, axis=1).reset_index()
+
+
+def concatenated(paths: Iterable[str | Path]) -> pd.DataFrame:
+    """Tables of the same columns, one below the other.
+
+    Raises:
+        InputError: a table is not readable, or has other columns than the first.
+    """
+    tables = {str(path): read_csv(path) for path in paths}
+    first = next(iter(tables.values()))
+    for path, table in tables.items():
+        if list(table) != list(first):
+            raise InputError(f"{path}: has the columns {', '.join(table)}; expected {', '.join(first)}")
+    return pd.concat(tables.values(), ignore_index=True)
 
 
 def mean_and_sd(mean: float, sd: float) -> str:

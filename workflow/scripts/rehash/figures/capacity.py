@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rehash.figures.style import draw_spread, panels
+from rehash.figures.style import draw_spread, panels, title
 from rehash.tables import summarise, with_state
 
 _LEFT = (("redundancy_train", "train"), ("redundancy_test", "test"))
@@ -24,7 +24,7 @@ def plot_capacity(table: pd.DataFrame) -> Figure:
     rows = summarise(with_state(table), ["protocol", "layer_width", "state"], metrics)
     protocols = sorted(rows.protocol.unique())
     figure, axes = panels(2, len(protocols))
-    figure.suptitle(_title(table.dataset.iloc[0], int(rows.n.min())), fontsize=9)
+    figure.suptitle(title(table, "capacity"), fontsize=9)
     for row, protocol in enumerate(protocols):
         chosen = rows[rows.protocol == protocol]
         left, right = axes[2 * row], axes[2 * row + 1]
@@ -38,10 +38,6 @@ def plot_capacity(table: pd.DataFrame) -> Figure:
             axis.set(xlabel="layer width (hidden units)", ylim=(-0.02, 1.02))
             axis.legend(fontsize=7.5)
     return figure
-
-
-def _title(dataset: str, n: int) -> str:
-    return f"{dataset}: {f'mean of {n} networks, band of one standard deviation' if n > 1 else 'one network'}"
 
 
 def _draw(axis, rows: pd.DataFrame, metric: str, label: str, series: int, before: bool = True) -> None:

@@ -11,7 +11,7 @@ from matplotlib.ticker import NullLocator
 
 from rehash.errors import unknown
 from rehash.figures.capacity import plot_capacity
-from rehash.figures.style import draw_spread, panels
+from rehash.figures.style import draw_spread, panels, title
 from rehash.tables import summarise
 
 _PROPERTIES = {
@@ -69,16 +69,6 @@ def plot_study(table: pd.DataFrame, study: str) -> Figure:
             _draw_lines(panel, chosen, axis, metric, legend=metric == "redundancy_train")
             panel.set(title=name if len(protocols) == 1 else f"{name}\nprotocol {protocol}", ylim=(-0.03, 1.03))
     return figure
-
-
-def title(table: pd.DataFrame, study: str) -> str:
-    """Dataset, study, protocol, and what lines and bands are."""
-    n = table.repeat.nunique()
-    diverged = table[table.isna().any(axis=1)]
-    spread = f"mean of {n} networks, band of one standard deviation" if n > 1 else "one network"
-    lost = f"; {len(diverged)} measurements of networks that diverged are left out" if len(diverged) else ""
-    what = f"{table.dataset.iloc[0]}, {study.replace('_', ' ')}, {', '.join(sorted(table.protocol.unique()))}"
-    return f"{what}: {spread}{lost}"
 
 
 def _series_names(rows: pd.DataFrame, study: str) -> pd.Series:

@@ -8,6 +8,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -49,6 +50,17 @@ def draw_spread(axes: Axes, x, mean, sd, *, series: int, label: str, faint: bool
     face = "none" if faint else colour
     axes.plot(x, mean, color=colour, marker=marker, linestyle=dashes, label=label, alpha=alpha, markerfacecolor=face)
     axes.fill_between(x, mean - sd, mean + sd, color=colour, alpha=0.2 * alpha, linewidth=0)
+
+
+def title(table: pd.DataFrame, study: str) -> str:
+    """Dataset, study, protocols, and what lines and bands are; how many networks diverged, if any did."""
+    n = table.repeat.nunique()
+    spread = f"mean of {n} networks, band of one standard deviation" if n > 1 else "one network"
+    lost = int(table[table.epoch > 0].isna().any(axis=1).sum())
+    words = "network that diverged is" if lost == 1 else "measurements of networks that diverged are"
+    left_out = f"; {lost} {words} left out" if lost else ""
+    protocols = ", ".join(sorted(table.protocol.unique()))
+    return f"{table.dataset.iloc[0]}, {study.replace('_', ' ')}, protocol {protocols}: {spread}{left_out}"
 
 
 def save_figure(figure: Figure, *paths: str | Path) -> None:

@@ -89,6 +89,15 @@ class Cell:
         }
 
 
+def cohort_name(keys: dict[str, Any]) -> tuple[str, ...]:
+    """What the random streams of a cohort are named by: its networks' data, shape and protocol.
+
+    Neither the study nor a cell's factors: repeat r starts from the same network and sees the same order everywhere, so
+    that studies can be compared network by network.
+    """
+    return ("hash_encoders", *(f"{key}={keys[key]}" for key in ("dataset", "depth", "layer_width", "protocol")))
+
+
 @dataclass(frozen=True)
 class Sample:
     """What a cell is trained on: images uint8 (n, ...); labels int64 (n,) as trained on, and the true ones."""

@@ -21,7 +21,8 @@ from rehash.hash_encoders.networks import (
     losses,
     squared_norms,
 )
-from rehash.hash_encoders.protocols import MOMENTS, OPTIMISERS, Protocol
+from rehash.hash_encoders.optimisers import MOMENTS, OPTIMISERS
+from rehash.hash_encoders.protocols import Protocol
 from rehash.seeds import integer, stream
 
 log = logging.getLogger("rehash")

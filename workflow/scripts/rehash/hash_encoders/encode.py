@@ -17,8 +17,8 @@ from rehash.datasets.layout import read_split
 from rehash.errors import InputError
 from rehash.hash_encoders.cells import Cell, sample
 from rehash.hash_encoders.files import read_networks, training_inputs
-from rehash.hash_encoders.networks import BatchNorm, Shape, Tensors, as_inputs, forward, losses
-from rehash.hash_encoders.protocols import Protocol
+from rehash.hash_encoders.networks import Shape, Tensors, as_inputs, forward, losses
+from rehash.hash_encoders.protocols import BatchNorm, Protocol
 from rehash.store import atomic
 from rehash.training import resolve_device, set_reproducible
 

@@ -30,15 +30,6 @@ def training_inputs(dataset: str | Path, train_share: float) -> Split:
     return Split(split.images[:stop], split.labels[:stop])
 
 
-def cohort_name(keys: dict[str, Any]) -> tuple[str, ...]:
-    """What the random streams of a cohort are named by: its networks' data, shape and protocol.
-
-    Neither the study nor a cell's factors: repeat r starts from the same network and sees the same order everywhere, so
-    that studies can be compared network by network.
-    """
-    return ("hash_encoders", *(f"{key}={keys[key]}" for key in ("dataset", "depth", "layer_width", "protocol")))
-
-
 def write_networks(path: str | Path, cells: list[Trained], identity: dict[str, Any]) -> None:
     """One safetensors file: tensors `cell/snapshot/name` (R, ...), and what they are as JSON metadata."""
     tensors = {

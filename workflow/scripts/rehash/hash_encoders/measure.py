@@ -15,9 +15,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from rehash.errors import InputError
-from rehash.hash_encoders.cells import Cell
+from rehash.hash_encoders.cells import Cell, cohort_name
 from rehash.hash_encoders.columns import KEYS, METRICS
-from rehash.hash_encoders.files import cohort_name
 from rehash.hash_encoders.properties import encoding_properties
 from rehash.hash_encoders.protocols import Protocol
 from rehash.seeds import integer

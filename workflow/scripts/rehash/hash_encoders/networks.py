@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 
 from rehash.errors import InputError, unknown
+from rehash.hash_encoders.protocols import BatchNorm
 
 Tensors = dict[str, torch.Tensor]
 
@@ -44,14 +45,6 @@ class Shape:
         ins = [self.inputs] + [self.layer_width] * (self.depth - 1)
         hidden = [(f"hidden.{i}", self.layer_width, n) for i, n in enumerate(ins)]
         return [*hidden, ("head", self.classes, self.layer_width)]
-
-
-@dataclass(frozen=True)
-class BatchNorm:
-    """Batch normalisation; `momentum` in torch's convention (the weight of the new batch)."""
-
-    momentum: float
-    eps: float
 
 
 def glorot_uniform(rng: np.random.Generator, out: int, into: int) -> tuple[np.ndarray, np.ndarray]:

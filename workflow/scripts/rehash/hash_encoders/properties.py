@@ -56,11 +56,11 @@ def encoding_properties(
             "kmeans_train_matched": kmeans_train[1],
             "kmeans_test_matched": kmeans_test[1],
             "knn": accuracy(majority(train_labels[neighbours], classes), test_labels),
-            "lr": accuracy(logistic_regression(train, train_labels, test, n_bits=n_bits), test_labels),
+            "lr": logistic_regression_accuracy(train, train_labels, test, test_labels, n_bits=n_bits),
         }
 
 
-def accuracy(predicted: np.ndarray, labels: np.ndarray) -> float:
+def accuracy(predicted: np.ndarray | int, labels: np.ndarray) -> float:
     """The share of equal entries."""
     return float(np.mean(predicted == labels))
 
@@ -92,16 +92,20 @@ def cluster_accuracies(clusters: np.ndarray, labels: np.ndarray, classes: int) -
     return float(counts.max(1).sum() / len(labels)), float(matched / len(labels))
 
 
-def logistic_regression(train: Codes, labels: np.ndarray, test: Codes, *, n_bits: int) -> np.ndarray:
-    """Classes, (len(test),), that one-vs-one L2 logistic regression (C = 1) on the bits as 0 and 1 predicts.
-
-    At its optimum (Newton's method). Where all training labels are equal, as in a tiny sample, that label is predicted.
-    """
-    if (labels == labels[0]).all():
-        return np.full(len(test), labels[0])
+def logistic_regression(codes: Codes, labels: np.ndarray, *, n_bits: int) -> OneVsOneClassifier:
+    """One-vs-one L2 logistic regression (C = 1) on the bits as 0 and 1, at its optimum (Newton's method)."""
     model = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-6)
-    fitted = OneVsOneClassifier(model).fit(_features(train, n_bits), labels)
-    return fitted.predict(_features(test, n_bits))
+    return OneVsOneClassifier(model).fit(_features(codes, n_bits), labels)
+
+
+def logistic_regression_accuracy(
+    train: Codes, train_labels: np.ndarray, test: Codes, test_labels: np.ndarray, *, n_bits: int
+) -> float:
+    """Accuracy of `logistic_regression`; where all training labels are equal (a tiny sample), of that label."""
+    if (train_labels == train_labels[0]).all():
+        return accuracy(train_labels[0], test_labels)
+    model = logistic_regression(train, train_labels, n_bits=n_bits)
+    return accuracy(model.predict(_features(test, n_bits)), test_labels)
 
 
 def _features(codes: Codes, n_bits: int) -> np.ndarray:

@@ -1,13 +1,16 @@
-"""Training protocols: the settings of a training, and the optimisers they name."""
+"""Training protocols: the settings of a training."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 
-from rehash.hash_encoders.networks import BatchNorm
+@dataclass(frozen=True)
+class BatchNorm:
+    """Batch normalisation; `momentum` in torch's convention (the weight of the new batch)."""
+
+    momentum: float
+    eps: float
 
 
 @dataclass(frozen=True)
@@ -35,24 +38,3 @@ class Protocol:
     @property
     def norm(self) -> BatchNorm | None:
         return BatchNorm(**self.batch_norm) if self.batch_norm else None
-
-
-def _adam(groups: list[dict], protocol: Protocol, device: torch.device) -> torch.optim.Optimizer:
-    capturable = device.type == "cuda"
-    return torch.optim.Adam(groups, lr=protocol.learning_rate, eps=protocol.eps, fused=True, capturable=capturable)
-
-
-def _sgd(groups: list[dict], protocol: Protocol, device: torch.device) -> torch.optim.Optimizer:
-    return torch.optim.SGD(groups, lr=protocol.learning_rate, momentum=protocol.momentum, fused=True)
-
-
-OPTIMISERS = {"adam": _adam, "sgd": _sgd}
-# What each optimiser remembers of a parameter, as torch.optim names it, at the start.
-MOMENTS: dict[str, dict[str, Callable[[torch.Tensor], torch.Tensor]]] = {
-    "adam": {
-        "step": lambda p: torch.zeros((), dtype=torch.float32, device=p.device),
-        "exp_avg": lambda p: torch.zeros_like(p, requires_grad=False),
-        "exp_avg_sq": lambda p: torch.zeros_like(p, requires_grad=False),
-    },
-    "sgd": {"momentum_buffer": lambda p: torch.zeros_like(p, requires_grad=False)},
-}

@@ -7,7 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from rehash.hash_encoders.study import BY, capacity_claims
+from rehash.hash_encoders.claims import claims
+from rehash.hash_encoders.columns import FACTORS
+from rehash.hash_encoders.published import tally
 from rehash.report import data_uri, html_from_rst, html_table
 from rehash.store import read_csv
 from rehash.tables import mean_and_sd, summarise, with_state
@@ -16,7 +18,8 @@ TITLE = "Neural networks behave as hash encoders"
 TEXT = (
     "A ReLU network cuts its input space into linear regions. The neural code of an input says in which region it "
     "lies: one bit for each hidden unit, on or off. He et al. (2021) find that these codes behave like a hash: "
-    "few inputs share one, and inputs of one class get similar ones."
+    "few inputs share one, and inputs of one class get similar ones. In the boxes, 'beyond the spread' means that two "
+    "means differ by more than their two standard deviations together."
 )
 _SHOWN = {
     "redundancy_train": "redundancy (train)",
@@ -27,34 +30,51 @@ _SHOWN = {
     "lr": "logistic regression",
     "accuracy_test": "network (test)",
 }
+_KEYS = ("protocol", "layer_width", *FACTORS, "inputs", "epoch")
+_NAMES = {"layer_width": "width", "state": "networks"}
 
 
-def summary_table(table: pd.DataFrame) -> pd.DataFrame:
-    """The study's summary as text cells for people."""
-    rows = summarise(with_state(table), BY, list(_SHOWN))
-    shown = pd.DataFrame({"protocol": rows.protocol, "width": rows.layer_width, "networks": rows.state, "n": rows.n})
-    for metric, title in _SHOWN.items():
-        means, sds = rows[f"{metric}_mean"], rows[f"{metric}_sd"]
-        shown[title] = list(map(mean_and_sd, means, sds))
-    return shown
+def summary_table(table: pd.DataFrame, study: str) -> pd.DataFrame:
+    """The study's summary as text cells for people; keys that are the same everywhere are left out."""
+    if study == "published":
+        counts = tally(table)
+        return counts.assign(
+            inside=counts.inside.map(lambda n: "context" if pd.isna(n) else str(int(n))),
+            **{column: counts[column].map("{:+.3f}".format) for column in ("mean_difference", "largest_difference")},
+        )
+    shown = {"redundancy": "redundancy", "active_share": "units on"} if study == "random_inputs" else _SHOWN
+    keys = [key for key in _KEYS if key in table and table[key].nunique() > 1]
+    if study == "training_time" or study == "random_inputs":
+        by = keys
+    else:  # where networks stop at epochs of their own, what counts is whether they are trained
+        by = [*(key for key in keys if key != "epoch"), *(["state"] if table.epoch.eq(0).any() else [])]
+        table = with_state(table)
+    rows = summarise(table, by or ["layer_width"], list(shown))
+    cells = {_NAMES.get(key, key.replace("_", " ")): rows[key] for key in [*by, "n"]}
+    for metric, title in shown.items():
+        cells[title] = list(map(mean_and_sd, rows[f"{metric}_mean"], rows[f"{metric}_sd"]))
+    return pd.DataFrame(cells)
 
 
 def section(entry: dict[str, str], caption: str | Path, dataset_text: str) -> dict[str, Any]:
-    """One section of the report from a study's table and figure (paths of `entry`, see graph.study_figures)."""
-    stem = entry["stem"]
+    """One section of the report from a study's table and figure (paths of `entry`, see hash_encoders.plan.figures)."""
+    stem, study = entry["stem"], entry["study"]
     table = read_csv(f"{stem}.csv")
+    endings = {"figure (PDF)": ".pdf", "interactive": ".html", "table (CSV)": ".csv", "provenance (JSON)": ".json"}
     return {
         **entry,
-        "anchor": f"{entry['paper']}-{entry['dataset']}-{entry['study']}",
+        "title": study.replace("_", " "),
+        "anchor": f"{entry['paper']}-{entry['dataset']}-{study}",
         "paper_title": TITLE,
         "paper_text": TEXT,
         "dataset_text": dataset_text,
-        "claims": capacity_claims(table),
+        "claims": claims(table, study),
         "caption": html_from_rst(Path(caption).read_text()),
         "image": data_uri(f"{stem}.png"),
-        "table": html_table(summary_table(table)),
+        "table": html_table(summary_table(table, study)),
         "files": {
             kind: str(Path(f"{stem}{ending}").relative_to("results"))
-            for kind, ending in (("figure (PDF)", ".pdf"), ("table (CSV)", ".csv"), ("provenance (JSON)", ".json"))
+            for kind, ending in endings.items()
+            if ending != ".html" or study == "phase_chart"
         },
     }

@@ -1,4 +1,4 @@
-"""From property tables to a study: one tidy table, its summary, and what it says about the paper's claim."""
+"""From the tables of single jobs to a study: one tidy table, checked."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ import pandas as pd
 from rehash.errors import InputError
 from rehash.hash_encoders.columns import KEYS, METRICS, SHARES
 from rehash.store import read_csv
-from rehash.tables import mean_and_sd, summarise, with_state
 
-BY = ["protocol", "layer_width", "state"]
 _RANDOM_INPUTS = ["redundancy", "active_share"]
 
 
@@ -77,46 +75,3 @@ def _first(marked: pd.Series) -> int:
 def origin(table: pd.DataFrame) -> dict[str, list]:
     """Seeds, protocols and sample sizes in a study, for its provenance; devices and times are in its cohorts' files."""
     return {key: sorted(table[key].unique().tolist()) for key in ("seed", "protocol", "sample_size", "repeat")}
-
-
-def capacity_claims(table: pd.DataFrame) -> list[dict[str, str]]:
-    """The paper's first claim in numbers, per protocol: redundancy falls with width; training makes codes categorize.
-
-    Each entry: `text` (with means, standard deviations and n) and `verdict`. A study of a single width has no fall.
-    """
-    claims = []
-    for protocol, rows in summarise(with_state(table), BY, METRICS).groupby("protocol"):
-        trained = rows[rows.state == "trained"].set_index("layer_width")
-        untrained = rows[rows.state == "untrained"].set_index("layer_width")
-        narrow, wide = trained.index.min(), trained.index.max()
-        if narrow < wide:
-            fall = [_value(trained.loc[width], "redundancy_train") for width in (narrow, wide)]
-            claims.append(
-                {
-                    "text": f"Protocol {protocol}: the redundancy ratio on the training inputs goes from {fall[0]} "
-                    f"at width {narrow} to {fall[1]} at width {wide}.",
-                    "verdict": _verdict(trained.loc[narrow], trained.loc[wide], "redundancy_train"),
-                }
-            )
-        knn = [_value(part.loc[wide], "knn") for part in (trained, untrained)]
-        claims.append(
-            {
-                "text": f"Protocol {protocol}: at width {wide}, K-NN on the codes of trained networks is right for "
-                f"{knn[0]} of the test inputs, on the codes of the same networks before training for {knn[1]}.",
-                "verdict": _verdict(trained.loc[wide], untrained.loc[wide], "knn"),
-            }
-        )
-    return claims
-
-
-def _value(row: pd.Series, metric: str) -> str:
-    return f"{mean_and_sd(row[f'{metric}_mean'], row[f'{metric}_sd'])} (n = {int(row['n'])})"
-
-
-def _verdict(larger: pd.Series, smaller: pd.Series, metric: str) -> str:
-    """Whether the means differ by more than the two standard deviations together."""
-    if min(larger["n"], smaller["n"]) < 2:
-        return "One network, so no spread to judge by"
-    difference = larger[f"{metric}_mean"] - smaller[f"{metric}_mean"]
-    seen = difference > larger[f"{metric}_sd"] + smaller[f"{metric}_sd"]
-    return "Seen, beyond the spread" if seen else "Not seen beyond the spread"

@@ -10,9 +10,9 @@ import pandas as pd
 import torch
 
 from rehash.datasets.layout import Split, checksum, class_names
-from rehash.hash_encoders.cells import Cell, sample
+from rehash.hash_encoders.cells import Cell, cohort_name, sample
 from rehash.hash_encoders.cohort import CohortTraining, Trained, batches_an_epoch
-from rehash.hash_encoders.files import cohort_name, training_inputs, write_networks
+from rehash.hash_encoders.files import training_inputs, write_networks
 from rehash.hash_encoders.networks import Shape
 from rehash.hash_encoders.protocols import Protocol
 from rehash.store import write_csv

@@ -1,0 +1,94 @@
+"""The cells of a study: what they are trained on."""
+
+import numpy as np
+import pytest
+
+from rehash.datasets.layout import Split
+from rehash.errors import InputError
+from rehash.hash_encoders.cells import Cell, sample
+from rehash.hash_encoders.protocols import Protocol
+
+PROTOCOL = Protocol("adam", 0.01, 64, 200, patience=10, l2=1e-6, batch_norm={"momentum": 0.1, "eps": 1e-5})
+RNG = np.random.default_rng(0)
+TRAIN = Split(RNG.integers(0, 200, (1000, 6, 6), dtype=np.uint8), RNG.integers(0, 10, 1000))
+
+
+def drawn(**factors):
+    return sample(Cell.of(factors), TRAIN, seed=3, dataset="d")
+
+
+@pytest.mark.parametrize(("n", "passes"), [(None, 1), (2, 500), (300, 3), (400, 2), (999, 1), (1000, 1)])
+def test_sample_size_takes_the_first_and_fills_the_epoch(n, passes):
+    found = drawn(sample_size=n)
+    assert found.passes == passes and len(found.images) == (n or 1000)
+    assert (found.images == TRAIN.images[: n or 1000]).all() and (found.labels == TRAIN.labels[: n or 1000]).all()
+
+
+@pytest.mark.parametrize("n", [0, 1, 1001])
+def test_sample_size_out_of_range(n):
+    with pytest.raises(InputError, match=f"sample size {n} of dataset d; expected 2 to 1000"):
+        drawn(sample_size=n)
+
+
+def test_label_noise_permutes_a_share():
+    clean, half, all_ = (drawn(label_noise=share) for share in (0, 0.5, 1))
+    assert (clean.labels == TRAIN.labels).all()
+    for found in (half, all_):
+        assert (found.true_labels == TRAIN.labels).all() and (found.images == TRAIN.images).all()
+        assert (np.bincount(found.labels) == np.bincount(TRAIN.labels)).all(), (
+            "permuted, so each label stays as frequent"
+        )
+    # A permuted label is right by chance: one time in ten.
+    assert np.mean(half.labels != TRAIN.labels) == pytest.approx(0.45, abs=0.05)
+    assert np.mean(all_.labels != TRAIN.labels) == pytest.approx(0.9, abs=0.04)
+
+
+def test_instance_noise_replaces_a_share_by_uniform_pixels():
+    some, more = drawn(instance_noise=0.2), drawn(instance_noise=0.7)
+    changed = [np.flatnonzero((found.images != TRAIN.images).any((1, 2))) for found in (some, more)]
+    assert len(changed[0]) == 200 and len(changed[1]) == 700 and set(changed[0]) <= set(changed[1])
+    assert (some.images[changed[0]] == more.images[changed[0]]).all()
+    assert (more.labels == TRAIN.labels).all()
+    pixels = more.images[changed[1]].astype(float)
+    assert pixels.max() > 250 and pixels.mean() == pytest.approx(127.5, abs=2)
+
+
+def test_noise_depends_on_the_seed_alone():
+    again, other = drawn(label_noise=0.4), sample(Cell(label_noise=0.4), TRAIN, seed=4, dataset="d")
+    assert (again.labels == drawn(label_noise=0.4).labels).all() and (again.labels != other.labels).any()
+
+
+def test_a_cell_overrides_its_protocol():
+    assert Cell().protocol(PROTOCOL) == PROTOCOL
+    along = Cell.of({"epochs": [0, 3, 7]}).protocol(PROTOCOL)
+    assert along.epochs == 7 and along.patience is None and along.l2 == 1e-6
+    bare = Cell(l2=0, batch_norm=False, dropout=0.5).protocol(PROTOCOL)
+    assert bare.norm is None and bare.dropout == 0.5 and bare.l2 == 0 and bare.patience == 10
+    assert Cell(batch_norm=True).protocol(PROTOCOL).norm.momentum == 0.1
+    plain = Protocol("sgd", 0.1, 64, 9)
+    assert Cell(batch_norm=True).protocol(plain).norm.momentum == 0.01
+
+
+def test_columns_say_what_was_in_force():
+    expected = {
+        "sample_size": 50,
+        "l2": 1e-6,
+        "batch_norm": True,
+        "dropout": 0.0,
+        "label_noise": 0.5,
+        "instance_noise": 0.0,
+    }
+    assert Cell(sample_size=50, label_noise=0.5).columns(PROTOCOL, 50) == expected
+
+
+@pytest.mark.parametrize(
+    ("factors", "message"),
+    [
+        ({"label_noise": 1.2}, "label_noise is 1.2; expected a share from 0 to 1"),
+        ({"epochs": [0]}, "epochs has none to train to"),
+        ({"dorpout": 0.1}, "unknown factor dorpout"),
+    ],
+)
+def test_bad_cells(factors, message):
+    with pytest.raises(InputError, match=message):
+        Cell.of(factors)

@@ -1,0 +1,16 @@
+"""Find the exact borders of linear regions, along lines and in a plane."""
+
+from rehash.hash_encoders.measure_regions import measure_regions
+from rehash.job import recorded
+from rehash.training import set_reproducible
+
+with recorded(snakemake) as notes:
+    set_reproducible(snakemake.params.threads)
+    notes |= measure_regions(
+        snakemake.input.dataset,
+        snakemake.input.networks,
+        snakemake.output.lines,
+        snakemake.output.slices,
+        lines=snakemake.params.lines,
+        seed=snakemake.params.seed,
+    )

@@ -1,0 +1,241 @@
+"""Exact linear regions of ReLU networks: along lines and in two-dimensional slices of the input space.
+
+Inside a linear region the code is constant and every pre-activation is affine in the input, so boundaries are roots of
+affine functions, found in closed form and layer after layer; there is no grid. Shape suffixes: N lines, I inputs, W
+layer width, P pieces of a line, V vertices, K code bits. All in float64.
+
+A point on a boundary (a pre-activation of exactly 0, whose bit is 0) has measure zero: a line is described by the codes
+of its open pieces, so one that touches a boundary and turns back does not change its code, and one that starts
+on a boundary starts in the region that it enters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rehash.errors import InputError
+
+if TYPE_CHECKING:
+    from rehash.hash_encoders.networks import BatchNorm, Shape, Tensors
+
+Layer = tuple[np.ndarray, np.ndarray]  # weight (out, in), bias (out,)
+
+SAME_POINT = 1e-12  # in shares of a line: closer boundaries are one, since rounding cannot tell them apart
+SMALLEST_AREA = 1e-12  # in shares of a slice: a cut that leaves less on one side is not made
+MARGIN = 0.15  # around a slice's corners, in shares of their extent
+
+
+def affine_layers(network: Tensors, member: int, shape: Shape, norm: BatchNorm | None) -> list[Layer]:
+    """The layers of one member of a cohort as it is used (evaluation mode), hidden ones first, the head last.
+
+    A hidden layer with BatchNorm is affine: scale * (W x + b - mean) / sqrt(variance + eps) + shift.
+    """
+    layers = []
+    for name, _, _ in shape.layers():
+        weight, bias = (np.asarray(network[f"{name}.{part}"][member], np.float64) for part in ("weight", "bias"))
+        if norm and name != "head":
+            scale, shift, mean, variance = (
+                np.asarray(network[f"{name}.{part}"][member], np.float64)
+                for part in ("scale", "shift", "mean", "variance")
+            )
+            gain = scale / np.sqrt(variance + norm.eps)
+            weight, bias = gain[:, None] * weight, gain * (bias - mean) + shift
+        layers.append((weight, bias))
+    return layers
+
+
+# Lines
+
+
+def code_changes(layers: list[Layer], start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+    """Every point of a line at which the code changes: ascending t in (0, 1) of start + t * (stop - start).
+
+    Activations are linear between knots, the boundaries found so far, so their values at the knots say all of them. The
+    roots of a layer's pre-activations become knots of the next layer. Changes within SAME_POINT count as one.
+
+    Args:
+        layers: the hidden ones. start, stop: (I,).
+    """
+    knots = np.array([0.0, 1.0])
+    hidden = np.stack([start, stop]).astype(np.float64)  # (P + 1, W), values at the knots
+    changes = [np.empty(0)]
+    for weight, bias in layers:
+        knots, values = _with_roots(knots, hidden @ weight.T + bias)
+        on = np.maximum(values[:-1], values[1:]) > 0  # on the open piece: no root is left inside one
+        changes.append(knots[1:-1][(on[1:] != on[:-1]).any(1)])
+        hidden = np.maximum(values, 0)
+    return np.unique(np.concatenate(changes))
+
+
+def _with_roots(knots: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Knots (P + 1,) and values (P + 1, W), linear between knots, with all roots made knots and exactly 0 there."""
+    signs = np.sign(values)
+    piece, unit = np.nonzero(signs[:-1] * signs[1:] < 0)
+    before, after = values[piece, unit], values[piece + 1, unit]
+    share = before / (before - after)
+    times = knots[piece] + share * (knots[piece + 1] - knots[piece])
+    nearest = piece + (share > 0.5)
+    old = np.abs(times - knots[nearest]) <= SAME_POINT
+    values[nearest[old], unit[old]] = 0
+    order = np.flatnonzero(~old)[np.argsort(times[~old], kind="stable")]
+    piece, unit, times = piece[order], unit[order], times[order]
+    new = np.diff(times, prepend=-np.inf) > SAME_POINT
+    times, piece, row = times[new], piece[new], np.cumsum(new) - 1
+    share = (times - knots[piece]) / (knots[piece + 1] - knots[piece])
+    rows = values[piece] + share[:, None] * (values[piece + 1] - values[piece])
+    rows[row, unit] = 0
+    return np.insert(knots, piece + 1, times), np.insert(values, piece + 1, rows, axis=0)
+
+
+def first_changes(layers: list[Layer], starts: np.ndarray, stops: np.ndarray, chunk: int = 4096) -> np.ndarray:
+    """t of the first change of the code on each line, float64 (N,); inf where there is none before t = 1.
+
+    Up to that point all pre-activations are affine with the start's gates, so it is the least of their roots: exact at
+    any depth, since a unit's inputs keep their gates until a root of an earlier layer.
+
+    Args:
+        layers: the hidden ones. starts, stops: (N, I). chunk: lines at a time.
+    """
+    first = np.full(len(starts), np.inf)
+    for begin in range(0, len(starts), chunk):
+        lines = slice(begin, begin + chunk)
+        value = starts[lines].astype(np.float64)
+        slope = stops[lines] - value
+        for weight, bias in layers:
+            value, slope = value @ weight.T + bias, slope @ weight.T
+            value[np.abs(value) <= SAME_POINT * np.abs(slope)] = 0
+            # Only roots in (0, 1) are divided for: no division by zero, no overflow.
+            inside = (np.sign(value) * np.sign(slope) < 0) & (np.abs(value) < (1 - SAME_POINT) * np.abs(slope))
+            roots = np.divide(-value, slope, out=np.full_like(value, np.inf), where=inside)
+            first[lines] = np.minimum(first[lines], roots.min(1))
+            gates = (value > 0) | ((value == 0) & (slope > 0))
+            value, slope = value * gates, slope * gates
+    return first
+
+
+# Slices
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A plane through three inputs, in an orthonormal frame: distances in the plane are L2 distances of inputs.
+
+    Attributes:
+        origin: (I,), the first corner. axes: (2, I), orthonormal. corners: (3, 2). square: (4, 2), counter-clockwise
+            around the corners with a margin.
+    """
+
+    origin: np.ndarray
+    axes: np.ndarray
+    corners: np.ndarray
+    square: np.ndarray
+
+    def inputs(self, points: np.ndarray) -> np.ndarray:
+        """Points of the plane (N, 2) as inputs (N, I)."""
+        return self.origin + points @ self.axes
+
+
+@dataclass(frozen=True)
+class Region:
+    """A linear region's part of a slice.
+
+    Attributes:
+        vertices: (V, 2), a convex polygon, counter-clockwise. code: bool (K,). area: in squared L2 distance.
+        prediction: the class at the mean of the vertices, if a head was given; other points may get another class.
+    """
+
+    vertices: np.ndarray
+    code: np.ndarray
+    area: float
+    prediction: int | None
+
+
+def plane(corners: np.ndarray) -> Plane:
+    """The plane through three inputs, (3, I).
+
+    Raises:
+        InputError: the inputs lie on one line.
+    """
+    origin, second, third = np.asarray(corners, np.float64)
+    across, up = second - origin, third - origin
+    width = np.linalg.norm(across)
+    first = across / (width or 1)
+    rest = up - (up @ first) * first
+    height = np.linalg.norm(rest)
+    if not (width > 0 and height > 1e-9 * np.linalg.norm(up)):
+        raise InputError("slice: its three corners lie on one line; expected three inputs that span a plane")
+    axes = np.stack([first, rest / height])
+    points = (corners - origin) @ axes.T
+    low, high = points.min(0), points.max(0)
+    half = (0.5 + MARGIN) * (high - low).max()
+    square = (low + high) / 2 + half * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+    return Plane(origin, axes, points, square)
+
+
+def slice_regions(layers: list[Layer], corners: np.ndarray, head: Layer | None = None) -> list[Region]:
+    """The exact linear regions of a network in the square of `plane(corners)`; no two of them share a code.
+
+    Every polygon is cut by each unit's zero line, layer after layer. The regions fill the square; parts below
+    SMALLEST_AREA of it stay with a neighbour.
+
+    Args:
+        layers: the hidden ones. corners: (3, I). head: for predictions.
+
+    Raises:
+        InputError: the corners lie on one line.
+    """
+    frame = plane(corners)
+    smallest = SMALLEST_AREA * _area(frame.square)
+    parts = [(frame.square, frame.inputs(frame.square), np.zeros(0, bool))]  # vertices (V, 2), values there, code
+    for weight, bias in layers:
+        cut = []
+        for vertices, hidden, code in parts:
+            for rows in _cut(np.hstack([vertices, hidden @ weight.T + bias]), smallest):
+                on = rows[:, 2:].mean(0) > 0
+                cut.append((rows[:, :2], rows[:, 2:] * on, np.concatenate([code, on])))
+        parts = cut
+    return [
+        Region(vertices, code, _area(vertices), _prediction(hidden.mean(0), head)) for vertices, hidden, code in parts
+    ]
+
+
+def _prediction(hidden: np.ndarray, head: Layer | None) -> int | None:
+    return int(np.argmax(head[0] @ hidden + head[1])) if head else None
+
+
+def _area(polygon: np.ndarray) -> float:
+    """Area of a counter-clockwise polygon (V, 2), measured from its first vertex so that little cancels."""
+    x, y = (polygon - polygon[0]).T
+    return float(x[:-1] @ y[1:] - x[1:] @ y[:-1]) / 2
+
+
+def _cut(rows: np.ndarray, smallest: float) -> list[np.ndarray]:
+    """Cut a convex polygon by the zero lines of all units; rows (V, 2 + W) are vertices and the units' values there."""
+    done, todo = [], [(rows, 0)]
+    while todo:
+        rows, tried = todo.pop()
+        values = rows[:, 2:]
+        crossing = np.flatnonzero((values.min(0) < 0) & (values.max(0) > 0))
+        for unit in crossing[crossing >= tried]:
+            halves = _split(rows, 2 + unit)
+            if min(_area(half[:, :2]) for half in halves) >= smallest:
+                todo += [(half, unit + 1) for half in halves]
+                break
+        else:
+            done.append(rows)
+    return done
+
+
+def _split(rows: np.ndarray, column: int) -> tuple[np.ndarray, np.ndarray]:
+    """The parts of a convex polygon on either side of a column's zero line, with the new vertices in both."""
+    following = np.roll(rows, -1, axis=0)
+    here, there = rows[:, column], following[:, column]
+    edge = np.flatnonzero(np.sign(here) * np.sign(there) < 0)
+    a, b = here[edge, None], there[edge, None]
+    # Exactly 0 in the column, and the same bits from either end of an edge, so that neighbours share their vertices.
+    new = (a * following[edge] - b * rows[edge]) / (a - b)
+    rows = np.insert(rows, edge + 1, new, axis=0)
+    return rows[rows[:, column] >= 0], rows[rows[:, column] <= 0]
