@@ -35,6 +35,7 @@ def plain_step(width: int, images: torch.Tensor, labels: torch.Tensor):
         loss.backward()
         optimiser.step()
 
+    step.model = model
     return step
 
 

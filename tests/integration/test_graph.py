@@ -15,10 +15,26 @@ from matplotlib.image import imread
 
 from graphs import ROOT, killed, snakemake, tables
 
+KEYS = (
+    "paper dataset study protocol depth layer_width sample_size l2 batch_norm dropout label_noise instance_noise "
+    "epoch repeat seed"
+).split()
 COLUMNS = (
     "redundancy_train redundancy_test kmeans_train kmeans_test kmeans_train_matched kmeans_test_matched knn lr "
     "accuracy_train accuracy_test loss_train loss_test"
 ).split()
+
+
+STUDIES = (
+    "capacity",
+    "sample_size",
+    "training_time",
+    "regularisation",
+    "label_noise",
+    "instance_noise",
+    "random_inputs",
+)
+NETWORKS = Path("results") / "hash_encoders" / "mnist5k" / "networks"
 
 
 def check_claims(table: pd.DataFrame) -> None:
@@ -35,8 +51,7 @@ def check_claims(table: pd.DataFrame) -> None:
 
 def test_the_study_table(built):
     table = pd.read_csv(built / "results" / "hash_encoders" / "mnist5k" / "capacity.csv")
-    keys = "paper dataset study protocol depth layer_width sample_size epoch repeat seed code_bits".split()
-    assert list(table) == keys + COLUMNS
+    assert list(table) == [*KEYS, "code_bits", *COLUMNS]
     assert len(table) == 2 * 2 * 3 * 2 and not table.isna().any().any()
     assert (table.sample_size == 3200).all() and table[table.epoch > 0].epoch.le(12).all()
     metrics = [c for c in COLUMNS if not c.startswith("loss")]
@@ -50,13 +65,13 @@ def test_redundancy_agrees_with_the_saved_networks(built):
     import h5py
     from safetensors.numpy import load_file
 
-    folder = built / "results" / "hash_encoders" / "mnist5k" / "networks" / "scripts" / "depth=1" / "layer_width=100"
+    folder = built / NETWORKS / "capacity" / "scripts" / "depth=1" / "layer_width=100"
     table = pd.read_csv(folder / "properties.csv").query("epoch > 0").set_index("repeat")
     with h5py.File(built / "results" / "datasets" / "mnist5k.h5") as file:
         x = file["test/images"][:].reshape(1000, -1) / 255
         labels = file["test/labels"][:]
     t = {
-        k.removeprefix("trained/hidden.0."): v.astype(float)
+        k.removeprefix("0/trained/hidden.0."): v.astype(float)
         for k, v in load_file(folder / "networks.safetensors").items()
     }
     for repeat in range(3):
@@ -64,22 +79,75 @@ def test_redundancy_agrees_with_the_saved_networks(built):
         h = (h - t["mean"][repeat]) / np.sqrt(t["variance"][repeat] + 1e-3) * t["scale"][repeat] + t["shift"][repeat]
         codes = {row.tobytes() for row in h > 0}
         assert table.redundancy_test[repeat] == pytest.approx(1 - len(codes) / 1000, abs=0.0015)
-        logits = np.maximum(h, 0) @ t["trained/head.weight"][repeat].T + t["trained/head.bias"][repeat]
+        logits = np.maximum(h, 0) @ t["0/trained/head.weight"][repeat].T + t["0/trained/head.bias"][repeat]
         assert table.accuracy_test[repeat] == pytest.approx(np.mean(logits.argmax(1) == labels), abs=0.0015)
 
 
 def test_training_log_says_what_it_does(built):
-    log = next(
-        built.glob("results/hash_encoders/mnist5k/networks/scripts/depth=1/layer_width=100/train_mlps.log")
-    ).read_text()
-    assert re.search(r"epoch 12 of 12 \| loss [\d.]+ to [\d.]+ \| 0 members running \| finished", log)
+    log = (built / NETWORKS / "sample_size/scripts/depth=1/layer_width=30/train_mlps.log").read_text()
+    assert "mnist5k sample_size scripts width 30: 3 of 3 cells done | finished" in log
+
+
+def test_studies_vary_what_they_say(built):
+    """Each study's table has every cell of its grid, each repeat, and the factors that were in force."""
+    folder = built / "results" / "hash_encoders" / "mnist5k"
+    table = {study: pd.read_csv(folder / f"{study}.csv") for study in STUDIES}
+    assert all(set(table[study].study) == {study} for study in STUDIES)
+    sizes = table["sample_size"].groupby(["layer_width", "sample_size"]).repeat.nunique()
+    assert sizes.to_dict() == {(w, n): 2 for w in (3, 30) for n in (10, 300, 3200)}
+    assert set(table["training_time"].epoch) == {0, 1, 4} and len(table["training_time"]) == 2 * 3 * 2
+    grid = table["regularisation"].groupby(["l2", "batch_norm", "dropout"]).repeat.nunique()
+    assert len(grid) == 8 and (grid == 2).all()
+    for noise in ("label_noise", "instance_noise"):
+        assert set(table[noise][noise]) == {0, 1}
+    inputs = table["random_inputs"].groupby("inputs").size()
+    assert inputs.to_dict() == dict.fromkeys(("permuted", "test", "uniform", "uniform_negative"), 12)
+
+
+def test_studies_agree_where_they_meet(built):
+    """The same network in two studies: no noise, the whole sample, the protocol's own regularisers."""
+    folder = built / "results" / "hash_encoders" / "mnist5k"
+    table = {study: pd.read_csv(folder / f"{study}.csv").set_index("repeat") for study in STUDIES}
+    columns = ["redundancy_train", "redundancy_test", "knn", "lr", "kmeans_test", "accuracy_test"]
+    clean = [table[noise][table[noise][noise] == 0] for noise in ("label_noise", "instance_noise")]
+    assert clean[0][columns].equals(clean[1][columns])
+    pictures = table["random_inputs"].query("inputs == 'test'").set_index(["layer_width", "epoch"], append=True)
+    along = table["training_time"].set_index(["layer_width", "epoch"], append=True)
+    assert (pictures.redundancy.sort_index() == along.redundancy_test.sort_index()).all()
+    noisy = table["label_noise"][table["label_noise"].label_noise == 1]
+    assert noisy.accuracy_test.max() < 0.3 < clean[0].accuracy_test.min(), "labels that say nothing teach nothing"
+
+
+def test_phase_chart_and_regions_tables(built):
+    folder = built / "results" / "hash_encoders" / "mnist5k"
+    chart, study = pd.read_csv(folder / "phase_chart.csv"), pd.read_csv(folder / "sample_size.csv")
+    point = chart.query("plane == 'sample_size' and layer_width == 30 and x == 300").iloc[0]
+    assert point.redundancy == pytest.approx(
+        study.query("layer_width == 30 and sample_size == 300").redundancy_train.mean()
+    )
+    assert set(chart.query("plane == 'training_time'").x) == {0, 1, 4}
+    lines = pd.read_csv(folder / "regions.csv")
+    assert (
+        set(lines.points) == {"train", "test", "random"}
+        and (lines.distance > 0).all()
+        and len(lines) == 2 * 3 * 20 * 2 * 3
+    )
+    page = (folder / "phase_chart.html").read_text()
+    assert not re.search(r"""(src|href)=["']?https?:""", page)
+
+
+def test_published_values_are_context_here(built):
+    table = pd.read_csv(built / "results" / "hash_encoders" / "mnist5k" / "published.csv")
+    assert set(table.verdict) == {"context"} and set(table.published_dataset) == {"mnist"}
+    assert set(table.layer_width) == {3, 100} and {"knn", "lr", "kmeans_test"} <= set(table.metric)
 
 
 def test_figures_exist_and_are_not_empty(built):
     folder = built / "results" / "hash_encoders" / "mnist5k"
-    picture = imread(folder / "capacity.png")
-    assert picture.shape[0] > 800 and picture.shape[1] > 1000 and picture.std() > 0.1
-    assert (folder / "capacity.pdf").read_bytes()[:5] == b"%PDF-"
+    for study in (*STUDIES, "phase_chart", "regions", "published"):
+        picture = imread(folder / f"{study}.png")
+        assert picture.shape[0] > 400 and picture.shape[1] > 1000 and picture.std() > 0.05, study
+        assert (folder / f"{study}.pdf").read_bytes()[:5] == b"%PDF-"
 
 
 def test_figure_draws_the_table(built):
@@ -133,9 +201,14 @@ def test_report_in_a_browser_without_network(built, tmp_path):
 def test_report_reads_well(built):
     text = (built / "results" / "report.html").read_text()
     assert not re.search(r"(src|href)=\"?https?:", text) and "system-message" not in text
-    claims = re.findall(r"<strong>(.*)\.</strong> Protocol (\w+)", text)
+    capacity = text.split('id="hash_encoders-mnist5k-capacity"')[1].split("</section>")[0]
+    claims = re.findall(r"<strong>(.*)\.</strong> Protocol (\w+)", capacity)
     assert sorted(p for _, p in claims) == ["figures"] * 2 + ["scripts"] * 2
-    assert all(verdict == "Seen, beyond the spread" for verdict, protocol in claims if protocol == "scripts")
+    assert [v for v, protocol in claims if protocol == "scripts"] == [
+        "Falls, beyond the spread",
+        "Rises, beyond the spread",
+    ]
+    assert text.count("<section") == len(STUDIES) + 3 and "nan" not in re.sub(r"base64,[^\"]*", "", text)
     for link in re.findall(r'href="([^#"]+)"', text):
         assert (built / "results" / link).is_file(), link
     table = pd.read_csv(built / "results" / "hash_encoders" / "mnist5k" / "capacity.csv")
@@ -153,6 +226,7 @@ def test_killed_and_restarted_gives_the_same_tables(built, tmp_path):
     rng = random.Random(0)
     hit = []
     states = "results/hash_encoders/**/.networks.safetensors.*.state"
+    words = ("all", "--cores", 1, "--config", "save_every_seconds=0")
     for moment in ("training", "training", "measuring", "anywhere"):
         begun = time.monotonic()
         delay = rng.uniform(0.1, 1.5)
@@ -169,7 +243,7 @@ def test_killed_and_restarted_gives_the_same_tables(built, tmp_path):
                 seen.append(now)
             return bool(seen) and now - seen[0] > delay * (0.3 if moment == "measuring" else 1)
 
-        if killed(tmp_path, "all", "--cores", 1, after=reached):
+        if killed(tmp_path, *words, after=reached):
             hit.append(moment)
         snakemake(tmp_path, "--unlock")
     assert hit.count("training") == 2 and "measuring" in hit

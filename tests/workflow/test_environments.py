@@ -15,7 +15,10 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "workflow" / "scripts"
 # Import names that differ from the package's, and what a library needs at run time without our naming it.
 PACKAGES = {"sklearn": "scikit-learn", "yaml": "pyyaml", "faiss": "faiss-cpu"}
-NEEDED_WITH = {"pooch": {"tqdm"}}  # its progress bar
+# its progress bar; its pages that need no network
+NEEDED_WITH = {"pooch": {"tqdm"}, "altair": {"vl-convert-python"}}
+# What a script finds while it runs.
+FOUND_LATER = {"build_dataset": sorted((SCRIPTS / "rehash" / "datasets" / "readers").glob("*.py"))}
 
 
 def rule_environments() -> dict[str, str]:
@@ -43,7 +46,7 @@ def imports_of(path: Path) -> frozenset[str]:
 
 def third_party(script: str) -> set[str]:
     """Packages that the script imports, itself or through the library, function-level imports included."""
-    todo, seen, found = [SCRIPTS / f"{script}.py"], set(), set()
+    todo, seen, found = [SCRIPTS / f"{script}.py", *FOUND_LATER.get(script, [])], set(), set()
     while todo:
         path = todo.pop()
         if path in seen:
@@ -102,5 +105,8 @@ def test_environment_holds_nothing_unused(name):
 
 def test_scripts_that_need_no_torch_do_not_import_it():
     assert "torch" not in set().union(
-        *(third_party(s) for s in ("build_dataset", "collect_study", "plot_capacity", "write_report"))
+        *(
+            third_party(s)
+            for s in ("build_dataset", "measure_properties", "collect_study", "plot_study", "write_report")
+        )
     )

@@ -87,7 +87,7 @@ def test_no_path_of_one_machine():
 def test_every_result_has_provenance(built):
     results = built / "results"
     for path in [
-        *results.rglob("capacity.csv"),
+        *(path for path in results.glob("hash_encoders/*/*.csv") if path.stem != "regions_slices"),
         *results.rglob("properties.csv"),
         *results.rglob("*.h5"),
         *results.rglob("*.safetensors"),
@@ -99,7 +99,7 @@ def test_every_result_has_provenance(built):
             and facts["versions"]["numpy" if "h5" in path.name else "pandas"]
         )
     facts = json.loads(next(results.rglob("networks.json")).read_text())
-    assert facts["params"]["training"]["seed"] == 2021 and facts["device"] == "cpu" and facts["sample_size"] == 3200
+    assert facts["params"]["training"]["seed"] == 2021 and facts["device"] == "cpu" and 3200 in facts["sample_size"]
     assert facts["params"]["wildcards"]["protocol"] in ("scripts", "figures") and facts["versions"]["torch"]
 
 

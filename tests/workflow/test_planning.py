@@ -3,6 +3,7 @@
 import re
 import shutil
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -10,6 +11,7 @@ from graphs import ROOT, snakemake
 from rehash import graph
 from rehash.config import validated
 from rehash.digest import reached_definitions
+from rehash.hash_encoders import plan
 
 DEFAULT, PAPER = ROOT / "config" / "config.yaml", ROOT / "config" / "paper.yaml"
 
@@ -22,35 +24,66 @@ def planned(output: str) -> dict[str, int]:
 
 def test_default_graph(tmp_path):
     jobs = planned(snakemake(tmp_path, "-n", "-q", "rules", configs=[DEFAULT]))
-    config = yaml.safe_load(DEFAULT.read_text())
-    widths = config["hash_encoders"]["capacity"]["mnist5k"]["layer_widths"]
-    assert len(widths) >= 8 and config["hash_encoders"]["capacity"]["mnist5k"]["repeats"] >= 3
+    config = validated(yaml.safe_load(DEFAULT.read_text()))
+    blocks = {study: config["hash_encoders"][study]["mnist5k"] for study in plan.TRAINED}
+    assert len(blocks["capacity"]["layer_widths"]) >= 8 and all(block["repeats"] >= 3 for block in blocks.values())
+    cohorts = sum(len(block["layer_widths"]) for block in blocks.values())
+    one_each = ("all", "build_dataset", "chart_phases", "plot_phase_chart", "measure_regions", "collect_regions")
+    one_each += ("plot_regions", "compare_published", "plot_published", "write_report")
     assert jobs == {
-        "all": 1,
-        "build_dataset": 1,
-        "train_mlps": len(widths),
-        "measure_properties": len(widths),
-        "collect_study": 1,
-        "plot_capacity": 1,
-        "write_report": 1,
+        **dict.fromkeys(one_each, 1),
+        **dict.fromkeys(("train_mlps", "encode_networks", "measure_properties"), cohorts),
+        "measure_random_inputs": len(blocks["training_time"]["layer_widths"]),
+        **dict.fromkeys(("collect_study", "plot_study"), len(plan.PLOTTED)),
     }
 
 
-def test_paper_graph_is_the_published_capacity_study(tmp_path):
+def test_paper_graph_is_the_published_studies(tmp_path):
+    """1,400 networks: widths, sample sizes and epochs of the published studies, 10 of each."""
     output = snakemake(tmp_path, "-n", "all", configs=[DEFAULT, PAPER])
-    cohorts = re.findall(r"Training (\d+) networks of width (\d+) on mnist \((\w+)\)", output)
-    published = [3, 7, 10, 15, 20, 23, 27, 30, 33, 37, 40, 43, 47, 50, 53, 57, 60, 65, 70, 75, 80, 90, 100]
-    expected = {("10", str(width), protocol) for width in published for protocol in ("scripts", "figures")}
-    assert set(cohorts) == expected and len(cohorts) == 46
-    assert planned(output)["fetch_file"] == 4
+    jobs = re.findall(r"Training networks: (\d+) of width (\d+) on (\w+) \((\w+), (\w+)\)", output)
+    trained = {}
+    for count, width, dataset, study, protocol in jobs:
+        assert protocol == {"mnist": "figures", "cifar10": "scripts"}[dataset]
+        trained.setdefault((dataset, study), {})[int(width)] = int(count)
+    mnist = [3, 7, 10, 15, 20, 23, 27, 30, 33, 37, 40, 43, 47, 50, 53, 57, 60, 65, 70, 75, 80, 90, 100]
+    assert trained == {
+        ("mnist", "capacity"): dict.fromkeys(mnist, 10),
+        ("mnist", "sample_size"): dict.fromkeys((40, 50, 60), 14 * 10),
+        ("mnist", "training_time"): dict.fromkeys((40, 50, 60), 10),
+        ("cifar10", "capacity"): dict.fromkeys(range(10, 201, 10), 10),
+        ("cifar10", "sample_size"): dict.fromkeys((10, 20, 40, 80), 12 * 10),
+        ("cifar10", "training_time"): dict.fromkeys((10, 20, 40, 80), 10),
+    }
+    assert sum(sum(widths.values()) for widths in trained.values()) == 1400
+    assert planned(output)["fetch_file"] == 5
+
+
+def test_paper_grid_covers_every_published_point():
+    """Each value of the published curves has a counterpart in the plan, but for epochs beyond the scripts' 200."""
+    config = validated(merged(yaml.safe_load(DEFAULT.read_text()), yaml.safe_load(PAPER.read_text())))
+    wing = config["hash_encoders"]
+    axes = {"capacity": "layer_widths", "sample_size": "sample_sizes", "training_time": "epochs"}
+    for row in pd.read_csv(ROOT / "workflow" / "resources" / "published_hash_encoders.csv").itertuples():
+        block = wing[row.study][row.dataset]
+        assert row.layer_width in block["layer_widths"] and (row.x in block[axes[row.study]] or row.x > 200), row
+
+
+def merged(base: dict, over: dict) -> dict:
+    """As Snakemake lays one config over another."""
+    both = {
+        key: merged(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+        for key, value in over.items()
+    }
+    return {**base, **both}
 
 
 @pytest.mark.parametrize(
     "target",
-    ["hash_encoders", "results/hash_encoders/mnist5k/capacity.pdf", "results/hash_encoders/mnist/capacity.pdf"],
+    ["hash_encoders", "results/hash_encoders/mnist5k/label_noise.pdf", "results/hash_encoders/mnist/capacity.pdf"],
 )
 def test_one_request(tmp_path, target):
-    assert "plot_capacity" in planned(snakemake(tmp_path, "-n", target, "-q", "rules", configs=[DEFAULT]))
+    assert "plot_study" in planned(snakemake(tmp_path, "-n", target, "-q", "rules", configs=[DEFAULT]))
 
 
 @pytest.mark.parametrize(
@@ -61,7 +94,7 @@ def test_one_request(tmp_path, target):
             "config: datasets: unknown dataset 'mnits'; did you mean 'mnist'?",
         ),
         (
-            ["results/hash_encoders/mnist/networks/script/depth=1/layer_width=3/training.csv"],
+            ["results/hash_encoders/mnist/networks/capacity/script/depth=1/layer_width=3/training.csv"],
             "unknown protocol 'script'; did you mean 'scripts'?",
         ),
         (["--config", "sede=1"], "config: top level: unknown key 'sede'; did you mean 'seed'?"),
@@ -86,7 +119,7 @@ def test_rules_read_like_documentation(tmp_path):
 
 def test_catalog_entry_includes_the_workflow(tmp_path):
     words = (tmp_path, "-n", "all", "-q", "rules")
-    assert planned(snakemake(*words, snakefile="workflow/Snakefile", configs=[DEFAULT]))["train_mlps"] == 9
+    assert planned(snakemake(*words, snakefile="workflow/Snakefile", configs=[DEFAULT]))["train_mlps"] > 9
 
 
 def test_rules_that_use_the_device_ask_for_it():
@@ -97,7 +130,7 @@ def test_rules_that_use_the_device_ask_for_it():
             if script := re.search(r"scripts/(\w+)\.py", block):
                 asking[script[1]] = "gpu=gpus," in block
     reaching = {script: ("rehash.training", "resolve_device") in reached_definitions(script) for script in asking}
-    assert asking == reaching and sum(asking.values()) == 2
+    assert asking == reaching and sum(asking.values()) == 3
 
 
 @pytest.mark.parametrize(
@@ -110,7 +143,7 @@ def test_gpus(device, here, gpus):
 def test_memory_and_time_grow_with_the_work_and_the_attempt():
     assert graph.memory_mb(200, 1) > graph.memory_mb(50, 1) and graph.memory_mb(50, 2) == 2 * graph.memory_mb(50, 1)
     config = validated(yaml.safe_load(DEFAULT.read_text()))
-    first, second = (graph.training_minutes(config, "mnist", "scripts", attempt) for attempt in (1, 2))
+    first, second = (plan.training_minutes(config, "capacity", "mnist", "scripts", attempt) for attempt in (1, 2))
     assert second == pytest.approx(2 * first, abs=2) and first > graph.minutes(0, 1)
 
 
@@ -143,6 +176,8 @@ def finished(built, tmp_path_factory):
     return plan
 
 
+MEASURED = {"measure_properties", "collect_study", "plot_study", "chart_phases", "plot_phase_chart"}
+MEASURED |= {"compare_published", "plot_published", "write_report"}
 LOSSES = 'return F.cross_entropy(logits_MCB, labels_MB, reduction="none").mean(1)'
 
 
@@ -163,19 +198,20 @@ def test_an_unused_helper_plans_nothing(finished):
 
 def test_a_changed_loss_plans_training_and_what_follows(finished):
     changed = (LOSSES, LOSSES.replace("mean(1)", "mean(1) * 2"))
-    follows = {"train_mlps", "measure_properties", "collect_study", "plot_capacity", "write_report"}
+    follows = {"train_mlps", "encode_networks", "measure_random_inputs", "measure_regions", "collect_regions"}
+    follows |= {"plot_regions", *MEASURED}
     assert finished(hash_encoders__networks=changed) == follows
 
 
 def test_a_changed_plot_plans_figures_only(finished):
-    assert finished(figures__capacity=('"redundancy ratio"', '"redundancy"')) == {"plot_capacity", "write_report"}
+    assert finished(figures__capacity=('"redundancy ratio"', '"redundancy"')) == {"plot_study", "write_report"}
 
 
 def test_a_changed_property_plans_measuring_and_what_follows(finished):
     changed = ("NEIGHBOURS = 9", "NEIGHBOURS = 7")
-    assert finished(hash_encoders__properties=changed) == {
-        "measure_properties",
-        "collect_study",
-        "plot_capacity",
-        "write_report",
-    }
+    assert finished(hash_encoders__properties=changed) == MEASURED | {"encode_networks"}  # whose codes were temporary
+
+
+def test_a_new_reader_plans_nothing(finished):
+    """Readers are found while the job runs: another format does not rebuild what was read."""
+    assert finished(datasets__readers__npz=("def read(", "def other():\n    return 1\n\n\ndef read(")) == set()

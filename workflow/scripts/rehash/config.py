@@ -75,6 +75,10 @@ def _explained(error) -> InputError:
     if error.validator == "enum" and "propertyNames" in error.schema_path:
         return unknown("key", error.instance, error.validator_value, where)
     described = error.schema.get("description")
+    if error.validator == "type" and isinstance(error.instance, str) and _looks_like_a_number(error.instance):
+        return InputError(
+            f"{where}: '{error.instance}' is text to YAML, expected a {error.validator_value}; write 1.0e-3, not 1e-3"
+        )
     return InputError(f"{where}: {error.message}" + (f" ({described})" if described else ""))
 
 
@@ -86,6 +90,13 @@ _ROLES = {
     "svhn": ("train", "test"),
 }
 _STUDIES = ("capacity", "sample_size", "training_time", "regularisation", "label_noise", "instance_noise", "regions")
+
+
+def _looks_like_a_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _check_references(config: dict) -> None:

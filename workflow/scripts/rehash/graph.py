@@ -49,8 +49,8 @@ def dataset_words(config: dict, dataset: str) -> dict[str, str]:
 
 def reader_digest(config: dict, dataset: str) -> str:
     """Digest of the code that builds a dataset: readers of other formats do not count."""
-    dataset_config(config, dataset)
-    return code_digest("build_dataset")
+    reader = dataset_config(config, dataset)["reader"]
+    return code_digest("build_dataset", also=((f"rehash.datasets.readers.{reader}", "read"),))
 
 
 def caption(study: str) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 
 from rehash.provenance import write_provenance
 
+_TALKATIVE = ("fontTools", "faiss", "matplotlib", "PIL")
+
 
 @contextlib.contextmanager
 def recorded(snakemake: Any) -> Iterator[dict[str, Any]]:
@@ -22,6 +24,8 @@ def recorded(snakemake: Any) -> Iterator[dict[str, Any]]:
     logging.basicConfig(
         filename=snakemake.log[0], filemode="a", level=logging.INFO, format="%(asctime)s %(message)s", force=True
     )
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
     log = logging.getLogger("rehash")
     log.info("%s: start", snakemake.rule)
     notes: dict[str, Any] = {}

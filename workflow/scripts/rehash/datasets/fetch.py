@@ -17,11 +17,17 @@ from rehash.store import atomic, file_digest
 
 log = logging.getLogger("rehash")
 
+_ARCHIVES = (".tar.gz", ".tgz", ".gz", ".zip", ".mat", ".npz")
+_ABSENT = (403, 404, 410)  # S3 answers 403 for what it does not have
+
 
 def fetch_file(
     name: str, mirrors: list[str], md5: str, output: str | Path, *, tries: int = 3, pause_s: float = 2
 ) -> None:
-    """Write the decompressed content of `name` (or `name.gz`) from the first mirror whose content has the MD5 checksum.
+    """Write a file from the first mirror whose content has the MD5 checksum.
+
+    A file is the decompressed content of `name.gz` or, where there is none, `name`. A name that is an archive's itself
+    (.tar.gz .tgz .gz .zip .mat .npz) is fetched as it is, and the checksum is of its bytes as they are.
 
     A mirror is a web address (http, https) or a local folder. Web mirrors are tried `tries` times each, with a progress
     bar and a growing pause; a mirror with other content is not asked again.
@@ -30,6 +36,7 @@ def fetch_file(
         InputError: no mirror had it; says for each what was found.
     """
     failures = []
+    content = "the file" if _is_archive(name) else "the decompressed content"
     for mirror in mirrors:
         remote = mirror.startswith(("http://", "https://"))
         for attempt in range(tries if remote else 1):
@@ -38,7 +45,7 @@ def fetch_file(
                     _obtain(name, mirror, remote, temporary)
                     found = file_digest(temporary, "md5")
                     if found != md5:
-                        raise InputError(f"checksum of the decompressed content is {found}, expected {md5}")
+                        raise InputError(f"checksum of {content} is {found}, expected {md5}")
                 log.info("%s: from %s, checksum right", name, mirror)
                 return
             except InputError as error:
@@ -60,21 +67,47 @@ def fetch_file(
     )
 
 
+def _is_archive(name: str) -> bool:
+    return name.lower().endswith(_ARCHIVES)
+
+
 def _obtain(name: str, mirror: str, remote: bool, output: Path) -> None:
-    """Decompressed content of one file of one mirror."""
+    """Content of one file of one mirror, decompressed unless the name is an archive's."""
+    candidates = [name] if _is_archive(name) else [f"{name}.gz", name]
     if not remote:
         folder = Path(mirror).expanduser()
-        found = next((path for path in (folder / f"{name}.gz", folder / name) if path.is_file()), None)
+        found = next((folder / each for each in candidates if (folder / each).is_file()), None)
         if not found:
-            raise InputError(f"no file {name}.gz or {name} in this folder")
-        _decompress(found, output, compressed=found.suffix == ".gz")
+            raise InputError(f"no file {' or '.join(candidates)} in this folder")
+        _decompress(found, output, compressed=found.name != name)
         return
     packed = output.with_name(f"{output.name}.gz")
-    try:
-        pooch.HTTPDownloader(progressbar=True, timeout=30)(f"{mirror.rstrip('/')}/{name}.gz", str(packed), None)
-        _decompress(packed, output, compressed=True)
-    finally:
-        packed.unlink(missing_ok=True)
+    for candidate in candidates:
+        compressed = candidate != name
+        try:
+            _download(f"{mirror.rstrip('/')}/{candidate}", packed if compressed else output)
+            if compressed:
+                _decompress(packed, output, compressed=True)
+            return
+        except requests.HTTPError as error:
+            if error.response is None or error.response.status_code not in _ABSENT:
+                raise
+            absent = error
+        finally:
+            packed.unlink(missing_ok=True)
+    raise InputError(f"no file {' or '.join(candidates)} at this address ({absent})")
+
+
+def _download(url: str, output: Path) -> None:
+    """Fetch the bytes of an address as they are."""
+    pooch.HTTPDownloader(
+        progressbar=True, timeout=30, headers={"Accept-Encoding": "identity"}, hooks={"response": _as_stored}
+    )(url, str(output), None)
+
+
+def _as_stored(response: requests.Response, **_: object) -> None:
+    """Servers that call a .gz file gzip-encoded would have it unpacked on the way."""
+    response.raw.headers.pop("Content-Encoding", None)
 
 
 def _decompress(source: Path, output: Path, *, compressed: bool) -> None:

@@ -1,8 +1,10 @@
-"""The idx format of MNIST and its relatives: a magic number, big-endian sizes, then bytes."""
+"""The idx format of MNIST and its relatives: a magic number, big-endian sizes, then bytes; packed with gzip or not."""
 
 from __future__ import annotations
 
+import gzip
 import math
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +12,21 @@ import numpy as np
 from rehash.errors import InputError
 
 _UNSIGNED_BYTE = 0x08
+_GZIP = b"\x1f\x8b"
 
 
 def read_idx(path: str | Path, dimensions: int) -> np.ndarray:
-    """A uint8 array with the given number of dimensions.
+    """A uint8 array with the given number of dimensions. A file packed with gzip is known by its content, not its name.
 
     Raises:
         InputError: not an idx file of unsigned bytes with that many dimensions, or its length is not what it declares.
     """
     content = Path(path).read_bytes()
+    if content.startswith(_GZIP):
+        try:
+            content = gzip.decompress(content)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise InputError(f"{path}: a truncated or damaged gzip file ({error})") from error
     header = 4 + 4 * dimensions
     expected = bytes([0, 0, _UNSIGNED_BYTE, dimensions])
     if content[:4] != expected or len(content) < header:

@@ -6,7 +6,9 @@ name, source, licence, checksum (SHA-256 of images and labels, train then test),
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,23 +78,40 @@ def read_split(path: str | Path, split: str, stop: int | None = None) -> Split:
     Raises:
         InputError: not a dataset in the project's layout.
     """
-    try:
-        with h5py.File(path) as file:
-            found = Split(file[f"{split}/images"][:stop], file[f"{split}/labels"][:stop])
-            classes = len(file.attrs["class_names"])
-    except (OSError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not a dataset of rehash with a split '{split}' ({error})") from error
-    check_split(found, f"{path}: {split}", classes)
+    with _opened(path) as file:
+        found = Split(file[f"{split}/images"][:stop], file[f"{split}/labels"][:stop])
+        check_split(found, split, len(file.attrs["class_names"]))
     return found
 
 
 def checksum(path: str | Path) -> str:
-    """SHA-256 of the dataset's images and labels, as written into it."""
-    with h5py.File(path) as file:
+    """SHA-256 of the dataset's images and labels, as written into it.
+
+    Raises:
+        InputError: not a dataset in the project's layout.
+    """
+    with _opened(path) as file:
         return str(file.attrs["checksum"])
 
 
 def class_names(path: str | Path) -> list[str]:
-    """Names of the classes, in the order of the labels."""
-    with h5py.File(path) as file:
+    """Names of the classes, in the order of the labels.
+
+    Raises:
+        InputError: not a dataset in the project's layout.
+    """
+    with _opened(path) as file:
         return [str(name) for name in file.attrs["class_names"]]
+
+
+@contextlib.contextmanager
+def _opened(path: str | Path) -> Iterator[h5py.File]:
+    """A dataset's file; whatever is wrong with it is an error that says how to make it again."""
+    try:
+        with h5py.File(path) as file:
+            yield file
+    except (OSError, KeyError, TypeError, InputError) as error:
+        raise InputError(
+            f"{path}: not a dataset of rehash, or damaged ({error}); make it again with: "
+            f"snakemake --cores all --force {path}"
+        ) from error

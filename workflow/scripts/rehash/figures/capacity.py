@@ -36,7 +36,10 @@ def plot_capacity(table: pd.DataFrame) -> Figure:
         right.set(title=f"categorization (protocol {protocol})", ylabel="accuracy (share of test inputs)")
         for axis in (left, right):
             axis.set(xlabel="layer width (hidden units)", ylim=(-0.02, 1.02))
-            axis.legend(fontsize=7.5)
+            if chosen.layer_width.nunique() == 1:
+                axis.set_xticks([chosen.layer_width.iloc[0]])
+        left.legend(fontsize=7.5)
+        right.legend(fontsize=7.5, loc="lower right")
     return figure
 
 

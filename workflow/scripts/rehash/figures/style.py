@@ -46,7 +46,7 @@ def panels(columns: int, rows: int = 1, *, width: float = 4.2, height: float = 3
 def draw_spread(axes: Axes, x, mean, sd, *, series: int, label: str, faint: bool = False) -> None:
     """A line through means with a band of one standard deviation; `series` picks colour, marker and dashes."""
     colour, marker, dashes = (cycle[series % len(cycle)] for cycle in (COLOURS, MARKERS, DASHES))
-    alpha = 0.45 if faint else 1.0
+    alpha = 0.6 if faint else 1.0
     face = "none" if faint else colour
     axes.plot(x, mean, color=colour, marker=marker, linestyle=dashes, label=label, alpha=alpha, markerfacecolor=face)
     axes.fill_between(x, mean - sd, mean + sd, color=colour, alpha=0.2 * alpha, linewidth=0)

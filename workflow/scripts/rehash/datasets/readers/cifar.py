@@ -1,0 +1,175 @@
+"""CIFAR-10 as its author publishes it: the binary or the Python version, as a folder or a tar archive."""
+
+from __future__ import annotations
+
+import io
+import lzma
+import pickle
+import tarfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rehash.datasets.layout import Split, check_split
+from rehash.datasets.raw import integer_labels, one_path
+from rehash.errors import InputError
+
+_BATCHES = {"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
+_PLAIN_NAMES = [name for names in _BATCHES.values() for name in names]
+_META = {".bin": "batches.meta.txt", "": "batches.meta"}
+_FOLDERS = ("cifar-10-batches-bin", "cifar-10-batches-py")
+_PIXELS = 3 * 32 * 32
+_CLASSES = 10
+
+
+def read(files: dict[str, str]) -> tuple[dict[str, Split], list[str] | None]:
+    """A folder (or its parent) or a tar archive of either version; an archive is never unpacked to disk.
+
+    Images are uint8 (N, 32, 32, 3), labels int64 (N,). The class names are those of batches.meta, None without it.
+
+    Raises:
+        InputError: not CIFAR-10, a batch is missing, truncated or of another shape, or a pickle asks for more than
+            arrays, lists and strings.
+    """
+    path = one_path(files, "archive")
+    contents = _from_folder(path) if path.is_dir() else _from_archive(path)
+    version = next((end for end in _META if any(f"{name}{end}" in contents for name in _PLAIN_NAMES)), None)
+    if version is None:
+        raise InputError(f"{path}: not CIFAR-10; expected data_batch_1.bin (binary version) or data_batch_1 (Python's)")
+    missing = [f"{name}{version}" for name in _PLAIN_NAMES if f"{name}{version}" not in contents]
+    if missing:
+        raise InputError(f"{path}: lacks {', '.join(missing)}")
+    meta = contents.get(_META[version])
+    names = None if meta is None else _CLASS_NAMES[version](meta, f"{path}: {_META[version]}")
+    splits = {}
+    for split, batches in _BATCHES.items():
+        parts = []
+        for batch in batches:
+            where = f"{path}: {batch}{version}"
+            pixels, labels = _ROWS[version](contents[f"{batch}{version}"], where)
+            images = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+            parts.append(Split(images, labels))
+            check_split(parts[-1], where, len(names) if names else _CLASSES)
+        splits[split] = Split(np.concatenate([p.images for p in parts]), np.concatenate([p.labels for p in parts]))
+    return splits, names
+
+
+def _wanted(name: str) -> bool:
+    return name in _META.values() or name.removesuffix(".bin") in _PLAIN_NAMES
+
+
+def _from_folder(path: Path) -> dict[str, bytes]:
+    for folder in (path, *(path / name for name in _FOLDERS)):
+        if folder.is_dir():
+            found = (file for file in folder.iterdir() if _wanted(file.name) and file.is_file())
+            contents = {file.name: file.read_bytes() for file in found}
+            if contents:
+                return contents
+    return {}
+
+
+def _from_archive(path: Path) -> dict[str, bytes]:
+    contents: dict[str, bytes] = {}
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                name = member.name.rpartition("/")[2]
+                if member.isfile() and _wanted(name):
+                    if name in contents:
+                        raise InputError(f"{path}: holds {name} twice")
+                    contents[name] = archive.extractfile(member).read()
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+        raise InputError(f"{path}: truncated or not a tar archive ({error})") from error
+    return contents
+
+
+def _binary_rows(content: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
+    if len(content) % (1 + _PIXELS):
+        raise InputError(
+            f"{where}: truncated or too long: {len(content)} bytes, expected a multiple of {1 + _PIXELS} "
+            f"(a label and {_PIXELS} pixels)"
+        )
+    rows = np.frombuffer(content, np.uint8).reshape(-1, 1 + _PIXELS)
+    return rows[:, 1:], rows[:, 0].astype(np.int64)
+
+
+def _binary_names(content: bytes, where: str) -> list[str]:
+    try:
+        return [line.strip() for line in content.decode().splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise InputError(f"{where}: not a text of class names ({error})") from error
+
+
+def _python_rows(content: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
+    pixels, labels = _entries(content, where, "data", "labels")
+    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != (_PIXELS,):
+        found = f"{pixels.dtype} {pixels.shape}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
+        raise InputError(f"{where}: data is {found}; expected uint8 (N, {_PIXELS})")
+    try:
+        return pixels, integer_labels(np.asarray(labels), where)
+    except ValueError as error:
+        raise InputError(f"{where}: labels are not a list of integers ({error})") from error
+
+
+def _python_names(content: bytes, where: str) -> list[str]:
+    (names,) = _entries(content, where, "label_names")
+    if not isinstance(names, list) or not all(isinstance(name, (bytes, str)) for name in names):
+        raise InputError(f"{where}: label_names is not a list of strings")
+    return [_text(name) for name in names]
+
+
+_ROWS = {".bin": _binary_rows, "": _python_rows}
+_CLASS_NAMES = {".bin": _binary_names, "": _python_names}
+
+
+def _entries(content: bytes, where: str, *keys: str) -> list[Any]:
+    """What a pickled dictionary holds under `keys`, which Python 2 wrote as bytes and Python 3 as either."""
+    try:
+        value = _Unpickler(io.BytesIO(content), encoding="bytes").load()
+    except (InputError, MemoryError) as error:
+        raise InputError(f"{where}: {error}") from error
+    except Exception as error:  # wrong opcodes can raise anything
+        raise InputError(f"{where}: not a readable pickle ({type(error).__name__}: {error})") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{where}: a pickled {type(value).__name__}; expected a dictionary")
+    value = {_text(key): entry for key, entry in value.items()}
+    missing = [key for key in keys if key not in value]
+    if missing:
+        raise InputError(f"{where}: lacks {', '.join(missing)}; it has {', '.join(map(str, value)) or 'nothing'}")
+    return [value[key] for key in keys]
+
+
+def _text(name: Any) -> Any:
+    return name.decode("latin1") if isinstance(name, bytes) else name
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """How Python 3 writes bytes into a pickle for Python 2."""
+    if encoding != "latin1":
+        raise InputError(f"refused: the pickle encodes with {encoding}")
+    return text.encode("latin1")
+
+
+# Taken from an array instead of imported by name, because NumPy moves them between its private modules.
+_RECONSTRUCT = np.empty(0, np.uint8).__reduce__()[0]
+_FROM_BUFFER = np.empty(0, np.uint8).__reduce_ex__(5)[0]
+_GLOBALS = {
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy.core.numeric", "_frombuffer"): _FROM_BUFFER,
+    ("numpy._core.numeric", "_frombuffer"): _FROM_BUFFER,
+    ("_codecs", "encode"): _encode,
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    """Rebuilds numbers, strings, lists, dictionaries and arrays; a pickle that asks for anything else is refused."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _GLOBALS:
+            raise InputError(f"refused: the pickle asks for {module}.{name}, which no array needs; nothing was run")
+        return _GLOBALS[module, name]

@@ -1,0 +1,77 @@
+"""One NumPy archive with the four arrays of a dataset."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from rehash.datasets.layout import SPLITS, Split
+from rehash.datasets.raw import integer_labels, one_path
+from rehash.errors import InputError
+
+_NAMES = [
+    {split: (f"{split}_images", f"{split}_labels") for split in SPLITS},
+    {split: (f"x_{split}", f"y_{split}") for split in SPLITS},  # Keras' names
+]
+
+
+def read(files: dict[str, str]) -> tuple[dict[str, Split], list[str] | None]:
+    """An .npz file with train_images, train_labels, test_images, test_labels or x_train, y_train, x_test, y_test.
+
+    Images are uint8 (N, H, W), (N, H, W, 1) or (N, H, W, 3), labels of any integer type (N,) or (N, 1); an array
+    class_names of strings, if there is one, names the classes.
+
+    Raises:
+        InputError: not such a file; names the array and what was expected.
+    """
+    path = one_path(files, "archive")
+    try:
+        archive = np.load(path, allow_pickle=False)
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not an .npz file ({error})") from error
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        raise InputError(f"{path}: one array, not an .npz file; write it with numpy.savez")
+    with archive:
+        names = next((names for names in _NAMES if {n for pair in names.values() for n in pair} <= {*archive}), None)
+        if names is None:
+            expected = " or ".join(", ".join(n for pair in names.values() for n in pair) for names in _NAMES)
+            raise InputError(f"{path}: expected the arrays {expected}; found {', '.join(archive) or 'none'}")
+        splits = {}
+        for split, (images, labels) in names.items():
+            splits[split] = Split(
+                _pixels(_array(archive, images, path), f"{path}: {images}"),
+                integer_labels(_array(archive, labels, path), f"{path}: {labels}"),
+            )
+        return splits, _class_names(archive, path)
+
+
+def _array(archive: np.lib.npyio.NpzFile, name: str, path: Path) -> np.ndarray:
+    try:
+        return archive[name]
+    except (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path}: {name} is damaged, or holds Python objects instead of numbers ({error}); expected a plain array"
+        ) from error
+
+
+def _pixels(images: np.ndarray, where: str) -> np.ndarray:
+    if images.dtype != np.uint8:
+        span = f" from {images.min()} to {images.max()}" if images.size and images.dtype.kind in "iuf" else ""
+        raise InputError(f"{where}: {images.dtype}{span}; expected grey values as uint8, 0 to 255")
+    if images.ndim == 4 and images.shape[3] == 1:
+        return images[..., 0]
+    if images.ndim != 3 and not (images.ndim == 4 and images.shape[3] == 3):
+        raise InputError(f"{where}: shape {images.shape}; expected (N, H, W) or, colours last, (N, H, W, 3)")
+    return images
+
+
+def _class_names(archive: np.lib.npyio.NpzFile, path: Path) -> list[str] | None:
+    if "class_names" not in archive:
+        return None
+    names = _array(archive, "class_names", path)
+    if names.dtype.kind != "U" or names.ndim != 1:
+        raise InputError(f"{path}: class_names is {names.dtype} {names.shape}; expected one row of strings")
+    return names.tolist()
