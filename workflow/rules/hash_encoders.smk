@@ -213,10 +213,7 @@ rule plot_published:
 rule chart_phases:
     """Put the studies of width, sample size and training time on one chart and name the regimes."""
     input:
-        **{
-            study: f"results/hash_encoders/{{dataset}}/{study}.csv"
-            for study in ("sample_size", "training_time", "capacity")
-        },
+        unpack(lambda wildcards: plan.phase_chart_tables(config, wildcards.dataset)),
     output:
         table="results/hash_encoders/{dataset}/phase_chart.csv",
         provenance="results/hash_encoders/{dataset}/phase_chart.json",

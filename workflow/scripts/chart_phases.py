@@ -5,12 +5,5 @@ from rehash.job import recorded
 from rehash.store import read_csv, write_csv
 
 with recorded(snakemake):
-    write_csv(
-        phase_table(
-            read_csv(snakemake.input.sample_size),
-            read_csv(snakemake.input.training_time),
-            read_csv(snakemake.input.capacity),
-            snakemake.params.thresholds,
-        ),
-        snakemake.output.table,
-    )
+    studies = {study: read_csv(path) for study, path in snakemake.input.items()}
+    write_csv(phase_table(**studies, thresholds=snakemake.params.thresholds), snakemake.output.table)

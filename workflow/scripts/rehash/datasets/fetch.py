@@ -92,7 +92,8 @@ def _obtain(name: str, mirror: str, remote: bool, output: Path) -> None:
         except requests.HTTPError as error:
             if error.response is None or error.response.status_code not in _ABSENT:
                 raise
-            absent = error
+            absent = str(error)
+            error.response.close()
         finally:
             packed.unlink(missing_ok=True)
     raise InputError(f"no file {' or '.join(candidates)} at this address ({absent})")

@@ -23,40 +23,36 @@ _AXES = {
     "sample_size": ("sample size (training inputs)", "log"),
     "training_time": ("training time (epochs)", "symlog"),
 }
+_COLUMNS = 4
 
 
 def plot_published(table: pd.DataFrame) -> Figure:
-    """A row of panels for each study and protocol, a panel a property: published markers, our means with error bars.
+    """A panel for each study, protocol and property: published markers, our means with error bars.
 
     Args:
         table: as rehash.hash_encoders.published.compare makes it; an empty one gives a figure that says so.
     """
-    blocks = list(table.groupby(["study", "protocol"], sort=True))
-    figure, axes = panels(len(_NAMES), max(1, len(blocks)), width=2.7, height=2.7)
+    blocks = [
+        (study, protocol, metric, points)
+        for (study, protocol), block in table.groupby(["study", "protocol"], sort=True)
+        for metric, points in sorted(block.groupby("metric"), key=lambda pair: list(_NAMES).index(pair[0]))
+    ]
+    figure, axes = panels(_COLUMNS, -(-max(1, len(blocks)) // _COLUMNS), width=3.3, height=2.7)
+    for panel in axes[len(blocks) :]:
+        panel.set_axis_off()
     if not blocks:
         axes[0].text(0, 0.5, "no published point has a counterpart in these studies")
-    else:
-        first = table.iloc[0]
-        what = "comparison" if first.role == "comparison" else "CONTEXT ONLY, other data"
-        figure.suptitle(
-            f"ours on {first.dataset} beside the published curves on {first.published_dataset} ({what}); "
-            "open markers: published, lines: our mean, bars: one standard deviation plus reading error",
-            fontsize=9,
-        )
-    for row, ((study, protocol), block) in enumerate(blocks):
-        for panel, (metric, name) in zip(axes[row * len(_NAMES) :], _NAMES.items()):
-            points = block[block.metric == metric]
-            panel.set_title(f"{name}\n{study.replace('_', ' ')}, {protocol}", fontsize=8)
-            if points.empty:
-                panel.text(
-                    0.5, 0.5, "none published\nat these points", ha="center", transform=panel.transAxes, color="0.4"
-                )
-                panel.set_axis_off()
-                continue
-            _draw(panel, points, study)
-    for panel in axes:
-        if not panel.has_data() and not panel.texts:
-            panel.set_axis_off()
+        return figure
+    first = table.iloc[0]
+    what = "comparison" if first.role == "comparison" else "CONTEXT ONLY, other data"
+    figure.suptitle(
+        f"ours on {first.dataset} beside the published curves on {first.published_dataset} ({what})\n"
+        "open markers: published; lines: our mean; bars: one standard deviation plus reading error",
+        fontsize=9,
+    )
+    for panel, (study, protocol, metric, points) in zip(axes, blocks):
+        panel.set_title(f"{_NAMES[metric]}\n{study.replace('_', ' ')}, protocol {protocol}", fontsize=8)
+        _draw(panel, points, study)
     return figure
 
 

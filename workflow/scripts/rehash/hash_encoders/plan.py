@@ -89,6 +89,13 @@ def region_tables(config: dict, dataset: str, kind: str) -> list[str]:
     ]
 
 
+def phase_chart_tables(config: dict, dataset: str) -> dict[str, str]:
+    """Study -> table of what the phase chart is made of; the capacity study joins in where there is one."""
+    needed = [study for study in ("sample_size", "training_time") if study_config(config, study, dataset)]
+    joining = ["capacity"] if dataset in config["hash_encoders"]["capacity"] else []
+    return {study: f"{STUDY.format(dataset=dataset, study=study)}.csv" for study in [*needed, *joining]}
+
+
 def published_tables(config: dict, dataset: str) -> list[str]:
     """The study tables of a dataset that have published counterparts."""
     studies = [study for study in PUBLISHED if dataset in config["hash_encoders"][study]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from rehash.hash_encoders.claims import claims
@@ -42,6 +43,13 @@ def summary_table(table: pd.DataFrame, study: str) -> pd.DataFrame:
             inside=counts.inside.map(lambda n: "context" if pd.isna(n) else str(int(n))),
             **{column: counts[column].map("{:+.3f}".format) for column in ("mean_difference", "largest_difference")},
         )
+    if study == "phase_chart":
+        means = {
+            name: list(map(mean_and_sd, table[name], table[f"{name}_sd"])) for name in ("redundancy", "categorization")
+        }
+        return table[["protocol", "plane", "layer_width", "x", "n"]].assign(**means, regime=table.regime)
+    if study == "regions":
+        return _region_medians(table)
     shown = {"redundancy": "redundancy", "active_share": "units on"} if study == "random_inputs" else _SHOWN
     keys = [key for key in _KEYS if key in table and table[key].nunique() > 1]
     if study == "training_time" or study == "random_inputs":
@@ -54,6 +62,19 @@ def summary_table(table: pd.DataFrame, study: str) -> pd.DataFrame:
     for metric, title in shown.items():
         cells[title] = list(map(mean_and_sd, rows[f"{metric}_mean"], rows[f"{metric}_sd"]))
     return pd.DataFrame(cells)
+
+
+def _region_medians(lines: pd.DataFrame) -> pd.DataFrame:
+    """Medians over a network's lines, mean and spread over networks; a median that no line reaches is left out."""
+    keys = ["protocol", "layer_width", "snapshot", "points"]
+    medians = lines.groupby([*keys, "repeat"], as_index=False)[["distance", "changes"]].median()
+    rows = summarise(medians.replace(np.inf, np.nan), keys, ["distance", "changes"])
+    return rows[[*keys, "n"]].assign(
+        **{
+            "median distance to the first change": list(map(mean_and_sd, rows.distance_mean, rows.distance_sd)),
+            "median changes on a line": list(map(mean_and_sd, rows.changes_mean, rows.changes_sd)),
+        }
+    )
 
 
 def section(entry: dict[str, str], caption: str | Path, dataset_text: str) -> dict[str, Any]:

@@ -29,38 +29,48 @@ def read(files: dict[str, str]) -> tuple[dict[str, Split], list[str] | None]:
     """
     path = one_path(files, "archive")
     try:
-        archive = np.load(path, allow_pickle=False)
+        with open(path, "rb") as file:  # which np.load would leave open if it is no archive
+            archive = np.load(file, allow_pickle=False)
+            if isinstance(archive, np.lib.npyio.NpzFile):
+                return _read(archive, path)
+    except InputError:
+        raise
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: not an .npz file ({error})") from error
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise InputError(f"{path}: one array, not an .npz file; write it with numpy.savez")
-    with archive:
-        names = next((names for names in _NAMES if {n for pair in names.values() for n in pair} <= {*archive}), None)
-        if names is None:
-            expected = " or ".join(", ".join(n for pair in names.values() for n in pair) for names in _NAMES)
-            raise InputError(f"{path}: expected the arrays {expected}; found {', '.join(archive) or 'none'}")
-        splits = {}
-        for split, (images, labels) in names.items():
-            splits[split] = Split(
-                _pixels(_array(archive, images, path), f"{path}: {images}"),
-                integer_labels(_array(archive, labels, path), f"{path}: {labels}"),
-            )
-        return splits, _class_names(archive, path)
+    raise InputError(f"{path}: one array, not an .npz file; write it with numpy.savez")
+
+
+def _read(archive: np.lib.npyio.NpzFile, path: Path) -> tuple[dict[str, Split], list[str] | None]:
+    names = next((names for names in _NAMES if {n for pair in names.values() for n in pair} <= {*archive}), None)
+    if names is None:
+        expected = " or ".join(", ".join(n for pair in names.values() for n in pair) for names in _NAMES)
+        raise InputError(f"{path}: expected the arrays {expected}; found {', '.join(archive) or 'none'}")
+    splits = {
+        split: Split(
+            _pixels(_array(archive, images, path), f"{path}: {images}"),
+            integer_labels(_array(archive, labels, path), f"{path}: {labels}"),
+        )
+        for split, (images, labels) in names.items()
+    }
+    return splits, _class_names(archive, path)
 
 
 def _array(archive: np.lib.npyio.NpzFile, name: str, path: Path) -> np.ndarray:
     try:
-        return archive[name]
+        array = archive[name]
     except (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile) as error:
         raise InputError(
             f"{path}: {name} is damaged, or holds Python objects instead of numbers ({error}); expected a plain array"
         ) from error
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{path}: {name} is not in NumPy's format; expected a plain array")
+    return array
 
 
 def _pixels(images: np.ndarray, where: str) -> np.ndarray:
     if images.dtype != np.uint8:
         span = f" from {images.min()} to {images.max()}" if images.size and images.dtype.kind in "iuf" else ""
-        raise InputError(f"{where}: {images.dtype}{span}; expected grey values as uint8, 0 to 255")
+        raise InputError(f"{where}: {images.dtype}{span}; expected uint8, 0 to 255")
     if images.ndim == 4 and images.shape[3] == 1:
         return images[..., 0]
     if images.ndim != 3 and not (images.ndim == 4 and images.shape[3] == 3):
