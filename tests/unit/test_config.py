@@ -45,7 +45,16 @@ def changed(path: str, value) -> dict:
         ("datasets/mnist/files/trian_images", {"name": "x", "md5": "0" * 32}, "files: unknown key 'trian_images'; did you mean 'train_images'?"),
         ("datasets/mnist/files/train_images/name", "../x", "'../x' does not match"),
         ("hash_encoders/datasets", [], "hash_encoders.datasets: [] should be non-empty"),
-        ("datasets/mnist/mirrors", [], "config: datasets.mnist: reader idx needs mirrors and four files; missing: mirrors"),
+        ("datasets/mnist/mirrors", [], "config: datasets.mnist: reader idx needs a path, or mirrors and the files train_images, train_labels, test_images, test_labels; missing: mirrors"),
+        ("datasets/mine", {"reader": "image_folder"}, "config: datasets.mine: reader image_folder needs a path"),
+        ("datasets/mnist/path", "/data", "config: datasets.mnist: has a path, and mirrors or files, too"),
+        ("datasets/mnist/checksum", "0" * 32, "config: datasets.mnist: checksum is of a path; files on mirrors have an md5 each"),
+        ("hash_encoders/regions/svnh", {"layer_widths": [3]}, "config: hash_encoders.regions: unknown dataset 'svnh'; did you mean 'svhn'?"),
+        ("hash_encoders/label_noise/mnist5k/shares", [1.5], "shares.0: 1.5 is greater than the maximum of 1"),
+        ("hash_encoders/training_time/mnist5k/epochs", [0], "epochs: [0] does not contain items matching"),
+        ("hash_encoders/sample_size/mnist5k/sample_sizes", [1], "sample_sizes.0: 1 is less than the minimum of 2"),
+        ("hash_encoders/protocols/scripts/learning_rate", "1e-3", "'1e-3' is text to YAML, expected a number; write 1.0e-3, not 1e-3"),
+        ("hash_encoders/published/mnist5k/role", "contxt", "did you mean 'context'?"),
         ("datasets/mnist/reader", "idxx", "did you mean 'idx'?"),
         ("datasets/mnist/files/train_images/md5", "abc", "config: datasets.mnist.files.train_images.md5: 'abc' does not match"),
     ],
@@ -92,3 +101,12 @@ def test_defaults_of_a_protocol_are_the_librarys():
     defaults = {f.name: f.default for f in dataclasses.fields(Protocol) if f.default is not dataclasses.MISSING}
     assert {key: value["default"] for key, value in properties.items() if "default" in value} == defaults
     assert set(properties) == {f.name for f in dataclasses.fields(Protocol)}
+
+
+def test_a_dataset_without_any_study_is_named():
+    config = changed("datasets/mine", {"reader": "npz", "path": "x.npz"})
+    config["hash_encoders"]["datasets"] = ["mine"]
+    with pytest.raises(
+        InputError, match=r"no study has a block for 'mine'; add one, for example hash_encoders\.capacity"
+    ):
+        validated(config)

@@ -24,14 +24,14 @@ if kind == "networks":
     import torch
     from rehash.hash_encoders.files import write_networks
     from rehash.hash_encoders.cohort import Trained
-    trained = Trained({"trained": {"head.weight": torch.zeros(3, 100, 1000)}}, [1])
+    trained = Trained({"trained": {"head.weight": torch.zeros(3, 100, 1000)}}, {"trained": [1] * 3})
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 if kind == "table":
     write_csv(pd.DataFrame({"x": np.arange(99_999)}), path)
 elif kind == "dataset":
     write_dataset(path, {"train": split, "test": split}, name="d", source="", licence="", class_names=["a", "b"])
 else:
-    write_networks(path, trained, {})
+    write_networks(path, [trained], {})
 """
 
 

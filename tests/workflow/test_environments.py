@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "workflow" / "scripts"
 # Import names that differ from the package's, and what a library needs at run time without our naming it.
-PACKAGES = {"sklearn": "scikit-learn", "yaml": "pyyaml", "faiss": "faiss-cpu"}
+PACKAGES = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml", "faiss": "faiss-cpu"}
 # its progress bar; its pages that need no network
 NEEDED_WITH = {"pooch": {"tqdm"}, "altair": {"vl-convert-python"}}
 # What a script finds while it runs.

@@ -19,7 +19,8 @@ import numpy as np
 from rehash.errors import InputError
 
 if TYPE_CHECKING:
-    from rehash.hash_encoders.networks import BatchNorm, Shape, Tensors
+    from rehash.hash_encoders.networks import Shape, Tensors
+    from rehash.hash_encoders.protocols import BatchNorm
 
 Layer = tuple[np.ndarray, np.ndarray]  # weight (out, in), bias (out,)
 

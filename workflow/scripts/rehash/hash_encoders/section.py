@@ -32,6 +32,7 @@ _SHOWN = {
     "accuracy_test": "network (test)",
 }
 _KEYS = ("protocol", "layer_width", *FACTORS, "inputs", "epoch")
+_TITLES = {"regions": "linear regions", "published": "published values"}
 _NAMES = {"layer_width": "width", "state": "networks"}
 
 
@@ -84,7 +85,7 @@ def section(entry: dict[str, str], caption: str | Path, dataset_text: str) -> di
     endings = {"figure (PDF)": ".pdf", "interactive": ".html", "table (CSV)": ".csv", "provenance (JSON)": ".json"}
     return {
         **entry,
-        "title": study.replace("_", " "),
+        "title": _TITLES.get(study, study.replace("_", " ")),
         "anchor": f"{entry['paper']}-{entry['dataset']}-{study}",
         "paper_title": TITLE,
         "paper_text": TEXT,
