@@ -1,18 +1,25 @@
 """make docs: the generated tables of the documentation, from the schema and the committed results."""
 
+import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from rehash.config import load_schema, schema_table  # noqa: E402
+from rehash.hash_encoders.published import compare  # noqa: E402
 from rehash.tables import mean_and_sd, summarise  # noqa: E402
 
 RESULTS = ROOT / "docs" / "results"
-METRICS = ("redundancy_train", "redundancy_test", "knn", "lr", "kmeans_train", "kmeans_test")
+PUBLISHED = ROOT / "workflow" / "resources" / "published_hash_encoders.csv"
+STUDIES = ("capacity", "sample_size", "training_time")
+# Redundancy (train) of the published MNIST training-time panel at width 40, read off it; its legend's Train and Test look
+# swapped, so it is not in the published file.
+REDUNDANCY = {1: 0.54, 10: 0.25, 60: 0.126}
 _START, _END = "<!-- generated: make docs -->", "<!-- end of the generated table -->"
 
 
@@ -22,46 +29,101 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def published() -> pd.Series:
-    """Published capacity values on MNIST by (metric, layer_width)."""
-    table = pd.read_csv(ROOT / "workflow" / "resources" / "published_hash_encoders.csv")
-    return table.query("study == 'capacity' and dataset == 'mnist'").set_index(["metric", "layer_width"]).value
+def against_published(dataset: str) -> pd.DataFrame:
+    """The kept studies of a dataset (mnist, cifar10) beside the published values, point by point."""
+    kept = [pd.read_csv(path) for study in STUDIES if (path := RESULTS / f"{dataset}_{study}.csv").exists()]
+    return compare(kept, pd.read_csv(PUBLISHED), dataset=dataset, role="comparison")
 
 
-def comparison(widths: list[int] | None = None) -> str:
-    """Published against ours on full MNIST: a row a width and property, a column a protocol."""
-    table = pd.read_csv(RESULTS / "mnist_capacity.csv").query("epoch > 0")
-    rows = summarise(table, ["layer_width", "protocol"], METRICS).set_index(["layer_width", "protocol"])
-    theirs = published()
+def points(dataset: str, study: str, where: str = "") -> str:
+    """A row a published point of one study: its value, ours under each protocol, and the verdict."""
+    table = against_published(dataset).query("study == @study")
+    table = table.query(where) if where else table
     lines = []
-    for width in widths or sorted(table.layer_width.unique()):
-        for metric in METRICS:
-            value = theirs.get((metric.replace("kmeans_train", "kmeans").replace("kmeans_test", "kmeans"), width))
-            line = {"width": width, "property": metric, "published": "" if value is None else f"{value:.3f}"}
-            for protocol in ("figures", "scripts"):
-                row = rows.loc[width, protocol]
-                line[protocol] = mean_and_sd(row[f"{metric}_mean"], row[f"{metric}_sd"])
-            lines.append({**line, "n": int(row["n"])})
+    for (width, x, metric), part in table.groupby(["layer_width", "x", "metric"]):
+        line = {"width": width, **({} if study == "capacity" else {study.replace("_", " "): x}), "property": metric}
+        line["published"] = f"{part.published.iloc[0]:.3f}"
+        for protocol in sorted(table.protocol.unique()):
+            row = part[part.protocol == protocol]
+            line[protocol] = "not run"
+            if len(row):
+                row = row.iloc[0]
+                line[protocol] = f"{mean_and_sd(row.ours, row.sd)} (n = {row.n}) {row.verdict}"
+        lines.append(line)
     return markdown(pd.DataFrame(lines))
+
+
+def tallies() -> str:
+    """By dataset, study and protocol: how many published points lie inside, by property."""
+    lines = []
+    for dataset in ("mnist", "cifar10"):
+        for (study, protocol), part in against_published(dataset).groupby(["study", "protocol"]):
+            line = {"dataset": dataset, "study": study, "protocol": protocol, "n": part.n.min()}
+            line["widths"] = " ".join(map(str, sorted(part.layer_width.unique())))
+            for metric in ("redundancy_train", "redundancy_test", "knn", "lr", "kmeans_train", "kmeans_test"):
+                chosen = part[part.metric == metric]
+                inside = f"{(chosen.verdict == 'inside').sum()} of {len(chosen)}; {chosen.difference.mean():+.3f}"
+                line[metric] = inside if len(chosen) else ""
+            lines.append(line)
+    return markdown(pd.DataFrame(lines))
+
+
+def search() -> str:
+    """The candidates for the protocol of the published MNIST curves, the best first."""
+    table = pd.read_csv(RESULTS / "protocol_search.csv").query("epoch > 0")
+    settings = json.loads((RESULTS / "protocol_search.json").read_text())["settings"]
+    curves = pd.read_csv(PUBLISHED).query("dataset == 'mnist'")
+    along = curves.query("study == 'training_time' and layer_width == 40").set_index(["metric", "x"]).value
+    narrow = curves.query("study == 'capacity' and layer_width == 10").set_index("metric").value
+    metrics = ["redundancy_train", "knn", "lr", "kmeans_train"]
+    lines = []
+    for (protocol, inputs), part in table.groupby(["protocol", "sample_size"]):
+        rows = summarise(part, ["layer_width", "epoch"], metrics).set_index(["layer_width", "epoch"])
+        line = {"candidate": protocol, "settings": settings[protocol], "inputs": inputs, "n": rows.n.min()}
+        differences = []
+        for epoch in (1, 10, 60):
+            row = rows.loc[40, epoch]
+            cells = []
+            for metric in metrics:
+                theirs = REDUNDANCY[epoch] if metric.startswith("red") else along[metric.removesuffix("_train"), epoch]
+                differences.append(row[f"{metric}_mean"] - theirs)
+                cells.append(f"{row[f'{metric}_mean']:.3f}")
+            line[f"epoch {epoch}"] = " ".join(cells)
+        line["rms difference"] = np.sqrt(np.mean(np.square(differences)))
+        line["width 10"] = "not run"
+        if (10, 60) in rows.index:
+            line["width 10"] = " ".join(f"{rows.loc[10, 60][f'{metric}_mean']:.3f}" for metric in metrics)
+        lines.append(line)
+    found = pd.DataFrame(lines).sort_values("rms difference")
+    found["rms difference"] = found["rms difference"].map("{:.3f}".format)
+    published = {"candidate": "**published**", "settings": "", "inputs": "", "n": "", "rms difference": ""}
+    for epoch in (1, 10, 60):
+        values = [REDUNDANCY[epoch], *(along[metric, epoch] for metric in ("knn", "lr", "kmeans"))]
+        published[f"epoch {epoch}"] = " ".join(f"{value:.3f}" for value in values)
+    ends = (narrow[metric] for metric in ("redundancy_train", "knn", "lr", "kmeans"))
+    published["width 10"] = " ".join(f"{value:.3f}" for value in ends)
+    return markdown(pd.concat([pd.DataFrame([published]), found])[found.columns])
 
 
 def benchmark() -> str:
     """The last benchmark."""
     table = pd.read_csv(RESULTS / "benchmark.csv")
     shown = pd.DataFrame({"stage": table.stage, "work": table.work})
-    shown["ours"] = [f"{value:.3g} {unit}" for value, unit in zip(table.ours, table.unit)]
-    shown["peer"] = [
-        f"{value:.3g} {unit} ({name})" for value, unit, name in zip(table.peer, table.unit, table.peer_name)
-    ]
+    shown["ours"] = [_amount(value, unit) for value, unit in zip(table.ours, table.unit)]
+    shown["peer"] = [f"{_amount(v, unit)} ({name})" for v, unit, name in zip(table.peer, table.unit, table.peer_name)]
     shown["ratio"] = table.ratio
     return f"{markdown(shown)}\n\n{table.machine[0]}, {table.date[0]}."
+
+
+def _amount(value: float, unit: str) -> str:
+    return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
 
 
 def pages() -> dict[Path, str]:
     """Each page with its tables as they have to be."""
     made = {
-        "README.md": [comparison([40]), benchmark()],
-        "docs/hash_encoders.md": [comparison()],
+        "README.md": [points("mnist", "capacity", "layer_width == 40"), benchmark()],
+        "docs/hash_encoders.md": [search(), tallies(), points("mnist", "capacity"), points("cifar10", "capacity")],
         "config/README.md": [schema_table(load_schema())],
     }
     return {ROOT / name: _filled((ROOT / name).read_text(), tables) for name, tables in made.items()}

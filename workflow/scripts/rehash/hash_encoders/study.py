@@ -43,7 +43,7 @@ def check_rows(table: pd.DataFrame, keys: list[str], metrics: list[str], where: 
     Raises:
         InputError: names the table, the column and the row, and how to make it again.
     """
-    again = f"; make it again: snakemake --cores all -R measure_properties measure_random_inputs -- {where}"
+    again = f"; make it again: snakemake --cores all --force {where}"
     if table.empty:
         raise InputError(f"{where}: has no rows{again}")
     for column in keys:

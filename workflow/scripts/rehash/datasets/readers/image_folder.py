@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,7 +27,7 @@ def read(files: dict[str, str], *, image_size: int | None = None) -> tuple[dict[
     animation the first picture; transparency is dropped. With `image_size` each is cropped to a square at its centre
     and scaled to so many pixels; without it all must have one size.
 
-    The order of the items is fixed: shuffled within each class, then one of each class in turn, as long as it has any.
+    The order of the items is fixed: shuffled within each class, then classes mixed in their proportions throughout.
     Networks are trained on the first share of the train split, often on its first n items, so in an order by class they
     would never see the last classes.
 
@@ -95,8 +94,13 @@ def _shuffled(paths: list[Path], *names: str) -> list[Path]:
 
 
 def _interleaved(by_class: list[list[Path]]) -> list[tuple[Path, int]]:
-    turns = itertools.zip_longest(*by_class)
-    return [(path, label) for turn in turns for label, path in enumerate(turn) if path is not None]
+    """Every run of items holds the classes in about their proportions: item r of n is placed at (r + 1/2) / n."""
+    placed = [
+        ((rank + 0.5) / len(paths), label, path)
+        for label, paths in enumerate(by_class)
+        for rank, path in enumerate(paths)
+    ]
+    return [(path, label) for _, label, path in sorted(placed, key=lambda item: item[:2])]
 
 
 def _survey(paths: list[Path], image_size: int | None) -> tuple[bool, tuple[int, int]]:
