@@ -17,8 +17,8 @@ from rehash.tables import mean_and_sd, summarise  # noqa: E402
 RESULTS = ROOT / "docs" / "results"
 PUBLISHED = ROOT / "workflow" / "resources" / "published_hash_encoders.csv"
 STUDIES = ("capacity", "sample_size", "training_time")
-# Redundancy (train) of the published MNIST training-time panel at width 40, read off it; its legend's Train and Test look
-# swapped, so it is not in the published file.
+# Redundancy (train) of the published MNIST training-time panel at width 40, read off it. Not in the published file, for
+# its legend has Train and Test swapped, as it looks.
 REDUNDANCY = {1: 0.54, 10: 0.25, 60: 0.126}
 _START, _END = "<!-- generated: make docs -->", "<!-- end of the generated table -->"
 

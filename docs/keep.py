@@ -1,7 +1,7 @@
 """Keep a full-scale study under docs/results: python docs/keep.py RESULTS DATASET STUDY NAME
 
-Copies the study's table from a RESULTS folder to docs/results/NAME.csv, and puts the provenance of everything it was made from
-into NAME.json.
+Copies the study's table from a RESULTS folder to docs/results/NAME.csv, and puts the provenance of everything it was
+made from into NAME.json.
 """
 
 import json

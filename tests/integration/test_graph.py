@@ -208,7 +208,7 @@ def test_report_reads_well(built):
         "Falls, beyond the spread",
         "Rises, beyond the spread",
     ]
-    assert text.count("<section") == len(STUDIES) + 3 and "nan" not in re.sub(r"base64,[^\"]*", "", text)
+    assert text.count("<section") == len(STUDIES) + 3 and not re.search(r"\bnan\b", text)
     for link in re.findall(r'href="([^#"]+)"', text):
         assert (built / "results" / link).is_file(), link
     table = pd.read_csv(built / "results" / "hash_encoders" / "mnist5k" / "capacity.csv")
@@ -226,7 +226,8 @@ def test_killed_and_restarted_gives_the_same_tables(built, tmp_path):
     rng = random.Random(0)
     hit = []
     states = "results/hash_encoders/**/.networks.safetensors.*.state"
-    words = ("all", "--cores", 1, "--config", "save_every_seconds=0")
+    targets = [f"results/hash_encoders/mnist5k/{study}.csv" for study in ("capacity", "sample_size", "random_inputs")]
+    words = (*targets, "--cores", 1, "--config", "save_every_seconds=0")
     for moment in ("training", "training", "measuring", "anywhere"):
         begun = time.monotonic()
         delay = rng.uniform(0.1, 1.5)
@@ -247,11 +248,11 @@ def test_killed_and_restarted_gives_the_same_tables(built, tmp_path):
             hit.append(moment)
         snakemake(tmp_path, "--unlock")
     assert hit.count("training") == 2 and "measuring" in hit
-    assert not (tmp_path / "results" / "report.html").exists() or "anywhere" not in hit
-    snakemake(tmp_path, "all", "--cores", 2)  # other cores than before; rerun-incomplete is in the default profile
+    snakemake(tmp_path, *targets, "--cores", 2)  # other cores than before; rerun-incomplete is in the default profile
     logs = "".join(path.read_text() for path in tmp_path.glob("results/hash_encoders/**/train_mlps.log"))
     assert "going on from step" in logs
-    assert tables(tmp_path) == tables(built)
+    found, expected = tables(tmp_path), tables(built)
+    assert len(found) > 10 and found == {name: expected[name] for name in found}
     assert not list(tmp_path.glob("results/**/.*.state")) and not list(tmp_path.glob("results/**/.*.tmp"))
 
 

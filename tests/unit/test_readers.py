@@ -264,6 +264,35 @@ def test_what_no_array_needs_is_refused(tmp_path, value, asked):
         cifar.read({"path": str(path)})
 
 
+class Pointer:
+    """Pickles as numpy.ndarray((2,), "O", bytes): an array of objects over bytes that the pickle chooses."""
+
+    def __reduce__(self):
+        return np.ndarray, ((2,), "O", b"A" * 16)
+
+
+class Forged:
+    """An array of raw bytes whose type was made by hand to hide an object field."""
+
+    def __reduce__(self):
+        state = (1, (1, 3072), np.dtype("V8"), False, b"A" * 24576)
+        return np.ndarray.__reduce__(ROW)[0], (np.ndarray, (0,), b"b"), state
+
+
+@pytest.mark.parametrize("value", [Pointer(), Forged(), [Pointer()]])
+def test_no_array_is_built_over_memory_that_the_pickle_chooses(tmp_path, value):
+    files = {**cifar_files("py"), "data_batch_1": pickle.dumps({"data": value, "labels": [0]}, protocol=2)}
+    with pytest.raises(InputError, match="data_batch_1: data is"):
+        cifar.read({"path": str(write_folder(tmp_path / "c", files))})
+
+
+def test_a_shape_that_is_not_the_bytes(tmp_path):
+    content = pickle.dumps({"data": ROW, "labels": [0]}, protocol=0).replace(b"I3072", b"I3073")
+    files = {**cifar_files("py"), "data_batch_1": content}
+    with pytest.raises(InputError, match="data has 3072 bytes; expected 3073"):
+        cifar.read({"path": str(write_folder(tmp_path / "c", files))})
+
+
 BINARY, PYTHON = cifar_files("bin"), cifar_files("py")
 ROW = np.zeros((1, 3072), np.uint8)
 
@@ -293,9 +322,12 @@ ROW = np.zeros((1, 3072), np.uint8)
         ),
         (
             {**PYTHON, "test_batch": dumped({"data": ROW + 0.5, "labels": [0]}, 2)},
-            r"data is float64 \(1, 3072\); expected",
+            r"data is an array of type 'f8' and shape \(1, 3072\); expected uint8",
         ),
-        ({**PYTHON, "test_batch": dumped({"data": ROW.astype("O"), "labels": [0]}, 2)}, r"data is object \(1, 3072\)"),
+        (
+            {**PYTHON, "test_batch": dumped({"data": ROW.astype("O"), "labels": [0]}, 2)},
+            r"array of type 'O8?' and shape \(1, 3072\)",
+        ),
         (
             {**PYTHON, "test_batch": dumped({"data": ROW, "labels": [0, 1]}, 2)},
             r"labels are int64 \(2,\); expected int64 \(1,",
@@ -696,3 +728,19 @@ def test_checksum_of_a_folder_is_that_of_its_md5sum_listing(tmp_path):
     assert path_checksum(folder) == found, "hidden files do not count"
     (folder / "b.png").rename(folder / "c.png")
     assert path_checksum(folder) != found, "names count"
+
+
+def test_a_link_back_is_refused(tmp_path):
+    (tmp_path / "a").mkdir()
+    save(tmp_path / "a" / "x.png", pixels(2, 2))
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    with pytest.raises(InputError, match=r"loop: a link back to .*, in which it lies"):
+        path_checksum(tmp_path)
+
+
+def test_a_grey_palette_is_grey(tmp_path):
+    for split in ("train", "test"):
+        for name in "ab":
+            save(tmp_path / split / name / "x.png", pixels(4, 4))
+    Image.fromarray(pixels(4, 4)).convert("P").save(tmp_path / "train" / "a" / "palette.png")
+    assert image_folder.read({"path": str(tmp_path)})[0]["train"].images.ndim == 3

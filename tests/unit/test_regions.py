@@ -255,9 +255,9 @@ def test_diverged_networks_are_not_measured():
 
 
 def test_ends_of_lines():
-    train, test = np.arange(60.0)[:, None], np.arange(50.0)[:, None]
+    train, test = (np.arange(n, dtype=np.uint8)[:, None] for n in (60, 50))
     ends = job.line_ends(train, test, 25, seed=1, dataset="made")
-    assert sorted(np.concatenate(ends["test"])[:, 0]) == list(range(50))
+    assert sorted(np.concatenate(ends["test"])[:, 0]) == [value / 255 for value in range(50)]
     assert len({*np.concatenate(ends["train"])[:, 0]}) == 50 and ends["random"][1].shape == (25, 1)
     with pytest.raises(InputError, match="lines is 26, which takes 52 inputs; the test inputs are 50"):
         job.line_ends(train, test, 26, seed=1, dataset="made")

@@ -17,6 +17,7 @@ from rehash.store import atomic, file_digest
 
 log = logging.getLogger("rehash")
 
+_BUSY = (408, 429)  # come again later
 _ARCHIVES = (".tar.gz", ".tgz", ".gz", ".zip", ".mat", ".npz")
 _ABSENT = (403, 404, 410)  # S3 answers 403 for what it does not have
 
@@ -53,7 +54,11 @@ def fetch_file(
                 break
             except requests.HTTPError as error:
                 failures.append(f"{mirror}: {error}")
-                if error.response is not None and error.response.status_code < 500:
+                if (
+                    error.response is not None
+                    and error.response.status_code < 500
+                    and error.response.status_code not in _BUSY
+                ):
                     break
             except requests.RequestException as error:
                 failures.append(f"{mirror}: {type(error).__name__}: {error}")

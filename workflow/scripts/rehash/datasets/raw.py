@@ -52,9 +52,17 @@ def by_role(files: dict[str, str], names: dict[str, str], endings: tuple[str, ..
 
 
 def visible_files(folder: str | Path) -> list[Path]:
-    """Files anywhere below a folder, links followed, sorted by relative name; hidden files and folders are left out."""
+    """Files anywhere below a folder, links followed, sorted by relative name; hidden files and folders are left out.
+
+    Raises:
+        InputError: a link leads back to a folder that it lies in, so that its files would count again and again.
+    """
     found = []
     for parent, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
+        for name in folders:
+            target = Path(parent, name).resolve()
+            if Path(parent).resolve().is_relative_to(target):
+                raise InputError(f"{Path(parent, name)}: a link back to {target}, in which it lies; remove it")
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(parent, name) for name in names if not name.startswith(".")]
     return sorted(found, key=lambda path: _relative_name(path, folder))

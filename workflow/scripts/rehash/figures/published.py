@@ -5,9 +5,8 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
 
-from rehash.figures.style import COLOURS, DASHES, MARKERS, panels
+from rehash.figures.style import COLOURS, DASHES, MARKERS, panels, set_scale
 
 _NAMES = {
     "redundancy_train": "redundancy ratio (train)",
@@ -66,7 +65,6 @@ def _draw(panel: Axes, points: pd.DataFrame, study: str) -> None:
         name = f"width {width}" if width else "ours"
         panel.errorbar(line.x, line.ours, bars, color=colour, linestyle=dashes, capsize=2, label=name)
         panel.plot(line.x, line.published, marker, color=colour, markerfacecolor="none", markersize=6)
-    panel.set(xlabel=label, xscale=scale, ylim=(-0.03, 1.03))
-    if scale == "symlog":
-        panel.xaxis.set_minor_locator(NullLocator())
+    panel.set(xlabel=label, ylim=(-0.03, 1.03))
+    set_scale(panel, scale)
     panel.legend(fontsize=6)

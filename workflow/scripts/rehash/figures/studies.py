@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
 
 from rehash.errors import unknown
 from rehash.figures.capacity import plot_capacity
-from rehash.figures.style import draw_spread, panels, title
+from rehash.figures.style import draw_spread, panels, set_scale, title
 from rehash.tables import summarise
 
 _PROPERTIES = {
@@ -87,11 +86,7 @@ def _draw_lines(panel: Axes, rows: pd.DataFrame, axis: Axis, metric: str, *, leg
         sd = line[f"{metric}_sd"].fillna(0)
         draw_spread(panel, line[axis.column], line[f"{metric}_mean"], sd, series=series, label=name)
     panel.set_xlabel(axis.label)
-    if axis.scale == "symlog":
-        panel.set_xscale("symlog", linthresh=1)
-        panel.xaxis.set_minor_locator(NullLocator())
-    else:
-        panel.set_xscale(axis.scale)
+    set_scale(panel, axis.scale)
     if legend:
         panel.legend(fontsize=7)
 

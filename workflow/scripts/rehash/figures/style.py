@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator, StrMethodFormatter
 
 from rehash.store import atomic
 
@@ -50,6 +51,14 @@ def draw_spread(axes: Axes, x, mean, sd, *, series: int, label: str, faint: bool
     face = "none" if faint else colour
     axes.plot(x, mean, color=colour, marker=marker, linestyle=dashes, label=label, alpha=alpha, markerfacecolor=face)
     axes.fill_between(x, mean - sd, mean + sd, color=colour, alpha=0.2 * alpha, linewidth=0)
+
+
+def set_scale(axes: Axes, scale: str) -> None:
+    """The horizontal scale: linear, log, or symlog (linear up to 1, which shows epoch 0); ticks in plain numbers."""
+    axes.set_xscale(scale, **({"linthresh": 1} if scale == "symlog" else {}))
+    if scale != "linear":
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
 def title(table: pd.DataFrame, study: str) -> str:

@@ -36,22 +36,27 @@ def line_ends(train: np.ndarray, test: np.ndarray, lines: int, *, seed: int, dat
     The same for all networks of a dataset; no input is drawn twice.
 
     Args:
-        train, test: inputs (N, I).
+        train, test: images, uint8 (N, ...); only the chosen ones become inputs, in [0, 1].
 
     Raises:
         InputError: a split has less than 2 * lines inputs.
     """
     ends = {}
-    for points, inputs in (("train", train), ("test", test)):
-        if len(inputs) < 2 * lines:
+    for points, images in (("train", train), ("test", test)):
+        if len(images) < 2 * lines:
             raise InputError(
                 f"config: hash_encoders.regions.{dataset}.lines is {lines}, which takes {2 * lines} inputs; "
-                f"the {points} inputs are {len(inputs)}"
+                f"the {points} inputs are {len(images)}"
             )
-        rows = stream(seed, "hash_encoders", dataset, "regions", points).permutation(len(inputs))
-        ends[points] = inputs[rows[:lines]], inputs[rows[lines : 2 * lines]]
-    uniform = stream(seed, "hash_encoders", dataset, "regions", "random").random((2, lines, test.shape[1]))
+        rows = stream(seed, "hash_encoders", dataset, "regions", points).permutation(len(images))
+        ends[points] = as_points(images[rows[:lines]]), as_points(images[rows[lines : 2 * lines]])
+    uniform = stream(seed, "hash_encoders", dataset, "regions", "random").random((2, lines, test[0].size))
     return {**ends, "random": (uniform[0], uniform[1])}
+
+
+def as_points(images: np.ndarray) -> np.ndarray:
+    """uint8 images (N, ...) as flat inputs in [0, 1], float64 (N, I)."""
+    return images.reshape(len(images), -1) / 255
 
 
 def corner_items(labels: np.ndarray) -> np.ndarray:
@@ -133,9 +138,9 @@ def region_tables(
     Args:
         networks: by snapshot, stacked tensors of at least `repeats` members.
     """
-    train_inputs, test_inputs = (split.images.reshape(len(split.images), -1) / 255 for split in (train, test))
-    ends = line_ends(train_inputs, test_inputs, lines, seed=seed, dataset=dataset)
+    ends = line_ends(train.images, test.images, lines, seed=seed, dataset=dataset)
     items = corner_items(test.labels)
+    corners = as_points(test.images[items])
     line_tables, slice_tables = [], [pd.DataFrame(columns=["snapshot", "repeat", *SLICES[len(KEYS) :]])]
     drawn = [r for r in range(repeats) if all(is_finite(network, r) for network in networks.values())][:1]
     todo = [(snapshot, repeat) for snapshot in networks for repeat in range(repeats)]
@@ -145,7 +150,7 @@ def region_tables(
         line_tables.append(found)
         log.info("%s, repeat %d: %.4g code changes a line on average", snapshot, repeat, found.changes.mean())
         if repeat in drawn:
-            cut = measure_slice(networks[snapshot], repeat, shape, norm, test_inputs[items], test.labels[items])
+            cut = measure_slice(networks[snapshot], repeat, shape, norm, corners, test.labels[items])
             slice_tables.append(cut.assign(**place))
             log.info("%s, repeat %d: %d regions in the slice", snapshot, repeat, cut.number.max() + 1)
     diverged = sum(not is_finite(networks[snapshot], repeat) for snapshot, repeat in todo)

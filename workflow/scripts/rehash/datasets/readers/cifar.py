@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import lzma
+import math
 import pickle
 import tarfile
 import zlib
@@ -104,11 +105,15 @@ def _binary_names(content: bytes, where: str) -> list[str]:
 
 def _python_rows(content: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
     pixels, labels = _entries(content, where, "data", "labels")
-    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != (_PIXELS,):
-        found = f"{pixels.dtype} {pixels.shape}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
-        raise InputError(f"{where}: data is {found}; expected uint8 (N, {_PIXELS})")
+    if not isinstance(pixels, _Array):
+        raise InputError(f"{where}: data is {type(pixels).__name__}; expected uint8 (N, {_PIXELS})")
+    rows = pixels.as_bytes(f"{where}: data")
+    if rows.shape[1:] != (_PIXELS,):
+        raise InputError(f"{where}: data is uint8 {rows.shape}; expected uint8 (N, {_PIXELS})")
+    if not isinstance(labels, list):
+        raise InputError(f"{where}: labels are not a list of integers ({type(labels).__name__})")
     try:
-        return pixels, integer_labels(np.asarray(labels), where)
+        return rows, integer_labels(np.asarray(labels), where)
     except ValueError as error:
         raise InputError(f"{where}: labels are not a list of integers ({error})") from error
 
@@ -152,22 +157,56 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
-# Taken from an array instead of imported by name, because NumPy moves them between its private modules.
-_RECONSTRUCT = np.empty(0, np.uint8).__reduce__()[0]
-_FROM_BUFFER = np.empty(0, np.uint8).__reduce_ex__(5)[0]
+class _DType:
+    """Stands in for numpy.dtype, keeping its name alone."""
+
+    def __init__(self, name: Any = "", *_: Any) -> None:
+        self.name = str(_text(name))
+
+    def __setstate__(self, _: Any) -> None:
+        """Byte order and fields: nothing that single bytes have."""
+
+
+class _Array:
+    """Stands in for numpy.ndarray, which a pickle could build over memory of its choice: shape, type and bytes."""
+
+    def __init__(self, *_: Any) -> None:
+        self.shape, self.dtype, self.columns_first, self.content = (), _DType(), False, b""
+
+    def __setstate__(self, state: Any) -> None:
+        _, self.shape, self.dtype, self.columns_first, self.content = state
+
+    def as_bytes(self, where: str) -> np.ndarray:
+        """The array, uint8 of any shape; an InputError if it is anything else."""
+        name = self.dtype.name.lstrip("|") if isinstance(self.dtype, _DType) else type(self.dtype).__name__
+        shape = self.shape if isinstance(self.shape, tuple) and all(isinstance(n, int) for n in self.shape) else None
+        if name != "u1" or shape is None or not isinstance(self.content, (bytes, bytearray)):
+            raise InputError(f"{where} is an array of type {name!r} and shape {self.shape}; expected uint8 ('u1')")
+        if min(shape, default=0) < 0 or math.prod(shape) != len(self.content):
+            raise InputError(f"{where} has {len(self.content)} bytes; expected {math.prod(shape)} for shape {shape}")
+        return np.frombuffer(self.content, np.uint8).reshape(shape, order="F" if self.columns_first else "C")
+
+
+def _from_buffer(content: Any, dtype: Any, shape: Any, order: Any) -> _Array:
+    """What numpy calls in pickles of protocol 5."""
+    array = _Array()
+    array.__setstate__((None, shape, dtype, order == "F", content))
+    return array
+
+
 _GLOBALS = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy.core.numeric", "_frombuffer"): _FROM_BUFFER,
-    ("numpy._core.numeric", "_frombuffer"): _FROM_BUFFER,
+    ("numpy", "ndarray"): _Array,
+    ("numpy", "dtype"): _DType,
+    ("numpy.core.multiarray", "_reconstruct"): _Array,
+    ("numpy._core.multiarray", "_reconstruct"): _Array,
+    ("numpy.core.numeric", "_frombuffer"): _from_buffer,
+    ("numpy._core.numeric", "_frombuffer"): _from_buffer,
     ("_codecs", "encode"): _encode,
 }
 
 
 class _Unpickler(pickle.Unpickler):
-    """Rebuilds numbers, strings, lists, dictionaries and arrays; a pickle that asks for anything else is refused."""
+    """Rebuilds numbers, strings, lists, dictionaries and stand-ins for arrays; anything else is refused."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _GLOBALS:

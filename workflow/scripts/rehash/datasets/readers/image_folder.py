@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from rehash.errors import InputError
 from rehash.seeds import stream
 
 _ENDINGS = frozenset(".png .jpg .jpeg .bmp .webp .tif .tiff .gif .ppm .pgm".split())
+log = logging.getLogger("rehash")
+
 _GREY = frozenset("1 L LA La I I;16 I;16L I;16B I;16N F".split())
 _TEST_SHARE = 5
 
@@ -108,7 +111,9 @@ def _survey(paths: list[Path], image_size: int | None) -> tuple[bool, tuple[int,
     grey, first = True, None
     for path in paths:
         with _opened(path) as image:
-            grey = grey and image.mode in _GREY
+            if grey and not _is_grey(image):
+                grey = False
+                log.info("%s is in colour, so all images are read as RGB", path)
             first = first or image.size
             if image_size is None and image.size != first:
                 raise InputError(
@@ -116,6 +121,15 @@ def _survey(paths: list[Path], image_size: int | None) -> tuple[bool, tuple[int,
                     "image_size in the dataset's config to crop and scale all images to one size"
                 )
     return grey, (image_size, image_size) if image_size else first
+
+
+def _is_grey(image: Image.Image) -> bool:
+    """By its mode; a palette counts as grey if all its colours are."""
+    if image.mode != "P" or image.palette is None:
+        return image.mode in _GREY
+    colours = np.frombuffer(image.palette.getdata()[1], np.uint8)
+    rgb = colours.reshape(-1, len(image.palette.mode))[:, :3]
+    return bool((rgb == rgb[:, :1]).all())
 
 
 def _decoded(items: list[tuple[Path, int]], grey: bool, size: tuple[int, int]) -> Split:
