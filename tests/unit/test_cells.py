@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 
 from rehash.datasets.layout import Split
 from rehash.errors import InputError
 from rehash.hash_encoders.cells import Cell, sample
+from rehash.hash_encoders.networks import Shape
 from rehash.hash_encoders.protocols import Protocol
+from rehash.hash_encoders.train import train_cells
 
 PROTOCOL = Protocol("adam", 0.01, 64, 200, patience=10, l2=1e-6, batch_norm={"momentum": 0.1, "eps": 1e-5})
 RNG = np.random.default_rng(0)
@@ -92,3 +95,10 @@ def test_columns_say_what_was_in_force():
 def test_bad_cells(factors, message):
     with pytest.raises(InputError, match=message):
         Cell.of(factors)
+
+
+def test_a_sample_that_is_too_large_stops_before_anything_is_trained():
+    shape = Shape(36, 3, 1, 10)
+    options = {"repeats": 1, "seed": 0, "keys": {"dataset": "d"}, "device": torch.device("cpu")}
+    with pytest.raises(InputError, match="sample size 1001 of dataset d"):
+        train_cells(TRAIN, shape, PROTOCOL, [Cell(sample_size=10), Cell(sample_size=1001)], **options)

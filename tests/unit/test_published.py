@@ -7,6 +7,7 @@ from test_study import row, table, varied
 from graphs import ROOT
 from rehash.figures.published import plot_published
 from rehash.hash_encoders.claims import claims
+from rehash.hash_encoders.columns import METRICS
 from rehash.hash_encoders.published import OURS, PUBLISHED_COLUMNS, compare, tally
 from rehash.hash_encoders.section import summary_table
 
@@ -19,7 +20,7 @@ def published(*rows) -> pd.DataFrame:
 
 def test_verdict_is_spread_plus_reading_error():
     ours = table()  # K-NN at width 40 after training: 0.91 with a standard deviation of 0.01
-    values = [0.91, 0.9249, 0.9251, 0.80]
+    values = [0.91, 0.9299, 0.9301, 0.80]
     verdicts = []
     for value in values:
         found = compare([ours], published(("capacity", "m", "knn", 40, 40, value)), dataset="m", role="comparison")
@@ -64,20 +65,22 @@ def test_other_data_is_context_without_verdict_and_one_network_has_none():
     single = compare([table(repeats=1)], point, dataset="m", role="comparison")
     assert set(single.verdict) == {"no spread"}
     assert "nan" not in summary_table(single, "published").to_string()
+    said = claims(single, "published")[0]
+    assert said["verdict"] == "0 of 0 points inside" and "1 points have no spread to judge by" in said["text"]
 
 
 def test_a_tally_counts():
     points = published(("capacity", "m", "knn", 3, 3, 0.51), ("capacity", "m", "knn", 40, 40, 0.2))
     found = compare([table()], points, dataset="m", role="comparison")
     line = tally(found).iloc[0]
-    assert (line.points, line.inside) == (2, 1)
+    assert (line.points, line.judged, line.inside) == (2, 2, 1)
     assert line.largest_difference == pytest.approx(0.71) and line.mean_difference == pytest.approx(0.355)
     assert "knn 1 of 2" in claims(found, "published")[0]["text"]
 
 
 def test_nothing_in_common_is_said():
     empty = compare([table()], published(("capacity", "m", "knn", 8, 8, 0.5)), dataset="m", role="comparison")
-    assert empty.empty and claims(empty, "published") == []
+    assert empty.empty and claims(empty, "published") == [] and summary_table(empty, "published").empty
     assert "no published point" in plot_published(empty).axes[0].texts[0].get_text()
 
 
@@ -93,3 +96,24 @@ def test_figure_draws_both_values():
     panel = next(axis for axis in figure.axes if axis.get_title().startswith("K-NN"))
     drawn = [line.get_ydata().tolist() for line in panel.get_lines()]
     assert [0.42, 0.97] in drawn and any(values == pytest.approx([0.51, 0.91]) for values in drawn)
+
+
+def test_kmeans_does_not_count_in_the_verdict():
+    points = published(("capacity", "m", "knn", 40, 40, 0.91), ("capacity", "m", "kmeans", 40, 40, 0.1))
+    said = claims(compare([table()], points, dataset="m", role="comparison"), "published")[0]
+    assert said["verdict"] == "1 of 1 points inside" and "kmeans_test 0 of 1" in said["text"]
+
+
+def test_another_depth_is_context():
+    point = published(("capacity", "cifar10", "knn", 40, 40, 0.91))
+    assert set(compare([table()], point, dataset="cifar10", role="comparison").verdict) == {"context"}
+    deep = table().assign(depth=5)
+    assert set(compare([deep], point, dataset="cifar10", role="comparison").verdict) == {"inside"}
+
+
+def test_a_width_that_diverged_stays_in_the_table():
+    lost = table()
+    lost.loc[(lost.layer_width == 40) & (lost.epoch > 0), METRICS] = float("nan")
+    point = published(("capacity", "m", "knn", 40, 40, 0.91))
+    found = compare([lost], point, dataset="m", role="comparison")
+    assert found.verdict.tolist() == ["diverged"] and found.n.tolist() == [0]

@@ -156,3 +156,27 @@ def test_a_diverged_network_passes_and_is_counted(tmp_path):
     whole.loc[0, "code_bits"] = 0
     write_csv(whole, tmp_path / "t.csv")
     assert collect_study([tmp_path / "t.csv"], "capacity").knn.isna().sum() == 1
+
+
+def test_a_study_of_which_all_diverged_is_said_and_not_a_crash(tmp_path):
+    lost = table().assign(**dict.fromkeys(METRICS, np.nan))
+    sizes = varied("sample_size", "sample_size", (10, 90), "knn", (0.3, 0.8)).assign(**dict.fromkeys(METRICS, np.nan))
+    for case, study in ((lost, "capacity"), (sizes, "sample_size")):
+        assert claims(case, study) == [] and summary_table(case, study).empty
+        figure = plot_study(case, study)
+        assert any("all networks diverged" in text.get_text() for axis in figure.axes for text in axis.texts)
+
+
+def test_networks_that_diverged_do_not_tip_the_mean_over_a_grid():
+    """One cell is lost; the other regulariser has no effect, and none is claimed."""
+    rows = [
+        row(study="regularisation", l2=l2, batch_norm=norm, repeat=r, knn=(0.9 if norm else 0.3) + 0.001 * r)
+        for l2 in (0.0, 0.1)
+        for norm in (False, True)
+        for r in range(3)
+    ]
+    grid = pd.DataFrame(rows)
+    grid.loc[(grid.l2 == 0) & ~grid.batch_norm & (grid.repeat == 2), METRICS] = np.nan
+    about_l2 = [claim for claim in claims(grid, "regularisation") if "L2" in claim["text"]]
+    assert about_l2 and all(claim["verdict"] == "No change beyond the spread" for claim in about_l2)
+    assert "(n = 2)" in about_l2[0]["text"]

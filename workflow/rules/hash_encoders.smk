@@ -21,7 +21,9 @@ rule train_mlps:
     threads: config["threads"]
     resources:
         gpu=gpus,
-        mem_mb=lambda wildcards, input, attempt: graph.memory_mb(input.size_mb, attempt),
+        mem_mb=lambda wildcards, input, attempt: graph.memory_mb(
+            input.size_mb, attempt, base=1500 + 3 * plan.state_mb(config, **wildcards)
+        ),
         runtime=lambda wildcards, attempt: plan.training_minutes(
             config, wildcards.study, wildcards.dataset, wildcards.protocol, attempt
         ),

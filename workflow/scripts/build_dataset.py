@@ -5,8 +5,8 @@ import json
 from rehash.datasets.build import build_dataset
 from rehash.job import recorded
 
-with recorded(snakemake):
-    build_dataset(
+with recorded(snakemake) as notes:
+    notes |= build_dataset(
         snakemake.output.dataset,
         dict(snakemake.input.items()),
         name=snakemake.wildcards.dataset,

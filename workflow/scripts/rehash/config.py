@@ -120,6 +120,17 @@ def _check_references(config: dict) -> None:
             for protocol in block.get("protocols", []):
                 if protocol not in wing["protocols"]:
                     raise unknown("protocol", protocol, wing["protocols"], f"{where}.{name}.protocols")
+    thresholds = wing["phase_chart"]["thresholds"]
+    for low, high in (("redundancy_near_zero", "redundancy_high"), ("categorization_low", "categorization_high")):
+        if thresholds[low] >= thresholds[high]:
+            raise InputError(
+                f"config: hash_encoders.phase_chart.thresholds: {low} is {thresholds[low]}; expected less than {high}, "
+                f"which is {thresholds[high]}"
+            )
+    for name in set(wing["sample_size"]) & set(wing["training_time"]):
+        depths = {s: wing[s][name]["depth"] for s in ("sample_size", "training_time", "capacity") if name in wing[s]}
+        if len(set(depths.values())) > 1:
+            raise InputError(f"config: hash_encoders: one phase chart of {name} needs one depth; found {depths}")
     for name in wing["regions"]:
         if name not in wing["capacity"]:
             raise unknown("dataset without a capacity study", name, wing["capacity"], "config: hash_encoders.regions")
@@ -130,6 +141,11 @@ def _check_source(dataset: dict, where: str) -> None:
     reader, roles = dataset["reader"], _ROLES.get(dataset["reader"], ())
     if reader == "mnist5k":
         return
+    if dataset["image_size"] and reader != "image_folder":
+        raise InputError(f"{where}.image_size: only the reader image_folder scales pictures, {reader} does not")
+    names = [entry["name"] for entry in dataset["files"].values()]
+    if len(set(names)) < len(names):
+        raise InputError(f"{where}.files: two roles have the same name; expected a file for each")
     if dataset["path"]:
         if dataset["files"] or dataset["mirrors"]:
             raise InputError(f"{where}: has a path, and mirrors or files, too; expected one or the other")

@@ -77,7 +77,7 @@ def machine_has_gpu() -> bool:
     return any(Path("/dev").glob("nvidia[0-9]*"))
 
 
-def memory_mb(input_mb: float, attempt: int, *, base: int = 1500, per_input_mb: float = 8) -> int:
+def memory_mb(input_mb: float, attempt: int, *, base: float = 1500, per_input_mb: float = 8) -> int:
     """Memory of a job whose data grows by `per_input_mb` from uint8 files to float32 arrays; more on a retry."""
     return int((base + per_input_mb * input_mb) * attempt)
 

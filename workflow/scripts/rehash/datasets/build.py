@@ -28,8 +28,8 @@ def build_dataset(
     checksum: str | None = None,
     source: str = "",
     licence: str = "",
-) -> None:
-    """Read raw files (role -> path; `path` for a local file or folder) and write the dataset.
+) -> dict[str, str]:
+    """Read raw files (role -> path; `path` for a local file or folder) and write the dataset; returns notes on them.
 
     The reader is the module of that name in rehash.datasets.readers. `checksum` (MD5) is of the local file or folder;
     what it is goes to the log. `class_names` go before those that the format knows; without either, the classes are the
@@ -50,7 +50,7 @@ def build_dataset(
     for role, path in files.items():
         if not Path(path).exists():
             raise InputError(f"{where}: the {role} {path} does not exist")
-    _check_path(files.get("path"), checksum, where)
+    notes = _check_path(files.get("path"), checksum, where)
     # By name, so that the code of one reader is no part of what other datasets depend on (rehash.digest).
     read = importlib.import_module(f"rehash.datasets.readers.{reader}").read
     splits, known_names = read(files, image_size=image_size) if reader == "image_folder" else read(files)
@@ -67,17 +67,19 @@ def build_dataset(
         )
     class_names = class_names or [str(label) for label in range(classes)]
     write_dataset(output, splits, name=name, source=source, licence=licence, class_names=class_names)
+    return notes
 
 
-def _check_path(path: str | None, checksum: str | None, where: str) -> None:
+def _check_path(path: str | None, checksum: str | None, where: str) -> dict[str, str]:
     if path is None:
         if checksum is not None:
             raise InputError(f"{where}.checksum: is of a path, and there is none")
-        return
+        return {}
     found = path_checksum(path)
     log.info("%s: its checksum is %s", path, found)
     if checksum not in (None, found):
         raise InputError(f"{where}.checksum: {path} has the checksum {found}, expected {checksum}")
+    return {"path_checksum": found}
 
 
 def _first_absent(labels: np.ndarray, classes: int) -> int | None:

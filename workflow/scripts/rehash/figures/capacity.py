@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rehash.figures.style import draw_spread, panels, title
+from rehash.figures.style import ALL_DIVERGED, draw_spread, panels, say, title
 from rehash.tables import summarise, with_state
 
 _LEFT = (("redundancy_train", "train"), ("redundancy_test", "test"))
@@ -22,7 +22,7 @@ def plot_capacity(table: pd.DataFrame) -> Figure:
     """
     metrics = [metric for metric, _ in (*_LEFT, *_RIGHT)]
     rows = summarise(with_state(table), ["protocol", "layer_width", "state"], metrics)
-    protocols = sorted(rows.protocol.unique())
+    protocols = sorted(table.protocol.unique())
     figure, axes = panels(2, len(protocols))
     figure.suptitle(title(table, "capacity"), fontsize=9)
     for row, protocol in enumerate(protocols):
@@ -38,6 +38,8 @@ def plot_capacity(table: pd.DataFrame) -> Figure:
             axis.set(xlabel="layer width (hidden units)", ylim=(-0.02, 1.02))
             if chosen.layer_width.nunique() == 1:
                 axis.set_xticks([chosen.layer_width.iloc[0]])
+            if chosen.empty:
+                say(axis, ALL_DIVERGED)
         left.legend(fontsize=7.5)
         right.legend(fontsize=7.5, loc="lower right")
     return figure

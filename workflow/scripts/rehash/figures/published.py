@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rehash.figures.style import COLOURS, DASHES, MARKERS, panels, set_scale
+from rehash.figures.style import COLOURS, DASHES, MARKERS, panels, say, set_scale
 
 _NAMES = {
     "redundancy_train": "redundancy ratio (train)",
@@ -40,7 +40,8 @@ def plot_published(table: pd.DataFrame) -> Figure:
     for panel in axes[len(blocks) :]:
         panel.set_axis_off()
     if not blocks:
-        axes[0].text(0, 0.5, "no published point has a counterpart in these studies")
+        say(axes[0], "no published point has a counterpart in these studies")
+        axes[0].set_axis_off()
         return figure
     first = table.iloc[0]
     what = "comparison" if first.role == "comparison" else "CONTEXT ONLY, other data"

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from rehash.errors import unknown
 from rehash.figures.capacity import plot_capacity
-from rehash.figures.style import draw_spread, panels, set_scale, title
+from rehash.figures.style import ALL_DIVERGED, draw_spread, panels, say, set_scale, title
 from rehash.tables import summarise
 
 _PROPERTIES = {
@@ -81,6 +81,9 @@ def _series_names(rows: pd.DataFrame, study: str) -> pd.Series:
 
 
 def _draw_lines(panel: Axes, rows: pd.DataFrame, axis: Axis, metric: str, *, legend: bool) -> None:
+    if rows.empty:
+        say(panel, ALL_DIVERGED)
+        return
     for series, (name, line) in enumerate(rows.groupby("series", sort=False)):
         line = line.sort_values(axis.column)
         sd = line[f"{metric}_sd"].fillna(0)
@@ -101,7 +104,7 @@ def _plot_random_inputs(table: pd.DataFrame, axis: Axis) -> Figure:
     metrics = {"redundancy": "redundancy ratio", "active_share": "share of hidden units on"}
     rows = summarise(table, ["protocol", "layer_width", "inputs", axis.column], list(metrics))
     rows = rows.assign(series=_series_names(rows, "random_inputs"))
-    protocols = sorted(rows.protocol.unique())
+    protocols = sorted(table.protocol.unique())
     figure, axes = panels(len(kinds), len(metrics) * len(protocols), width=3.0, height=2.7)
     figure.suptitle(title(table, "random_inputs"), fontsize=9)
     places = iter(axes)

@@ -15,10 +15,12 @@ from matplotlib.ticker import NullLocator, StrMethodFormatter
 
 from rehash.store import atomic
 
-# Okabe and Ito's colours, which differ in lightness; each series also has a marker and a dash pattern of its own.
+# Okabe and Ito's colours, which differ in lightness. 6, 7 and 5 have no common factor, so 210 lines all differ.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9")
-MARKERS = ("o", "s", "^", "D", "v", "P")
-DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1)))
+
+ALL_DIVERGED = "all networks diverged"
 
 _STYLE = {
     "font.size": 9,
@@ -51,6 +53,11 @@ def draw_spread(axes: Axes, x, mean, sd, *, series: int, label: str, faint: bool
     face = "none" if faint else colour
     axes.plot(x, mean, color=colour, marker=marker, linestyle=dashes, label=label, alpha=alpha, markerfacecolor=face)
     axes.fill_between(x, mean - sd, mean + sd, color=colour, alpha=0.2 * alpha, linewidth=0)
+
+
+def say(axes: Axes, text: str) -> None:
+    """Words in the place of a drawing that has nothing to show."""
+    axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, color="0.4")
 
 
 def set_scale(axes: Axes, scale: str) -> None:

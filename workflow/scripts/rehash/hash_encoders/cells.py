@@ -72,6 +72,20 @@ class Cell:
             changes |= {"epochs": max(self.epochs), "patience": None}
         return replace(protocol, **changes)
 
+    def inputs(self, total: int, dataset: str) -> int:
+        """How many of `total` training inputs the cell takes.
+
+        Raises:
+            InputError: more than there are, or less than 2.
+        """
+        n = total if self.sample_size is None else self.sample_size
+        if not 2 <= n <= total:
+            raise InputError(
+                f"config: hash_encoders: sample size {n} of dataset {dataset}; expected 2 to {total}, its training "
+                "inputs"
+            )
+        return n
+
     def snapshots(self) -> tuple[int, ...]:
         """Epochs after which networks are kept besides the end."""
         return self.epochs if self.epochs is not None else (0,) * self.untrained
@@ -119,11 +133,7 @@ def sample(cell: Cell, train: Split, *, seed: int, dataset: str) -> Sample:
         InputError: the cell asks for more inputs than there are.
     """
     total = len(train.labels)
-    n = total if cell.sample_size is None else cell.sample_size
-    if not 2 <= n <= total:
-        raise InputError(
-            f"config: hash_encoders: sample size {n} of dataset {dataset}; expected 2 to {total}, its training inputs"
-        )
+    n = cell.inputs(total, dataset)
     images, labels = train.images[:n], train.labels[:n]
     noisy = labels
     if cell.label_noise:

@@ -142,7 +142,8 @@ class CohortTraining:
         tensors = {f"now/{k}": v for k, v in self.tensors.items()}
         tensors |= {f"{moment}/{k}": v for k, slots in self.moments.items() for moment, v in slots.items()}
         for snapshot, network in self.trained.networks.items():
-            tensors |= {f"kept/{snapshot}/{k}": v for k, v in network.items()}
+            if snapshot == "trained" or _nominal(snapshot, self.protocol) <= self.epoch:
+                tensors |= {f"kept/{snapshot}/{k}": v for k, v in network.items()}
         tensors |= {"sum/loss": self.loss_sum, "sum/correct": self.correct_sum, "best": torch.from_numpy(self.best)}
         values = {
             "epoch": self.epoch,

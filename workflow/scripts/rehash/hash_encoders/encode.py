@@ -19,7 +19,7 @@ from rehash.hash_encoders.cells import Cell, sample
 from rehash.hash_encoders.files import read_networks, training_inputs
 from rehash.hash_encoders.networks import Shape, Tensors, as_inputs, forward, losses
 from rehash.hash_encoders.protocols import BatchNorm, Protocol
-from rehash.store import atomic
+from rehash.store import atomic, file_digest
 from rehash.training import resolve_device, set_reproducible
 
 log = logging.getLogger("rehash")
@@ -68,12 +68,14 @@ def network_shape(identity: dict[str, Any], inputs: int, where: str | Path) -> S
     return Shape(inputs, int(keys["layer_width"]), int(keys["depth"]), identity["classes"])
 
 
-def encode_networks(dataset: str | Path, networks: str | Path, output: str | Path, *, device: str, threads: int) -> str:
-    """Write the codes of every cell, snapshot and split (HDF5); returns the device that made them.
+def encode_networks(
+    dataset: str | Path, networks: str | Path, output: str | Path, *, device: str, threads: int
+) -> None:
+    """Write the codes of every cell, snapshot and split (HDF5).
 
     `{cell}/train_labels` and `test_labels`: int64 (N,), the true ones. `{cell}/{snapshot}/{split}`: codes uint8 (R, N,
-    ceil(K / 8)), accuracy and loss float64 (R,), on the labels that the cell was trained on. The attribute `identity`
-    is the networks' metadata.
+    ceil(K / 8)), accuracy and loss float64 (R,), on the labels that the cell was trained on. `identity`: the
+    networks' metadata, and what made the codes, as JSON.
     """
     set_reproducible(threads)
     target = resolve_device(device)
@@ -82,7 +84,9 @@ def encode_networks(dataset: str | Path, networks: str | Path, output: str | Pat
     shape = network_shape(identity, train.images[0].size, networks)
     test_data = as_inputs(test.images, target), torch.from_numpy(test.labels).to(target)
     with atomic(output) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs["identity"] = json.dumps(identity)
+        made_by = {"device": str(target), "torch": torch.__version__, "networks": file_digest(networks)}
+        # Not attributes, which HDF5 limits to 64 KB.
+        file["identity"] = json.dumps({**identity, "encoded": made_by})
         file["test_labels"] = test.labels
         for i, snapshots in enumerate(tqdm(cells, desc="encoding", unit="cell", disable=None, leave=False)):
             cell = Cell.of(identity["cells"][i])
@@ -97,4 +101,3 @@ def encode_networks(dataset: str | Path, networks: str | Path, output: str | Pat
                     for name, array in zip(("codes", "accuracy", "loss"), found):
                         file[f"{i}/{snapshot}/{split}/{name}"] = array
             log.info("cell %d of %d encoded", i + 1, len(cells))
-    return str(target)

@@ -68,7 +68,7 @@ def measure_properties(codes: str | Path, output: str | Path, *, threads: int) -
     rows, start = [], time.monotonic()
     try:
         file = h5py.File(codes)
-        identity = json.loads(file.attrs["identity"])
+        identity = json.loads(file["identity"][()])
     except (OSError, KeyError) as error:
         raise InputError(f"{codes}: not a file of codes of rehash ({error})") from error
     total = sum(len(epochs) for cell in identity["epochs"] for epochs in cell.values())
@@ -80,4 +80,8 @@ def measure_properties(codes: str | Path, output: str | Path, *, threads: int) -
             log.info("%d of %d networks measured | about %s left", len(rows), total, tqdm.format_interval(left))
     constant = {"paper": "hash_encoders", **identity["keys"], "seed": identity["seed"]}
     write_csv(pd.DataFrame(rows).assign(**constant)[[*KEYS, "code_bits", *METRICS]], output)
-    return {"seed": identity["seed"], "diverged": sum(row["code_bits"] == 0 for row in rows)}
+    return {
+        "seed": identity["seed"],
+        "encoded": identity["encoded"],
+        "diverged": sum(row["code_bits"] == 0 for row in rows),
+    }

@@ -105,7 +105,9 @@ def published_tables(config: dict, dataset: str) -> list[str]:
 def studies_of(config: dict, dataset: str) -> list[str]:
     """What the config asks for on a dataset, in the report's order."""
     wing = config["hash_encoders"]
-    asked = [study for study in (*TRAINED, "regions", "published") if dataset in wing[study]]
+    asked = [study for study in (*TRAINED, "regions") if dataset in wing[study]]
+    if dataset in wing["published"] and set(PUBLISHED) & set(asked):
+        asked.append("published")
     if "training_time" in asked:
         asked.append("random_inputs")
     if {"training_time", "sample_size"} <= set(asked):
@@ -154,10 +156,18 @@ def networks_planned(config: dict, study: str, dataset: str) -> int:
 
 def training_minutes(config: dict, study: str, dataset: str, protocol: str, attempt: int) -> int:
     """A generous run time limit: 1 ms a step, network and layer, for MNIST's size trained to the last epoch."""
-    block = protocol_config(config, protocol)
-    steps = 60_000 / block["batch_size"] * block["epochs"]
-    depth = study_config(config, study, dataset)["depth"]
-    return minutes(networks_planned(config, study, dataset) * depth * steps * 0.001 / 60, attempt)
+    block, study_block = protocol_config(config, protocol), study_config(config, study, dataset)
+    epochs = sum(max(cell.get("epochs", [block["epochs"]])) for cell in cells(config, study, dataset))
+    steps = 60_000 / block["batch_size"] * epochs
+    return minutes(study_block["repeats"] * study_block["depth"] * steps * 0.001 / 60, attempt)
+
+
+def state_mb(config: dict, study: str, dataset: str, depth: str, layer_width: str, **_: str) -> float:
+    """Size of all networks of a job, with what an optimiser remembers of them, for pictures of CIFAR-10's size."""
+    width = int(layer_width)
+    parameters = (3072 + (int(depth) - 1) * width + 10) * width
+    kept = sum(len(cell.get("epochs", (0, 1))) + 3 for cell in cells(config, study, dataset))
+    return kept * study_config(config, study, dataset)["repeats"] * parameters * 4 / 1e6
 
 
 def measuring_minutes(config: dict, study: str, dataset: str, attempt: int) -> int:

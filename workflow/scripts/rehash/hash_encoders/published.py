@@ -13,8 +13,8 @@ from rehash.store import read_csv
 from rehash.tables import summarise
 
 PUBLISHED_COLUMNS = ["study", "dataset", "metric", "layer_width", "x", "value"]
-# How well a value can be read off the published figures. The panels with a line for each width have many crossings.
-READING_ERROR = {"capacity": 0.005, "sample_size": 0.01, "training_time": 0.01}
+# Hidden layers of the published networks.
+DEPTH = {"mnist": 1, "cifar10": 5}
 # The column of our tables that is the horizontal axis of the published figure.
 AXES = {"capacity": "layer_width", "sample_size": "sample_size", "training_time": "epoch"}
 # The published K-Means curve does not say which split's codes were clustered.
@@ -22,11 +22,20 @@ OURS = {"kmeans": ("kmeans_train", "kmeans_test")}
 _KEYS = ["paper", "dataset", "published_dataset", "role", "study", "protocol", "depth", "metric", "layer_width", "x"]
 
 
+def reading_error(study: str, metric: str) -> float:
+    """How well a value can be read off the published figures: 0.005, but 0.01 where curves cross.
+
+    They cross in every panel but that of redundancy against width.
+    """
+    return 0.005 if study == "capacity" and metric.startswith("redundancy") else 0.01
+
+
 def compare(tables: Iterable[pd.DataFrame], published: pd.DataFrame, *, dataset: str, role: str) -> pd.DataFrame:
     """A row for each published point that a study table has a counterpart of.
 
     Columns: keys; published, reading_error, ours (mean), sd, n, difference (ours - published), verdict: "inside" where
-    |difference| <= sd + reading_error, "outside" else; "no spread" for one network; "context" where the data differ.
+    |difference| <= sd + reading_error, "outside" else; "no spread" for one network; "context" where the data or the
+    depth differ; "diverged" where no network was left to measure.
 
     Args:
         published: PUBLISHED_COLUMNS; `dataset` names the published one to compare with.
@@ -39,20 +48,23 @@ def compare(tables: Iterable[pd.DataFrame], published: pd.DataFrame, *, dataset:
         axis = AXES[study]
         rows = table if study == "training_time" else table[table.epoch > 0]
         by = list(dict.fromkeys(["paper", "dataset", "study", "protocol", "depth", "layer_width", axis]))
-        means = summarise(rows, by, METRICS).assign(x=lambda means, axis=axis: means[axis])
+        # All configurations stay, those too of which every network diverged.
+        means = rows[by].drop_duplicates().merge(summarise(rows, by, METRICS), how="left", on=by)
+        means = means.assign(x=means[axis], n=means.n.fillna(0).astype(int))
         for theirs, points in published[published.study == study].groupby("metric"):
             for metric in OURS.get(str(theirs), (theirs,)):
                 part = means.merge(points[["layer_width", "x", "value"]], on=["layer_width", "x"])
                 part = part.assign(metric=metric, published=part.value, ours=part[f"{metric}_mean"])
-                parts.append(part.assign(sd=part[f"{metric}_sd"], reading_error=READING_ERROR[study]))
+                parts.append(part.assign(sd=part[f"{metric}_sd"], reading_error=reading_error(study, metric)))
     values = ["published", "reading_error", "ours", "sd", "n", "difference", "verdict"]
     if not parts:
         return pd.DataFrame(columns=[*_KEYS, *values])
     found = pd.concat(parts, ignore_index=True).assign(published_dataset=dataset, role=role)
     found["difference"] = found.ours - found.published
     within = found.difference.abs() <= found.sd + found.reading_error
+    context = (role == "context") | (found.depth != DEPTH.get(dataset, found.depth))
     found["verdict"] = np.select(
-        [np.full(len(found), role == "context"), found.n < 2, within], ["context", "no spread", "inside"], "outside"
+        [context, found.n == 0, found.n == 1, within], ["context", "diverged", "no spread", "inside"], "outside"
     )
     return found[[*_KEYS, *values]].sort_values(_KEYS, ignore_index=True)
 
@@ -64,17 +76,35 @@ def compare_published(tables: Iterable[str | Path], published: str | Path, *, da
 
 
 def tally(table: pd.DataFrame) -> pd.DataFrame:
-    """By study, protocol and metric: points, how many inside, the mean and the largest difference."""
-    groups = table.groupby(["study", "protocol", "metric"], sort=True)
-    return groups.apply(
-        lambda part: pd.Series(
+    """By study, protocol and metric: n (the least), points, judged, inside; the mean and the largest difference.
+
+    Judged are the points with a verdict for or against: neither context nor without spread.
+    """
+    lines = []
+    for (study, protocol, metric), part in table.groupby(["study", "protocol", "metric"], sort=True):
+        differences = part.difference.dropna()
+        lines.append(
             {
+                "study": study,
+                "protocol": protocol,
+                "metric": metric,
                 "n": int(part.n.min()),
                 "points": len(part),
-                "inside": int((part.verdict == "inside").sum()) if (part.role == "comparison").all() else np.nan,
-                "mean_difference": part.difference.mean(),
-                "largest_difference": part.difference.loc[part.difference.abs().idxmax()],
+                "judged": int(part.verdict.isin(["inside", "outside"]).sum()),
+                "inside": int((part.verdict == "inside").sum()),
+                "mean_difference": differences.mean(),
+                "largest_difference": differences.loc[differences.abs().idxmax()] if len(differences) else np.nan,
             }
-        ),
-        include_groups=False,
-    ).reset_index()
+        )
+    columns = [
+        "study",
+        "protocol",
+        "metric",
+        "n",
+        "points",
+        "judged",
+        "inside",
+        "mean_difference",
+        "largest_difference",
+    ]
+    return pd.DataFrame(lines, columns=columns)

@@ -176,6 +176,9 @@ def plane(corners: np.ndarray) -> Plane:
     return Plane(origin, axes, points, square)
 
 
+MOST_REGIONS = 200_000  # beyond that nothing can be seen, and the table would be huge
+
+
 def slice_regions(layers: list[Layer], corners: np.ndarray, head: Layer | None = None) -> list[Region]:
     """The exact linear regions of a network in the square of `plane(corners)`; no two of them share a code.
 
@@ -197,6 +200,11 @@ def slice_regions(layers: list[Layer], corners: np.ndarray, head: Layer | None =
             for rows in _cut(np.hstack([vertices, hidden @ weight.T + bias]), smallest):
                 on = rows[:, 2:].mean(0) > 0
                 cut.append((rows[:, :2], rows[:, 2:] * on, np.concatenate([code, on])))
+            if len(cut) > MOST_REGIONS:
+                raise InputError(
+                    f"slice: more than {MOST_REGIONS:,} linear regions; choose a narrower network for "
+                    "config: hash_encoders.regions"
+                )
         parts = cut
     return [
         Region(vertices, code, _area(vertices), _prediction(hidden.mean(0), head)) for vertices, hidden, code in parts

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from rehash.hash_encoders.claims import claims
@@ -41,8 +40,7 @@ def summary_table(table: pd.DataFrame, study: str) -> pd.DataFrame:
     if study == "published":
         counts = tally(table)
         return counts.assign(
-            inside=counts.inside.map(lambda n: "context" if pd.isna(n) else str(int(n))),
-            **{column: counts[column].map("{:+.3f}".format) for column in ("mean_difference", "largest_difference")},
+            **{column: counts[column].map("{:+.3f}".format) for column in ("mean_difference", "largest_difference")}
         )
     if study == "phase_chart":
         means = {
@@ -66,10 +64,10 @@ def summary_table(table: pd.DataFrame, study: str) -> pd.DataFrame:
 
 
 def _region_medians(lines: pd.DataFrame) -> pd.DataFrame:
-    """Medians over a network's lines, mean and spread over networks; a median that no line reaches is left out."""
+    """Medians over a network's lines, mean and spread over networks; inf where half of one's lines never change."""
     keys = ["protocol", "layer_width", "snapshot", "points"]
     medians = lines.groupby([*keys, "repeat"], as_index=False)[["distance", "changes"]].median()
-    rows = summarise(medians.replace(np.inf, np.nan), keys, ["distance", "changes"])
+    rows = summarise(medians, keys, ["distance", "changes"])
     return rows[[*keys, "n"]].assign(
         **{
             "median distance to the first change": list(map(mean_and_sd, rows.distance_mean, rows.distance_sd)),

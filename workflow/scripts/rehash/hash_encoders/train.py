@@ -91,7 +91,11 @@ def train_cells(
     keys: dict[str, Any],
     device: torch.device,
 ) -> Sequence:
-    """The training of all `cells` as one job; every cell's repeat r starts from the same network (a paired design)."""
+    """The training of all `cells` as one job; every cell's repeat r starts from the same network (a paired design).
+
+    Raises:
+        InputError: a cell asks for more inputs than there are; before anything is trained.
+    """
 
     def make(i: int) -> CohortTraining:
         chosen = sample(cells[i], train, seed=seed, dataset=keys["dataset"])
@@ -110,10 +114,11 @@ def train_cells(
 
     def steps(cell: Cell) -> int:
         total = len(train.labels)
-        n = min(cell.sample_size or total, total)
+        n = cell.inputs(total, keys["dataset"])
         return cell.protocol(protocol).epochs * batches_an_epoch(total // n * n, protocol.batch_size)
 
-    return Sequence(make, [steps(cell) for cell in cells])
+    all_steps = [steps(cell) for cell in cells]
+    return Sequence(make, all_steps)
 
 
 def train_mlps(
