@@ -60,7 +60,15 @@ def tallies() -> str:
         for (study, protocol), part in against_published(dataset).groupby(["study", "protocol"]):
             line = {"dataset": dataset, "study": study, "protocol": protocol, "n": part.n.min()}
             line["widths"] = " ".join(map(str, sorted(part.layer_width.unique())))
-            for metric in ("redundancy_train", "redundancy_test", "knn", "lr", "accuracy_test", "kmeans_train", "kmeans_test"):
+            for metric in (
+                "redundancy_train",
+                "redundancy_test",
+                "knn",
+                "lr",
+                "accuracy_test",
+                "kmeans_train",
+                "kmeans_test",
+            ):
                 chosen = part[part.metric == metric]
                 inside = f"{(chosen.verdict == 'inside').sum()} of {len(chosen)}; {chosen.difference.mean():+.3f}"
                 line[metric] = inside if len(chosen) else ""
