@@ -113,6 +113,23 @@ def search() -> str:
     return markdown(pd.concat([pd.DataFrame([published]), found])[found.columns])
 
 
+def small_samples() -> str:
+    """Candidates at small samples, width 40, beside the published sample-size curves."""
+    table = pd.read_csv(RESULTS / "protocol_search_samples.csv")
+    curves = pd.read_csv(PUBLISHED).query("study == 'sample_size' and dataset == 'mnist' and layer_width == 40")
+    metrics = ["knn", "lr", "kmeans_test"]
+    means = summarise(table, ["protocol", "sample_size"], metrics)
+    lines = []
+    for x, part in means.groupby("sample_size"):
+        there = curves[curves.x == x].set_index("metric").value
+        line = {"inputs": x, "candidate": "**published**", "n": ""}
+        lines.append({**line, **{metric: f"{there[metric.removesuffix('_test')]:.3f}" for metric in metrics}})
+        for row in part.itertuples():
+            cells = {m: mean_and_sd(getattr(row, f"{m}_mean"), getattr(row, f"{m}_sd")) for m in metrics}
+            lines.append({"inputs": x, "candidate": row.protocol, "n": row.n, **cells})
+    return markdown(pd.DataFrame(lines))
+
+
 def benchmark() -> str:
     """The last benchmark."""
     table = pd.read_csv(RESULTS / "benchmark.csv")
@@ -131,7 +148,7 @@ def pages() -> dict[Path, str]:
     """Each page with its tables as they have to be."""
     made = {
         "README.md": [points("mnist", "capacity", "layer_width == 40"), benchmark()],
-        "docs/hash_encoders.md": [search(), tallies(), points("mnist", "capacity"), points("cifar10", "capacity")],
+        "docs/hash_encoders.md": [search(), small_samples(), tallies(), points("mnist", "capacity"), points("cifar10", "capacity")],
         "config/README.md": [schema_table(load_schema())],
     }
     return {ROOT / name: _filled((ROOT / name).read_text(), tables) for name, tables in made.items()}
