@@ -148,7 +148,10 @@ def pages() -> dict[Path, str]:
     """Each page with its tables as they have to be."""
     made = {
         "README.md": [points("mnist", "capacity", "layer_width == 40"), benchmark()],
-        "docs/hash_encoders.md": [search(), small_samples(), tallies(), points("mnist", "capacity"), points("cifar10", "capacity")],
+        "docs/hash_encoders.md": [
+            *(search(), small_samples(), tallies()),
+            *(points(dataset, "capacity") for dataset in ("mnist", "cifar10")),
+        ],
         "config/README.md": [schema_table(load_schema())],
     }
     return {ROOT / name: _filled((ROOT / name).read_text(), tables) for name, tables in made.items()}

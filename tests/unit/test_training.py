@@ -134,7 +134,10 @@ def test_killed_process_goes_on(tmp_path, dataset, signal_number):
 
 
 def test_two_processes_on_one_file(tmp_path):
-    with StateFile(tmp_path / "out", {"a": 1}), pytest.raises(InputError, match=rf"another process \(.*process {os.getpid()}\) is making this file"):
+    with (
+        StateFile(tmp_path / "out", {"a": 1}),
+        pytest.raises(InputError, match=rf"another process \(.*process {os.getpid()}\) is making this file"),
+    ):
         StateFile(tmp_path / "out", {"a": 1}).__enter__()
 
 
