@@ -7,7 +7,6 @@ sys.path.insert(0, str(Path(workflow.current_basedir) / ".." / "scripts"))
 
 from rehash import graph
 from rehash.config import validated
-from rehash.digest import code_digest
 from rehash.hash_encoders import plan
 
 config = validated(config)

@@ -11,7 +11,7 @@ rule fetch_file:
         # Not in params: what was fetched from one mirror, checksum right, is not fetched again for another.
         mirrors=lambda wildcards: json.dumps(graph.download_source(config, **wildcards)["mirrors"]),
     params:
-        code=code_digest("fetch_file"),
+        code=graph.digest_of("fetch_file"),
         md5=lambda wildcards: graph.download_source(config, **wildcards)["md5"],
     message:
         "Fetching {wildcards.file} of {wildcards.dataset}"

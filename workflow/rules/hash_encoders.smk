@@ -32,7 +32,7 @@ rule train_mlps:
         save_every_s=config["save_every_seconds"],
         networks=lambda wildcards: plan.networks_planned(config, wildcards.study, wildcards.dataset),
     params:
-        code=code_digest("train_mlps"),
+        code=graph.digest_of("train_mlps"),
         training=lambda wildcards: plan.training_params(config, wildcards.study, wildcards.dataset, wildcards.protocol),
     message:
         "Training networks: {resources.networks} of width {wildcards.layer_width} on {wildcards.dataset} ({wildcards.study}, {wildcards.protocol})"
@@ -59,7 +59,7 @@ rule encode_networks:
         mem_mb=lambda wildcards, input, attempt: graph.memory_mb(input.size_mb, attempt),
         runtime=lambda wildcards, attempt: graph.minutes(30, attempt),
     params:
-        code=code_digest("encode_networks"),
+        code=graph.digest_of("encode_networks"),
         device=config["device"],
         threads=config["threads"],
     message:
@@ -86,7 +86,7 @@ rule measure_properties:
         mem_mb=lambda wildcards, attempt: graph.measuring_mb(int(wildcards.layer_width) * int(wildcards.depth), attempt),
         runtime=lambda wildcards, attempt: plan.measuring_minutes(config, wildcards.study, wildcards.dataset, attempt),
     params:
-        code=code_digest("measure_properties"),
+        code=graph.digest_of("measure_properties"),
         threads=config["threads"],
     message:
         "Measuring codes of width {wildcards.layer_width} on {wildcards.dataset} ({wildcards.study}, {wildcards.protocol})"
@@ -112,7 +112,7 @@ rule measure_random_inputs:
         mem_mb=lambda wildcards, input, attempt: graph.memory_mb(input.size_mb, attempt),
         runtime=lambda wildcards, attempt: graph.minutes(30, attempt),
     params:
-        code=code_digest("measure_random_inputs"),
+        code=graph.digest_of("measure_random_inputs"),
         device=config["device"],
         threads=config["threads"],
     message:
@@ -133,7 +133,7 @@ rule collect_study:
     conda:
         "../../envs/analysis.yaml"
     params:
-        code=code_digest("collect_study"),
+        code=graph.digest_of("collect_study"),
     message:
         "Collecting the study {wildcards.study} on {wildcards.dataset}"
     script:
@@ -158,7 +158,7 @@ rule plot_study:
     conda:
         "../../envs/figures.yaml"
     params:
-        code=code_digest("plot_study"),
+        code=graph.digest_of("plot_study"),
         caption=lambda wildcards: graph.caption(wildcards.study),
     message:
         "Drawing the study {wildcards.study} on {wildcards.dataset}"
@@ -179,7 +179,7 @@ rule compare_published:
     conda:
         "../../envs/analysis.yaml"
     params:
-        code=code_digest("compare_published"),
+        code=graph.digest_of("compare_published"),
         counterpart=lambda wildcards: plan.study_config(config, "published", wildcards.dataset),
     message:
         "Comparing {wildcards.dataset} with what was published"
@@ -205,7 +205,7 @@ rule plot_published:
     conda:
         "../../envs/figures.yaml"
     params:
-        code=code_digest("plot_published"),
+        code=graph.digest_of("plot_published"),
     message:
         "Drawing {wildcards.dataset} beside what was published"
     script:
@@ -224,7 +224,7 @@ rule chart_phases:
     conda:
         "../../envs/analysis.yaml"
     params:
-        code=code_digest("chart_phases"),
+        code=graph.digest_of("chart_phases"),
         thresholds=config["hash_encoders"]["phase_chart"]["thresholds"],
     message:
         "Charting the phases of {wildcards.dataset}"
@@ -257,7 +257,7 @@ rule plot_phase_chart:
     conda:
         "../../envs/figures.yaml"
     params:
-        code=code_digest("plot_phase_chart"),
+        code=graph.digest_of("plot_phase_chart"),
         thresholds=config["hash_encoders"]["phase_chart"]["thresholds"],
     message:
         "Drawing the phase chart of {wildcards.dataset}"
@@ -283,7 +283,7 @@ rule measure_regions:
         mem_mb=lambda wildcards, input, attempt: graph.memory_mb(input.size_mb, attempt, per_input_mb=16),
         runtime=lambda wildcards, attempt: graph.minutes(60, attempt),
     params:
-        code=code_digest("measure_regions"),
+        code=graph.digest_of("measure_regions"),
         lines=lambda wildcards: plan.study_config(config, "regions", wildcards.dataset)["lines"],
         seed=config["seed"],
         threads=config["threads"],
@@ -307,7 +307,7 @@ rule collect_regions:
     conda:
         "../../envs/analysis.yaml"
     params:
-        code=code_digest("collect_regions"),
+        code=graph.digest_of("collect_regions"),
     message:
         "Collecting the linear regions of {wildcards.dataset}"
     script:
@@ -333,7 +333,7 @@ rule plot_regions:
     conda:
         "../../envs/figures.yaml"
     params:
-        code=code_digest("plot_regions"),
+        code=graph.digest_of("plot_regions"),
     message:
         "Drawing the linear regions of {wildcards.dataset}"
     script:

@@ -11,7 +11,7 @@ rule write_report:
     conda:
         "../../envs/figures.yaml"
     params:
-        code=code_digest("write_report"),
+        code=graph.digest_of("write_report"),
         entries=plan.figures(config),
         dataset_texts=[graph.dataset_text(config, entry["dataset"]) for entry in plan.figures(config)],
         facts={"Root seed": config["seed"], "Device asked for": config["device"], "Threads a job": config["threads"]},

@@ -5,6 +5,8 @@ Paths are made here and nowhere else, so that a rule's output and another's inpu
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,15 @@ def reader_digest(config: dict, dataset: str) -> str:
     """Digest of the code that builds a dataset: readers of other formats do not count."""
     reader = dataset_config(config, dataset)["reader"]
     return code_digest("build_dataset", also=((f"rehash.datasets.readers.{reader}", "read"),))
+
+
+def digest_of(script: str) -> Callable[[Any], str]:
+    """The digest of a script's code as a function of a job's wildcards, found when the first job needs it.
+
+    Every job's own process reads all the rules again, and would pay for the digests of all.
+    """
+    digest = cache(lambda: code_digest(script))
+    return lambda wildcards: digest()
 
 
 def caption(study: str) -> str:
