@@ -9,6 +9,7 @@ configfile: "config/config.yaml"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/datasets.smk"
 include: "workflow/rules/hash_encoders.smk"
+include: "workflow/rules/tgsh.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -18,6 +19,7 @@ report: "workflow/report/workflow.rst"
 localrules:
     all,
     hash_encoders,
+    tgsh,
 
 
 rule all:
@@ -26,3 +28,4 @@ rule all:
     input:
         "results/report.html",
         rules.hash_encoders.input,
+        rules.tgsh.input,

@@ -1,7 +1,7 @@
-"""Keep a full-scale study under docs/results: python docs/keep.py RESULTS DATASET STUDY NAME
+"""Keep full-scale results under docs/results, with the provenance of everything they were made from.
 
-Copies the study's table from a RESULTS folder to docs/results/NAME.csv, and puts the provenance of everything it was
-made from into NAME.json.
+python docs/keep.py RESULTS hash_encoders DATASET STUDY     keeps DATASET_STUDY.csv and .json
+python docs/keep.py RESULTS tgsh DATASET BENCHMARK          keeps tgsh_BENCHMARK_*.csv and tgsh_BENCHMARK.json
 """
 
 import json
@@ -10,18 +10,30 @@ import sys
 from pathlib import Path
 
 KEPT = Path(__file__).parent / "results"
+TGSH = ("training", "accuracy", "task_similarity", "task_correlation", "recovery", "codes", "generated", "published")
 
 
-def provenance(results: Path, dataset: str, study: str) -> dict:
-    """Path -> content of the JSON files of a study, its cohorts and its dataset."""
-    folder = results / "hash_encoders" / dataset
-    paths = [results / "datasets" / f"{dataset}.json", folder / f"{study}.json"]
-    paths += sorted((folder / "networks" / study).rglob("*.json"))
-    return {str(path.relative_to(results)): json.loads(path.read_text()) for path in paths}
+def hash_encoders(results: Path, dataset: str, study: str) -> tuple[str, dict[str, Path], list[Path]]:
+    """Name; kept name -> table; provenance of a study, its cohorts and its dataset."""
+    folder, name = results / "hash_encoders" / dataset, f"{dataset}_{study}"
+    made_by = [folder / f"{study}.json", *sorted((folder / "networks" / study).rglob("*.json"))]
+    return name, {name: folder / f"{study}.csv"}, made_by
+
+
+def tgsh(results: Path, dataset: str, benchmark: str) -> tuple[str, dict[str, Path], list[Path]]:
+    """Name; kept name -> table; provenance of a benchmark."""
+    folder, name = results / "tgsh" / dataset / benchmark, f"tgsh_{benchmark}"
+    tables = {f"{name}_{table}": folder / f"{table}.csv" for table in TGSH}
+    return name, {kept: path for kept, path in tables.items() if path.exists()}, sorted(folder.glob("*.json"))
 
 
 if __name__ == "__main__":
-    results, dataset, study, name = Path(sys.argv[1]), *sys.argv[2:]
-    shutil.copy(results / "hash_encoders" / dataset / f"{study}.csv", KEPT / f"{name}.csv")
-    text = json.dumps(provenance(results, dataset, study), indent=1, sort_keys=True)
-    (KEPT / f"{name}.json").write_text(text + "\n")
+    results, dataset = Path(sys.argv[1]), sys.argv[3]
+    name, tables, made_by = {"hash_encoders": hash_encoders, "tgsh": tgsh}[sys.argv[2]](results, *sys.argv[3:])
+    for kept, path in tables.items():
+        shutil.copy(path, KEPT / f"{kept}.csv")
+    provenance = {
+        str(path.relative_to(results)): json.loads(path.read_text())
+        for path in (results / "datasets" / f"{dataset}.json", *made_by)
+    }
+    (KEPT / f"{name}.json").write_text(json.dumps(provenance, indent=1, sort_keys=True) + "\n")

@@ -61,6 +61,15 @@ def changed(path: str, value) -> dict:
         ("datasets/mnist/files/train_images/name", "train-labels-idx1-ubyte", "two roles have the same name"),
         ("hash_encoders/published/mnist5k/role", "contxt", "did you mean 'context'?"),
         ("datasets/mnist/reader", "idxx", "did you mean 'idx'?"),
+        ("tgsh/benchmarks/rotation", {"tasks": 0, "angle": "10 * t"}, "config: tgsh.benchmarks.rotation.tasks: 0 is less than the minimum of 1"),
+        ("tgsh/benchmarks/rotation", {"tasks": []}, "config: tgsh.benchmarks.rotation.tasks: [] should be non-empty"),
+        ("tgsh/benchmarks/rotation", {"tasks": [{"angel": 3}]}, "tasks.0: unknown key 'angel'; did you mean 'angle'?"),
+        ("tgsh/benchmarks/rotation", {"angle": "10 * t"}, "'tasks' is a required property"),
+        ("tgsh/benchmarks/rotation/interpolation", "bilinaer", "did you mean 'bilinear'?"),
+        ("tgsh/datasets", ["cifar10"], "config: tgsh.datasets: unknown dataset without FlyNet 'cifar10'"),
+        ("tgsh/flynet/mnits", {}, "config: tgsh.flynet: unknown dataset 'mnits'; did you mean 'mnist'?"),
+        ("tgsh/flynet/mnist/benchmarks", ["shfit"], "config: tgsh.flynet.mnist.benchmarks: unknown benchmark 'shfit'; did you mean 'shift'?"),
+        ("tgsh/baselines/svhn", {"benchmarks": []}, "config: tgsh.baselines: unknown dataset without FlyNet 'svhn'"),
         ("datasets/mnist/files/train_images/md5", "abc", "config: datasets.mnist.files.train_images.md5: 'abc' does not match"),
     ],
 )  # fmt: skip
@@ -106,6 +115,18 @@ def test_defaults_of_a_protocol_are_the_librarys():
     defaults = {f.name: f.default for f in dataclasses.fields(Protocol) if f.default is not dataclasses.MISSING}
     assert {key: value["default"] for key, value in properties.items() if "default" in value} == defaults
     assert set(properties) == {f.name for f in dataclasses.fields(Protocol)}
+
+
+def test_defaults_of_flynets_training_are_the_librarys():
+    from rehash.tgsh.baselines import AdamSchedule
+    from rehash.tgsh.train import Schedule
+
+    wing = load_schema()["properties"]["tgsh"]["properties"]
+    for part, schedule in (("flynet", Schedule), ("baselines", AdamSchedule)):
+        properties = wing[part]["additionalProperties"]["properties"]
+        assert {f.name: f.default for f in dataclasses.fields(schedule)} == {
+            f.name: properties[f.name]["default"] for f in dataclasses.fields(schedule)
+        }
 
 
 def test_a_dataset_without_any_study_is_named():

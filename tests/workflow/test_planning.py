@@ -30,11 +30,17 @@ def test_default_graph(tmp_path):
     cohorts = sum(len(block["layer_widths"]) for block in blocks.values())
     one_each = ("all", "build_dataset", "chart_phases", "plot_phase_chart", "measure_regions", "collect_regions")
     one_each += ("plot_regions", "compare_published", "plot_published", "write_report")
+    one_each += ("invert_encoder", "train_baselines", "collect_baselines", "compare_notebook")
+    a_benchmark = ("show_tasks", "train_flynet", "measure_accuracy", "relate_tasks", "measure_responses")
+    a_benchmark += ("measure_codes", "generate_digits")
+    assert list(config["tgsh"]["benchmarks"]) == ["rotation", "shift", "augment"]
     assert jobs == {
         **dict.fromkeys(one_each, 1),
         **dict.fromkeys(("train_mlps", "encode_networks", "measure_properties"), cohorts),
         "measure_random_inputs": len(blocks["training_time"]["layer_widths"]),
         **dict.fromkeys(("collect_study", "plot_study"), len(plan.PLOTTED)),
+        **dict.fromkeys(a_benchmark, 3),
+        "plot_benchmark": 3 * 6 + 2,
     }
 
 
@@ -87,6 +93,14 @@ def test_one_request(tmp_path, target):
     assert "plot_study" in planned(snakemake(tmp_path, "-n", target, "-q", "rules", configs=[DEFAULT]))
 
 
+@pytest.mark.parametrize("dataset", ["mnist5k", "mnist", "fashion_mnist"])
+def test_one_figure_of_a_benchmark(tmp_path, dataset):
+    jobs = planned(snakemake(tmp_path, "-n", f"results/tgsh/{dataset}/shift/hash_property.pdf", configs=[DEFAULT]))
+    fetched = {} if dataset == "mnist5k" else {"fetch_file": 4}
+    made = dict.fromkeys(("build_dataset", "train_flynet", "measure_responses", "plot_benchmark"), 1)
+    assert jobs == {**made, **fetched}
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -97,6 +111,14 @@ def test_one_request(tmp_path, target):
         (
             ["results/hash_encoders/mnist/networks/capacity/script/depth=1/layer_width=3/training.csv"],
             "unknown protocol 'script'; did you mean 'scripts'?",
+        ),
+        (
+            ["results/tgsh/mnist5k/rotatoin/accuracy.pdf"],
+            "config: tgsh.benchmarks: unknown benchmark 'rotatoin'; did you mean 'rotation'?",
+        ),
+        (
+            ["results/tgsh/cifar10/rotation/accuracy.pdf"],
+            "config: tgsh.flynet: no block for dataset 'cifar10'; add one beside fashion_mnist, mnist, mnist5k",
         ),
         (["--config", "sede=1"], "config: top level: unknown key 'sede'; did you mean 'seed'?"),
     ],
@@ -114,7 +136,7 @@ def test_rules_read_like_documentation(tmp_path):
         if re.match(r"^\w+( \(|$)", line)
     ]
     rules = {re.split(r"\W", line)[0]: line for line in lines}
-    assert {"all", "hash_encoders", "train_mlps", "write_report"} <= set(rules)
+    assert {"all", "hash_encoders", "tgsh", "train_mlps", "write_report"} <= set(rules)
     assert all(re.search(r"\(.{20,}\.\)$", line) for line in rules.values()), rules
 
 
@@ -131,7 +153,7 @@ def test_rules_that_use_the_device_ask_for_it():
             if script := re.search(r"scripts/(\w+)\.py", block):
                 asking[script[1]] = "gpu=gpus," in block
     reaching = {script: ("rehash.training", "resolve_device") in reached_definitions(script) for script in asking}
-    assert asking == reaching and sum(asking.values()) == 3
+    assert asking == reaching and sum(asking.values()) == 8
 
 
 @pytest.mark.parametrize(
@@ -209,8 +231,20 @@ def test_a_changed_plot_plans_figures_only(finished):
 
 
 def test_a_changed_property_plans_measuring_and_what_follows(finished):
-    changed = ("NEIGHBOURS = 9", "NEIGHBOURS = 7")
+    changed = ("KMEANS_STARTS = 10", "KMEANS_STARTS = 9")
     assert finished(hash_encoders__properties=changed) == MEASURED | {"encode_networks"}  # whose codes were temporary
+
+
+def test_a_changed_gradient_plans_flynet_and_what_follows(finished):
+    changed = ("return loss, strength * by_vector_U", "return loss, 2 * strength * by_vector_U")
+    follows = {"train_flynet", "measure_accuracy", "relate_tasks", "measure_responses", "measure_codes"}
+    follows |= {"generate_digits", "collect_baselines", "compare_notebook", "plot_benchmark", "write_report"}
+    assert finished(tgsh__flynet=changed) == follows
+
+
+def test_a_changed_area_plans_responses_and_what_follows(finished):
+    changed = ("np.trapezoid(tpr, fpr)", "np.trapezoid(tpr, fpr) + 0")
+    assert finished(tgsh__measure_responses=changed) == {"measure_responses", "plot_benchmark", "write_report"}
 
 
 def test_a_new_reader_plans_nothing(finished):

@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(workflow.current_basedir) / ".." / "scripts"))
 from rehash import graph
 from rehash.config import validated
 from rehash.hash_encoders import plan
+from rehash.tgsh import plan as tgsh
 
 config = validated(config)
 gpus = graph.gpus(config["device"], graph.machine_has_gpu())
@@ -19,4 +20,6 @@ wildcard_constraints:
     study="|".join(plan.PLOTTED),
     depth=r"\d+",
     layer_width=r"\d+",
+    benchmark=r"\w+",
+    figure="|".join(tgsh.TABLES),
     file=r"[^/]+",

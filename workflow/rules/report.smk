@@ -1,9 +1,13 @@
+entries = plan.figures(config) + tgsh.figures(config)
+
+
 rule write_report:
     """Write results/report.html: every figure with what it shows, on one page that needs no network."""
     input:
         plan.targets(config),
+        tgsh.targets(config),
         template=workflow.source_path("../report/report.html.j2"),
-        captions=[workflow.source_path(f"../report/{entry['study']}.rst") for entry in plan.figures(config)],
+        captions=[workflow.source_path(f"../report/{entry['caption']}.rst") for entry in entries],
     output:
         report="results/report.html",
     log:
@@ -12,8 +16,8 @@ rule write_report:
         "../../envs/figures.yaml"
     params:
         code=graph.digest_of("write_report"),
-        entries=plan.figures(config),
-        dataset_texts=[graph.dataset_text(config, entry["dataset"]) for entry in plan.figures(config)],
+        entries=entries,
+        dataset_texts=[graph.dataset_text(config, entry["dataset"]) for entry in entries],
         facts={"Root seed": config["seed"], "Device asked for": config["device"], "Threads a job": config["threads"]},
     message:
         "Writing the report"

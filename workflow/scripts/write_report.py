@@ -1,12 +1,15 @@
 """Write the HTML report."""
 
-from rehash.hash_encoders.section import section
+from rehash.hash_encoders import section as hash_encoders
 from rehash.job import recorded
 from rehash.report import write_report
+from rehash.tgsh import section as tgsh
+
+SECTIONS = {"hash_encoders": hash_encoders.section, "tgsh": tgsh.section}
 
 with recorded(snakemake):
     sections = [
-        section(entry, caption, text)
+        SECTIONS[entry["paper"]](entry, caption, text)
         for entry, caption, text in zip(
             snakemake.params.entries, snakemake.input.captions, snakemake.params.dataset_texts, strict=True
         )

@@ -134,6 +134,23 @@ def _check_references(config: dict) -> None:
     for name in wing["regions"]:
         if name not in wing["capacity"]:
             raise unknown("dataset without a capacity study", name, wing["capacity"], "config: hash_encoders.regions")
+    _check_tgsh(config)
+
+
+def _check_tgsh(config: dict) -> None:
+    wing = config["tgsh"]
+    for name in wing["datasets"]:
+        if name not in wing["flynet"]:
+            raise unknown("dataset without FlyNet", name, wing["flynet"], "config: tgsh.datasets")
+    for part in ("flynet", "baselines"):
+        for name, block in wing[part].items():
+            if name not in config["datasets"]:
+                raise unknown("dataset", name, config["datasets"], f"config: tgsh.{part}")
+            if part == "baselines" and name not in wing["flynet"]:
+                raise unknown("dataset without FlyNet", name, wing["flynet"], "config: tgsh.baselines")
+            for benchmark in block["benchmarks"] or []:
+                if benchmark not in wing["benchmarks"]:
+                    raise unknown("benchmark", benchmark, wing["benchmarks"], f"config: tgsh.{part}.{name}.benchmarks")
 
 
 def _check_source(dataset: dict, where: str) -> None:

@@ -18,7 +18,7 @@ from rehash.errors import InputError
 
 SCRIPTS = Path(__file__).resolve().parent.parent
 _EVERYTHING = "*"
-_BOOKKEEPING = ("rehash.job", "rehash.provenance")
+_BOOKKEEPING = ("rehash.job", "rehash.progress", "rehash.provenance")
 _DOCUMENTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 

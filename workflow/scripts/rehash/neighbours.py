@@ -7,6 +7,7 @@ import numpy as np
 
 from rehash.bits import Codes
 
+NEIGHBOURS = 9  # of K-NN, as He et al. (2021) have it
 _FAISS_WIDTHS = (4, 8, 16, 32, 64)  # bytes for which faiss has a specialised distance; the rest is padded with zeros
 
 
@@ -25,6 +26,13 @@ def nearest(queries: Codes, codes: Codes, k: int, *, threads: int = 1) -> np.nda
     index = faiss.IndexBinaryFlat(codes.shape[1] * 8)
     index.add(codes)
     return index.search(queries, k)[1]
+
+
+def majority(votes: np.ndarray, classes: int) -> np.ndarray:
+    """The most frequent class in each row of `votes`, int (N, k); a tie goes to the lowest class."""
+    counts = np.zeros((len(votes), classes), np.int64)
+    np.add.at(counts, (np.arange(len(votes))[:, None], votes), 1)
+    return counts.argmax(1)
 
 
 def _padded(codes: Codes) -> Codes:

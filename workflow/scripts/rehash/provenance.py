@@ -37,7 +37,7 @@ def write_provenance(
             "params": params,
             "params_digest": value_digest(params),
             "commit": _commit(),
-            "inputs": {str(name): file_digest(name) for name in inputs if Path(name).is_file()},
+            "inputs": {_shown(str(name)): file_digest(name) for name in inputs if Path(name).is_file()},
             "python": platform.python_version(),
             "versions": _versions(),
             "machine": {"system": platform.platform(), "processor": platform.machine()},
@@ -46,6 +46,11 @@ def write_provenance(
         },
         path,
     )
+
+
+def _shown(name: str) -> str:
+    """Snakemake runs with a copy of the workflow's own files, under a name of this machine and this minute."""
+    return Path(name).name if "/source-cache/" in name else name
 
 
 def _versions() -> dict[str, str]:

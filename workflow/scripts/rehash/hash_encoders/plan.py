@@ -116,13 +116,14 @@ def studies_of(config: dict, dataset: str) -> list[str]:
 
 
 def figures(config: dict) -> list[dict[str, str]]:
-    """What the report shows, in order: paper, dataset, study and the stem of the paths that belong together."""
+    """What the report shows, in order: paper, dataset, study, the caption, and the stem that its paths share."""
     return [
         {
             "paper": "hash_encoders",
             "dataset": dataset,
             "study": study,
             "stem": STUDY.format(dataset=dataset, study=study),
+            "caption": study,
         }
         for dataset in config["hash_encoders"]["datasets"]
         for study in studies_of(config, dataset)

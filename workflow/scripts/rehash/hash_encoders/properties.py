@@ -13,9 +13,8 @@ from sklearn.multiclass import OneVsOneClassifier
 from threadpoolctl import threadpool_limits
 
 from rehash.bits import Codes, redundancy, select_bits, unpack, varying_bits
-from rehash.neighbours import nearest
+from rehash.neighbours import NEIGHBOURS, majority, nearest
 
-NEIGHBOURS = 9
 KMEANS_STARTS = 10
 
 
@@ -63,13 +62,6 @@ def encoding_properties(
 def accuracy(predicted: np.ndarray | int, labels: np.ndarray) -> float:
     """The share of equal entries."""
     return float(np.mean(predicted == labels))
-
-
-def majority(votes: np.ndarray, classes: int) -> np.ndarray:
-    """The most frequent class in each row of `votes`, int (N, k); a tie goes to the lowest class."""
-    counts = np.zeros((len(votes), classes), np.int64)
-    np.add.at(counts, (np.arange(len(votes))[:, None], votes), 1)
-    return counts.argmax(1)
 
 
 def kmeans_accuracies(codes: Codes, labels: np.ndarray, *, n_bits: int, classes: int, seed: int) -> tuple[float, float]:

@@ -1,0 +1,9 @@
+"""Collect the baselines beside FlyNet."""
+
+from rehash.job import recorded
+from rehash.store import write_csv
+from rehash.tgsh.forgetting import collect_baselines
+
+with recorded(snakemake):
+    table = collect_baselines(snakemake.input.full, snakemake.input.accuracy, snakemake.params.tasks)
+    write_csv(table, snakemake.output.table)

@@ -1,0 +1,13 @@
+"""Generate every digit under every task."""
+
+from rehash.job import recorded
+from rehash.tgsh.generate import generate_digits
+
+with recorded(snakemake) as notes:
+    notes |= generate_digits(
+        snakemake.input.dataset,
+        snakemake.input.modulations,
+        snakemake.input.inverse,
+        snakemake.output.pictures,
+        snakemake.output.table,
+    )

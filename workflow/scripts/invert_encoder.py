@@ -1,0 +1,7 @@
+"""Invert the frozen encoders."""
+
+from rehash.job import recorded
+from rehash.tgsh.generate import invert_encoder
+
+with recorded(snakemake) as notes:
+    notes |= invert_encoder(snakemake.output.inverse, **snakemake.params.networks)

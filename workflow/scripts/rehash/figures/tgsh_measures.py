@@ -1,0 +1,119 @@
+"""What is measured of each task: accuracy, hash codes, and the notebook's accuracies beside ours."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from rehash.figures.style import COLOURS, draw_spread, panels, say
+from rehash.figures.tgsh_labels import SERIES, STATES, axis_words, benchmark_title, number_tasks, varying
+from rehash.tables import summarise
+
+_ACCURACIES = ("accuracy_untrained", "accuracy_at_training", "accuracy_after_all")
+_CODES = {
+    "knn": ("K-NN on the codes", "accuracy (share of test pictures)"),
+    "redundancy_test": ("redundancy ratio", "share of a task's test pictures"),
+    "active_share": ("bits that are on", "share of the code's bits"),
+}
+
+
+def plot_accuracy(table: pd.DataFrame) -> Figure:
+    """Accuracy of every task after all are trained, right after its own training, and untrained.
+
+    Left: all, from 0 to 1. Right: the trained ones alone, close up.
+
+    Args:
+        table: dataset, benchmark, repeat, task, the task's transformation and three accuracies.
+    """
+    rotations = varying(table) == ("angle",)
+    column = "angle" if rotations else "task"
+    rows = summarise(table, [column], list(_ACCURACIES))
+    figure, (whole, near) = panels(2, width=4.6, height=3.3)
+    figure.suptitle(benchmark_title(table, "test accuracy of every task"), fontsize=9)
+    for panel in (whole, near):
+        _draw_trained(panel, rows, column)
+        panel.set_ylabel("accuracy (share of test pictures)")
+        if rotations:
+            panel.set_xlabel(axis_words(table))
+            panel.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 3, 6, 10]))
+        else:
+            number_tasks(panel)
+    mean, sd = rows.accuracy_untrained_mean, rows.accuracy_untrained_sd.fillna(0)
+    draw_spread(whole, rows[column], mean, sd, series=2, label="before training", faint=True)
+    whole.set(title="all, from 0 to 1", ylim=(-0.03, 1.03))
+    whole.legend(fontsize=7, loc="center right")
+    near.set_title("close up, after training")
+    return figure
+
+
+def _draw_trained(panel: Axes, rows: pd.DataFrame, column: str) -> None:
+    mean, sd = rows.accuracy_after_all_mean, rows.accuracy_after_all_sd.fillna(0)
+    draw_spread(panel, rows[column], mean, sd, series=0, label="after all tasks")
+    style = {"linestyle": "none", "marker": "o", "markersize": 7, "markerfacecolor": "none", "color": COLOURS[1]}
+    panel.plot(rows[column], rows.accuracy_at_training_mean, label="right after its own training", **style)
+
+
+def plot_codes(table: pd.DataFrame) -> Figure:
+    """K-NN on the hash codes of each task, their redundancy, and how many bits are on; a line a state.
+
+    Args:
+        table: dataset, benchmark, repeat, state, task, code_bits, knn, redundancy_test, active_share and collisions.
+    """
+    rows = summarise(table, ["state", "task"], list(_CODES))
+    figure, axes = panels(len(_CODES), width=3.6, height=3.1)
+    what = f"hash codes of {table.code_bits.iloc[0]:,} bits"
+    figure.suptitle(f"{benchmark_title(table, what)}\n{_collisions_in_words(table)}", fontsize=9)
+    for panel, (metric, (title, label)) in zip(axes, _CODES.items()):
+        for state, words in STATES.items():
+            line = rows[rows.state == state]
+            sd = line[f"{metric}_sd"].fillna(0)
+            draw_spread(panel, line.task, line[f"{metric}_mean"], sd, series=SERIES[state], label=words)
+        panel.set(title=title, ylabel=label)
+        number_tasks(panel)
+    axes[1].set_ylim(-0.03, 1.03)
+    axes[2].set_ylim(-0.02, None)
+    axes[1].legend(fontsize=7)
+    return figure
+
+
+def _collisions_in_words(table: pd.DataFrame) -> str:
+    means = table.groupby("state").collisions.mean()
+    told = [f"{means[state]:.2g} {words}" for state, words in STATES.items() if state in means]
+    return "share of test pictures whose code another has, in any task: " + ", ".join(told)
+
+
+def plot_notebook(table: pd.DataFrame) -> Figure:
+    """The notebook's accuracies (one network) beside ours, by angle; bars are the two deviations of the verdict.
+
+    Args:
+        table: as rehash.tgsh.published makes it; an empty one gives a figure that says so.
+    """
+    figure, (panel,) = panels(1, width=5.6, height=3.5)
+    if table.empty:
+        say(panel, "no published accuracy has a counterpart in these tasks")
+        panel.set_axis_off()
+        return figure
+    first = table.iloc[0]
+    n, bars = int(table.n.min()), table.sd.fillna(0) * 2
+    ours = f"ours, {first.units:,} units, " + (f"mean of {n}, bar of two sd" if n > 1 else "one network")
+    panel.plot(table.angle, table.published, "s", color="black", markerfacecolor="none", label="notebook, one network")
+    panel.errorbar(table.angle, table.ours, bars if n > 1 else None, color=COLOURS[0], fmt="o", capsize=3, label=ours)
+    epochs = f"{first.epoch} epoch{'s' if first.epoch > 1 else ''}"
+    panel.set(xlabel="angle of the task (degrees)", ylabel="accuracy (share of test pictures)")
+    panel.set_xticks(table.angle)
+    panel.margins(x=0.15, y=0.25)
+    what = f"{first.dataset}, {first.benchmark}: accuracy after {epochs} a task, beside the published notebook"
+    figure.suptitle(f"{what}\n{verdict_words(table)}", fontsize=9)
+    figure.legend(fontsize=7, loc="outside lower center", ncols=2)
+    return figure
+
+
+def verdict_words(table: pd.DataFrame) -> str:
+    """How many published values lie inside our spread, or why none is judged."""
+    if table.verdict.eq("context").all():
+        return "CONTEXT ONLY: other data or another width than the notebook's"
+    if table.verdict.eq("no spread").all():
+        return "one network, so no spread to judge by"
+    return f"{table.verdict.eq('inside').sum()} of {len(table)} published values within two standard deviations"

@@ -1,0 +1,1 @@
+"""Hong & Pavlic 2023: one frozen random network, a learned modulation per task."""

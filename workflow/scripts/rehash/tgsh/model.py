@@ -1,0 +1,61 @@
+"""A file of modulations as networks that run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from rehash.tgsh.files import read_modulations
+from rehash.tgsh.flynet import FlyNet, View, respond, views
+
+UNMODULATED = "unmodulated"  # the frozen response alone, beside which a modulation's part can be seen
+
+
+@dataclass(frozen=True)
+class Model:
+    """R frozen networks, the views of T tasks, and the tasks' modulations; identity is the file's metadata."""
+
+    networks: list[FlyNet]
+    views: list[View]
+    arrays: dict[str, np.ndarray]
+    identity: dict[str, Any]
+    device: torch.device
+
+    @classmethod
+    def read(cls, path: str | Path, device: torch.device) -> Model:
+        """From a file that `rehash.tgsh.files.write_modulations` wrote."""
+        arrays, identity = read_modulations(path)
+        networks = [FlyNet.of(*drawn, device) for drawn in zip(arrays["encoder"], arrays["decoder"])]
+        shown = views(identity["tasks"], identity["interpolation"], identity["fill"], device)
+        return cls(networks, shown, arrays, identity, device)
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """dataset and benchmark."""
+        return self.identity["keys"]
+
+    def modulation(self, state: str, repeat: int, task: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Context (U,) and strength () of one task, untrained or trained."""
+        context, strength = (self.arrays[f"{part}_{state}"][repeat] for part in ("context", "strength"))
+        return torch.from_numpy(context[task]).to(self.device), torch.tensor(strength[task]).to(self.device)
+
+    def vectors(self, state: str, repeat: int) -> torch.Tensor:
+        """Task vectors, context times strength, (T, U); all ones where `state` is UNMODULATED."""
+        if state == UNMODULATED:
+            return torch.ones(self.arrays["context_trained"][repeat].shape, device=self.device)
+        context, strength = (self.arrays[f"{part}_{state}"][repeat] for part in ("context", "strength"))
+        return torch.from_numpy(context * strength[:, None]).to(self.device)
+
+    def responses(self, repeat: int, images: torch.Tensor) -> torch.Tensor:
+        """The responses z of pictures, uint8 (B, PIXELS), shown in every task: (T, B, U)."""
+        return torch.stack([respond(view.inputs(images), self.networks[repeat]).t() for view in self.views])
+
+
+def blocks(count: int, size: int) -> Iterator[slice]:
+    """Slices of `size` over `count` items; the last one may be smaller."""
+    return (slice(first, min(first + size, count)) for first in range(0, count, size))
