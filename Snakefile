@@ -10,6 +10,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/datasets.smk"
 include: "workflow/rules/hash_encoders.smk"
 include: "workflow/rules/tgsh.smk"
+include: "workflow/rules/equihash.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -20,6 +21,7 @@ localrules:
     all,
     hash_encoders,
     tgsh,
+    equihash,
 
 
 rule all:
@@ -29,3 +31,4 @@ rule all:
         "results/report.html",
         rules.hash_encoders.input,
         rules.tgsh.input,
+        rules.equihash.input,

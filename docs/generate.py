@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
+sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "docs")]
+
+import tables_tgsh as tgsh  # noqa: E402
 
 from rehash.config import load_schema, schema_table  # noqa: E402
 from rehash.hash_encoders.published import compare  # noqa: E402
@@ -151,6 +153,11 @@ def pages() -> dict[Path, str]:
         "docs/hash_encoders.md": [
             *(search(), small_samples(), tallies()),
             *(points(dataset, "capacity") for dataset in ("mnist", "cifar10")),
+        ],
+        "docs/tgsh.md": [
+            *map(markdown, (tgsh.published(), tgsh.accuracy(), tgsh.relations(), tgsh.similarity_by_angle())),
+            *map(markdown, (tgsh.recovery(), tgsh.codes(), tgsh.generated(), tgsh.baselines())),
+            *map(markdown, (tgsh.notebook_errors(), tgsh.printed())),
         ],
         "config/README.md": [schema_table(load_schema())],
     }

@@ -14,8 +14,11 @@ import pandas as pd
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "workflow" / "scripts")]
 
+import mosaics  # noqa: E402
+import perlin  # noqa: E402
 import properties  # noqa: E402
 import study  # noqa: E402
+import tgsh  # noqa: E402
 import training  # noqa: E402
 
 from rehash.store import write_csv  # noqa: E402
@@ -32,7 +35,7 @@ def processor() -> str:
 
 
 def main() -> None:
-    rows = [row for part in (training, properties, study) for row in part.rows()]
+    rows = [row for part in (training, properties, study, tgsh, perlin, mosaics) for row in part.rows()]
     table = pd.DataFrame(rows, columns=["stage", "work", "ours", "peer", "peer_name", "unit"])
     table["ratio"] = (table.peer / table.ours).round(1)
     table["machine"] = f"{processor()}, {os.cpu_count()} cores"

@@ -18,7 +18,12 @@ PACKAGES = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml", "faiss
 # its progress bar; its pages that need no network
 NEEDED_WITH = {"pooch": {"tqdm"}, "altair": {"vl-convert-python"}}
 # What a script finds while it runs.
-FOUND_LATER = {"build_dataset": sorted((SCRIPTS / "rehash" / "datasets" / "readers").glob("*.py"))}
+FOUND_LATER = {
+    "build_dataset": sorted((SCRIPTS / "rehash" / "datasets" / "readers").glob("*.py")),
+    "build_bank": sorted((SCRIPTS / "rehash" / "equihash" / "bank_readers").glob("*.py")),
+}
+# Packages of which a script reads a file that they ship.
+SHIPPED_WITH = {"build_bank": {"scikit-image", "scikit-learn"}}
 
 
 def rule_environments() -> dict[str, str]:
@@ -46,7 +51,8 @@ def imports_of(path: Path) -> frozenset[str]:
 
 def third_party(script: str) -> set[str]:
     """Packages that the script imports, itself or through the library, function-level imports included."""
-    todo, seen, found = [SCRIPTS / f"{script}.py", *FOUND_LATER.get(script, [])], set(), set()
+    todo, seen = [SCRIPTS / f"{script}.py", *FOUND_LATER.get(script, [])], set()
+    found = set(SHIPPED_WITH.get(script, ()))
     while todo:
         path = todo.pop()
         if path in seen:

@@ -89,6 +89,11 @@ def test_every_result_has_provenance(built):
     for path in [
         *(path for path in results.glob("hash_encoders/*/*.csv") if path.stem != "regions_slices"),
         *results.rglob("properties.csv"),
+        *(results / "tgsh").rglob("accuracy.csv"),
+        *(results / "tgsh").rglob("baselines.csv"),
+        *(results / "tgsh").rglob("codes.csv"),
+        *(results / "tgsh").rglob("published.csv"),
+        *(results / "tgsh").rglob("task_similarity.csv"),
         *results.rglob("*.h5"),
         *results.rglob("*.safetensors"),
     ]:

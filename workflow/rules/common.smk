@@ -7,6 +7,7 @@ sys.path.insert(0, str(Path(workflow.current_basedir) / ".." / "scripts"))
 
 from rehash import graph
 from rehash.config import validated
+from rehash.equihash import plan as equihash
 from rehash.hash_encoders import plan
 from rehash.tgsh import plan as tgsh
 
@@ -21,5 +22,11 @@ wildcard_constraints:
     depth=r"\d+",
     layer_width=r"\d+",
     benchmark=r"\w+",
+    bank=r"\w+",
+    perlin=r"\w+",
+    task=r"\w+",
+    database=r"\w+",
+    shard=r"\d+",
+    shards=r"\d+",
     figure="|".join(tgsh.TABLES),
     file=r"[^/]+",

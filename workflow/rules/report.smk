@@ -1,4 +1,4 @@
-entries = plan.figures(config) + tgsh.figures(config)
+entries = plan.figures(config) + tgsh.figures(config) + equihash.figures(config)
 
 
 rule write_report:
@@ -6,6 +6,7 @@ rule write_report:
     input:
         plan.targets(config),
         tgsh.targets(config),
+        equihash.targets(config),
         template=workflow.source_path("../report/report.html.j2"),
         captions=[workflow.source_path(f"../report/{entry['caption']}.rst") for entry in entries],
     output:
@@ -17,7 +18,14 @@ rule write_report:
     params:
         code=graph.digest_of("write_report"),
         entries=entries,
-        dataset_texts=[graph.dataset_text(config, entry["dataset"]) for entry in entries],
+        dataset_texts=[
+            (
+                equihash.figure_text(config, entry)
+                if entry["paper"] == "equihash"
+                else graph.dataset_text(config, entry["dataset"])
+            )
+            for entry in entries
+        ],
         facts={"Root seed": config["seed"], "Device asked for": config["device"], "Threads a job": config["threads"]},
     message:
         "Writing the report"

@@ -135,6 +135,7 @@ def _check_references(config: dict) -> None:
         if name not in wing["capacity"]:
             raise unknown("dataset without a capacity study", name, wing["capacity"], "config: hash_encoders.regions")
     _check_tgsh(config)
+    _check_equihash(config)
 
 
 def _check_tgsh(config: dict) -> None:
@@ -151,6 +152,30 @@ def _check_tgsh(config: dict) -> None:
             for benchmark in block["benchmarks"] or []:
                 if benchmark not in wing["benchmarks"]:
                     raise unknown("benchmark", benchmark, wing["benchmarks"], f"config: tgsh.{part}.{name}.benchmarks")
+
+
+def _check_equihash(config: dict) -> None:
+    wing = config["equihash"]
+    for name, bank in wing["banks"].items():
+        where, places = f"config: equihash.banks.{name}", [key for key in ("dataset", "path", "paths") if bank[key]]
+        wanted = {"digits": ["dataset"], "photos": [], "image_folder": ["path"], "hdf5": ["path", "paths"]}[
+            bank["reader"]
+        ]
+        if len(places) != bool(wanted) or not set(places) <= set(wanted):
+            needs, has = " or ".join(wanted) or "no path", ", ".join(places) or "none"
+            raise InputError(f"{where}: reader {bank['reader']} needs {needs}; has {has}")
+        if bank["dataset"] and bank["dataset"] not in config["datasets"]:
+            raise unknown("dataset", bank["dataset"], config["datasets"], where)
+    references = [(f"tasks.{n}", "banks", t["bank"]) for n, t in wing["tasks"].items()]
+    references += [(f"tasks.{n}", "perlin", t["perlin"]) for n, t in wing["tasks"].items() if t["perlin"]]
+    references += [(f"databases.{n}", "tasks", d["task"]) for n, d in wing["databases"].items()]
+    references += [("build", part, name) for part in ("tasks", "databases") for name in wing["build"][part]]
+    for where, part, name in references:
+        if name not in wing[part]:
+            raise unknown(part.removesuffix("s"), name, wing[part], f"config: equihash.{where}")
+    for name, task in wing["tasks"].items():
+        if (task["kind"] == "warped") != bool(task["perlin"]):
+            raise InputError(f"config: equihash.tasks.{name}: a warped task needs a Perlin bank, a noisy one has none")
 
 
 def _check_source(dataset: dict, where: str) -> None:

@@ -15,7 +15,7 @@ from rehash.tables import mean_and_sd, summarise
 _MOST_COLUMNS = 12
 _MOST_DIGITS = 4  # in each band of a sheet of tasks
 _INCHES = 0.66  # of a picture's side
-_LEAST_WIDTH = 7.2  # inches, for titles over few pictures
+_LEAST_WIDTHS = 5.4, 7.2  # inches of the two figures, for titles over few pictures
 _GAP = 2  # pixels between pictures
 _CONTRAST = 3
 _WORDS = {
@@ -35,7 +35,7 @@ def plot_tasks(images: np.ndarray, tasks: pd.DataFrame) -> Figure:
     digits = _spaced(images.shape[1], _MOST_DIGITS)
     words = task_words(tasks)
     heading = 0.35 + 0.13 * (1 + max(text.count("\n") for text in words))
-    size = max(_LEAST_WIDTH, _INCHES * columns + 0.6), bands * (_INCHES * len(digits) + heading) + 0.3
+    size = max(_LEAST_WIDTHS[0], _INCHES * columns + 0.6), bands * (_INCHES * len(digits) + heading) + 0.3
     figure, axes = plt.subplots(bands, 1, figsize=size, squeeze=False)
     figure.suptitle(sheet_title(tasks, "the first test picture of some digits, as each task shows it"), fontsize=9)
     for band, panel in enumerate(axes.flat):
@@ -55,7 +55,7 @@ def plot_generated(images: np.ndarray, table: pd.DataFrame) -> Figure:
     """
     shown, digits = _spaced(len(images), _MOST_COLUMNS), list(range(images.shape[1]))
     heights = [_INCHES * len(digits) + 0.4, 2.2]
-    width = max(_LEAST_WIDTH, _INCHES * len(shown) + 0.8)
+    width = max(_LEAST_WIDTHS[1], _INCHES * len(shown) + 0.8)
     figure, (sheet, panel) = plt.subplots(2, 1, figsize=(width, sum(heights) + 1.3), height_ratios=heights)
     what = "digits generated from the modulations of the first network, after training"
     figure.suptitle(f"{sheet_title(table, what)}\n{_shares_in_words(table)}", fontsize=9)

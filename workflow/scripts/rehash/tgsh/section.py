@@ -106,7 +106,8 @@ def _accuracy(tables: Tables) -> pd.DataFrame:
     }
     table = tables["accuracy"]
     varied = [name for name in NAMES if table[name].nunique() > 1]
-    return _summary(table, ["task", *varied], metrics)
+    cells = _summary(table, ["task", *varied], metrics)
+    return cells.assign(**{name: cells[name].map("{:g}".format) for name in varied})
 
 
 def _published(tables: Tables) -> pd.DataFrame:

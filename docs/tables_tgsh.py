@@ -1,0 +1,187 @@
+"""The generated tables of docs/tgsh.md, from the kept results; what was not run says so."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from rehash.tables import mean_and_sd
+from rehash.tgsh.forgetting import continual_measures
+
+RESULTS = Path(__file__).parent / "results"
+BENCHMARKS = ("rotation", "shift", "augment")
+STATES = {"unmodulated": "frozen response alone", "untrained": "before training", "trained": "after training"}
+CODES = ("active_share", "redundancy_test", "knn", "collisions", "collisions_digit")
+METHODS = {
+    "flynet": "FlyNet",
+    "full_per_task": "a full network a task",
+    "full_in_sequence": "one full network in sequence",
+}
+APART = (10, 20, 30, 60, 90, 120, 150, 180)  # degrees
+ERRORS = {
+    "class": "a place in the batch for a class",
+    "task": "task 1's pictures for task 4's",
+    "three": "a four for a three",
+    "decoder": "the decoder overwritten",
+}
+# What the notebook prints of pairs of two pictures, in its order.
+PRINTED = {
+    "seven and three in task 0": 0.4222761392593384,
+    "seven and three in task 4": 0.4381292164325714,
+    "sevens in tasks 0 and 4": 0.1955752670764923,
+    "threes in tasks 0 and 4": 0.2520766854286194,
+}
+
+
+def kept(benchmark: str, table: str) -> pd.DataFrame | None:
+    """A kept table of a benchmark, or None if it was not run at full size."""
+    path = RESULTS / f"tgsh_{benchmark}_{table}.csv"
+    return pd.read_csv(path) if path.exists() else None
+
+
+def over_networks(rows: pd.DataFrame, metric: str) -> str:
+    """Mean and standard deviation over networks of their means over tasks (and whatever else)."""
+    means = rows.groupby("repeat")[metric].mean()
+    return mean_and_sd(means.mean(), means.std())
+
+
+def by_benchmark(table: str, columns: Sequence[str], cells) -> pd.DataFrame:
+    """The lines that `cells` makes of each benchmark's kept table; one of "not run" where there is none."""
+    lines = []
+    for benchmark in BENCHMARKS:
+        rows = kept(benchmark, table)
+        made: Iterable[Sequence[object]] = [["not run"] * len(columns)] if rows is None else cells(rows)
+        lines += [[benchmark, *line] for line in made]
+    return pd.DataFrame(lines, columns=["benchmark", *columns])
+
+
+def published() -> pd.DataFrame:
+    """The notebook's accuracies and ours, angle by angle, for each kept comparison."""
+    found = [table for name in ("rotation", "notebook") if (table := kept(name, "published")) is not None]
+    if not found:
+        return pd.DataFrame({"published beside ours": ["not run"]})
+    lines = {
+        angle: {"angle": f"{angle:g}", "published": f"{value:.4f}"}
+        for angle, value in found[0][["angle", "published"]].to_numpy()
+    }
+    for row in pd.concat(found).itertuples():
+        lines[row.angle][f"ours (n = {row.n})"] = (
+            f"{mean_and_sd(row.ours, row.sd)} ({row.difference:+.4f}) {row.verdict}"
+        )
+    return pd.DataFrame(lines.values())
+
+
+def accuracy() -> pd.DataFrame:
+    """Accuracy over tasks and networks, and what is left of it after the last task."""
+
+    def cells(rows: pd.DataFrame):
+        forgotten = (rows.accuracy_at_training - rows.accuracy_after_all).abs().max()
+        means = (over_networks(rows, f"accuracy_{when}") for when in ("untrained", "at_training", "after_all"))
+        worst = rows.groupby("task").accuracy_after_all.mean()
+        yield [
+            rows.task.nunique(),
+            rows.repeat.nunique(),
+            *means,
+            f"{worst.min():.3f} to {worst.max():.3f}",
+            f"{forgotten:g}",
+        ]
+
+    columns = ["tasks", "n", "before training", "right after training", "after all tasks", "by task", "largest change"]
+    return by_benchmark("accuracy", columns, cells)
+
+
+def relations() -> pd.DataFrame:
+    """Spearman's correlation of similarity with distance."""
+
+    def cells(rows: pd.DataFrame):
+        yield [over_networks(rows[rows.state == state], "spearman") for state in ("untrained", "trained")]
+
+    return by_benchmark("task_correlation", ["before training", "after training"], cells)
+
+
+def similarity_by_angle() -> pd.DataFrame:
+    """Cosine of the task vectors of two rotations, by the angle between them."""
+    rows = kept("rotation", "task_similarity")
+    if rows is None:
+        return pd.DataFrame({"degrees apart": ["not run"]})
+    steps = (rows.task_a - rows.task_b).abs()
+    tasks = rows.task_a.nunique()
+    apart = steps.where(steps <= tasks / 2, tasks - steps) * 360 // tasks
+    table = {"degrees apart": ["distance (pixels)", *list(STATES.values())[1:]]}
+    for angle in APART:
+        part = rows[apart == angle]
+        means = [over_networks(part, f"similarity_{state}") for state in ("untrained", "trained")]
+        table[str(angle)] = [f"{part.distance.mean():.1f}", *means]
+    return pd.DataFrame(table)
+
+
+def recovery() -> pd.DataFrame:
+    """ROC areas and nearest neighbours, by state."""
+
+    def cells(rows: pd.DataFrame):
+        for (measure, question), part in rows.groupby(["measure", "question"], sort=False):
+            values = (over_networks(part[part.state == state], "value") for state in STATES)
+            yield [f"{measure}: {question}", *values, f"{part.chance.iloc[0]:.3f}"]
+
+    return by_benchmark("recovery", ["measure", *STATES.values(), "chance"], cells)
+
+
+def codes() -> pd.DataFrame:
+    """The measures on hash codes, by state."""
+
+    def cells(rows: pd.DataFrame):
+        for state, words in STATES.items():
+            yield [words, *(over_networks(rows[rows.state == state], metric) for metric in CODES)]
+
+    return by_benchmark("codes", ["state", *CODES], cells)
+
+
+def generated() -> pd.DataFrame:
+    """How good generated pictures are, by state."""
+
+    def cells(rows: pd.DataFrame):
+        rows = rows.assign(recognised=rows.recognised == rows.digit, nearest=rows.nearest == rows.digit)
+        for state in ("untrained", "trained"):
+            part = rows[rows.state == state]
+            yield [STATES[state], *(over_networks(part, metric) for metric in ("recognised", "correlation", "nearest"))]
+
+    return by_benchmark("generated", ["state", "recognised", "correlation", "nearest"], cells)
+
+
+def baselines() -> pd.DataFrame:
+    """What is left after the last task, by method."""
+
+    def cells(rows: pd.DataFrame):
+        for method, part in continual_measures(rows).groupby("method", sort=False):
+            values = (over_networks(part, name) for name in ("average_accuracy", "forgetting", "backward_transfer"))
+            yield [METHODS[method], rows.task.nunique(), len(part), *values]
+
+    columns = ["method", "tasks", "n", "average accuracy", "forgetting", "backward transfer"]
+    return by_benchmark("baselines", columns, cells)
+
+
+def notebook_errors() -> pd.DataFrame:
+    """Each error's effect: the notebook's way beside the right one."""
+    table = pd.read_csv(RESULTS / "tgsh_notebook_errors.csv").query("error != 'printed'")
+    lines = []
+    for (error, what), part in table.groupby(["error", "what"], sort=False):
+        line = {"error": ERRORS[error], "measured": what}
+        for way in ("notebook", "right"):
+            rows = part[part.way == way]
+            line[way] = over_networks(rows, "value") if len(rows) else ""
+            if rows.sd.notna().any() and rows.n.min() > 2:
+                line[way] += f"; pairs: sd {rows.sd.mean():.3f}, n = {rows.n.max():,}"
+        lines.append(line)
+    return pd.DataFrame(lines).rename(columns={"notebook": "the notebook's way", "right": "as it should be"})
+
+
+def printed() -> pd.DataFrame:
+    """The four similarities that the notebook prints, ours its way, and ours of what it says they are."""
+    table = pd.read_csv(RESULTS / "tgsh_notebook_errors.csv").query("error == 'printed'")
+    lines = []
+    for what, value in PRINTED.items():
+        ways = (
+            over_networks(table[(table.what == what) & (table.way == way)], "value") for way in ("notebook", "right")
+        )
+        lines.append([what, f"{value:.3f}", *ways])
+    return pd.DataFrame(lines, columns=["similarity", "printed", "ours, the notebook's way", "ours, as it should be"])

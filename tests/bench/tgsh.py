@@ -1,0 +1,211 @@
+"""FlyNet against a port of the authors' notebook, operation for operation: a training step, and a run of two tasks.
+
+The port turns each picture with PIL as it is loaded, multiplies by the encoder as a dense matrix, and lets autograd and
+torch.optim.RMSprop do the rest. Both start from the same network and modulations and see the same pictures (at multiples
+of 10 degrees PIL's are ours, see tests/unit/test_tgsh_tasks.py) in the same order.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from threadpoolctl import threadpool_limits
+from torchvision import transforms
+
+from rehash.datasets.build import build_dataset
+from rehash.datasets.layout import Split, read_split, write_dataset
+from rehash.seeds import stream
+from rehash.store import read_csv
+from rehash.tgsh.files import read_modulations
+from rehash.tgsh.flynet import FlyNet, Pictures, views
+from rehash.tgsh.generate import dense_encoder
+from rehash.tgsh.networks import DEVIATION, MEAN, draw_flynet, draw_modulations
+from rehash.tgsh.tasks import Transformation
+from rehash.tgsh.train import FlyNetTraining, Schedule, train_flynet
+from rehash.training import set_reproducible
+
+UNITS, CLASSES, SEED, BATCH, RATE = 7840, 10, 0, 128, 0.01
+ANGLES, PICTURES = (0, 90), 6000
+NAMES = ("mnist5k", "bench")
+TASKS = [vars(Transformation(angle=float(angle))) for angle in ANGLES]
+STEPS, ROUNDS, COMPARED = 15, 3, 10
+TOLERANCE = 1e-5  # float32: sums over pixels, units and pictures are taken in another order
+
+
+class Port(torch.nn.Module):
+    """The notebook's network: a dense encoder, a context and a strength for each task."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        encoder, decoder = draw_flynet(UNITS, CLASSES, seed=SEED, repeat=0)
+        self.encoder, self.decoder = torch.from_numpy(dense_encoder(encoder)).float(), torch.from_numpy(decoder)
+        context, strength = draw_modulations(UNITS, len(TASKS), seed=SEED, names=(*NAMES, 0))
+        self.contexts = torch.nn.ParameterList(map(torch.from_numpy, context))
+        self.strengths = torch.nn.ParameterList(map(torch.tensor, strength))
+        self.task = 0
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        sums = pictures.flatten(1) @ self.encoder.t()
+        response = torch.relu(sums - sums.mean(1, keepdim=True))
+        return (response * self.contexts[self.task]) @ (self.strengths[self.task] * self.decoder).t()
+
+
+class Turned(torch.utils.data.Dataset):
+    """Pictures one at a time, through the notebook's transforms."""
+
+    def __init__(self, split: Split, angle: int) -> None:
+        self.split = split
+        self.transform = transforms.Compose(
+            [
+                transforms.Grayscale(3),
+                transforms.Lambda(lambda image: transforms.functional.rotate(image, angle)),
+                transforms.Grayscale(1),
+                transforms.ToTensor(),
+                transforms.Normalize((MEAN,), (DEVIATION,)),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self.split.labels)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return self.transform(Image.fromarray(self.split.images[index])), self.split.labels[index]
+
+
+def step(port: Port, optimiser: torch.optim.Optimizer, pictures: torch.Tensor, labels: torch.Tensor) -> None:
+    """One batch."""
+    loss = F.cross_entropy(port(pictures), labels)
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+
+
+def order_of(task: int) -> list[int]:
+    """The order in which ours sees a task's pictures."""
+    return stream(SEED, "tgsh", *NAMES, 0, task, "order", 0).permutation(PICTURES).tolist()
+
+
+def batches(train: Split, task: int) -> torch.utils.data.DataLoader:
+    """A task's batches."""
+    return torch.utils.data.DataLoader(Turned(train, ANGLES[task]), BATCH, sampler=order_of(task))
+
+
+@torch.no_grad()
+def accuracy(port: Port, test: Split) -> float:
+    """Of the port's current task."""
+    loader = torch.utils.data.DataLoader(Turned(test, ANGLES[port.task]), BATCH)
+    return sum(int((port(x).argmax(1) == y).sum()) for x, y in loader) / len(test.labels)
+
+
+def sequential(train: Split, test: Split) -> tuple[Port, list[float]]:
+    """The notebook's loop: all tasks in sequence, one epoch each, with the accuracy of each."""
+    port, accuracies = Port(), []
+    for port.task in range(len(TASKS)):
+        optimiser = torch.optim.RMSprop(port.parameters(), lr=RATE)
+        for pictures, labels in batches(train, port.task):
+            step(port, optimiser, pictures, labels)
+        accuracies.append(accuracy(port, test))
+    return port, accuracies
+
+
+def training(train: Split, test: Split) -> FlyNetTraining:
+    """Ours, step by step."""
+    device = torch.device("cpu")
+    context, strength = draw_modulations(UNITS, len(TASKS), seed=SEED, names=(*NAMES, 0))
+    return FlyNetTraining(
+        *(Pictures(split, device) for split in (train, test)),
+        views(TASKS, "nearest", 0.0, device),
+        [FlyNet.of(*draw_flynet(UNITS, CLASSES, seed=SEED, repeat=0), device)],
+        torch.from_numpy(context)[None],
+        torch.from_numpy(strength)[None],
+        Schedule(1, BATCH, RATE),
+        seed=SEED,
+        names=NAMES,
+    )
+
+
+def check_equal(train: Split, test: Split) -> None:
+    """Stops if after the first steps the two differ by more than rounding."""
+    ours, port = training(train, test), Port()
+    optimiser = torch.optim.RMSprop(port.parameters(), lr=RATE)
+    for _, (pictures, labels) in zip(range(COMPARED), batches(train, 0)):
+        ours.step()
+        step(port, optimiser, pictures, labels)
+    for mine, theirs in ((ours.context, port.contexts[0]), (ours.strength, port.strengths[0])):
+        torch.testing.assert_close(mine[0, 0], theirs.detach(), atol=TOLERANCE, rtol=0)
+
+
+def seconds_a_step(one) -> float:
+    """Of the fastest round."""
+    times = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        for _ in range(STEPS):
+            one()
+        times.append((time.perf_counter() - start) / STEPS)
+    return min(times)
+
+
+def steps(train: Split, test: Split) -> tuple[float, float]:
+    """Seconds a step of ours, which turns its batch on the way, and of the port, whose batch is ready."""
+    ours, port = training(train, test), Port()
+    port.task = 1
+    optimiser = torch.optim.RMSprop(port.parameters(), lr=RATE)
+    pictures, labels = next(iter(batches(train, 1)))
+    for _ in range(ours.batches):  # the first task, whose end is measured elsewhere
+        ours.step()
+    return seconds_a_step(ours.step), seconds_a_step(lambda: step(port, optimiser, pictures, labels))
+
+
+def rows():
+    """(stage, work, ours, peer, peer's name, unit)."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        build_dataset(folder / "small.h5", {}, name="mnist5k", reader="mnist5k")
+        small, test = (read_split(folder / "small.h5", split) for split in ("train", "test"))
+        again = np.arange(PICTURES) % len(small.labels)
+        train = Split(small.images[again], small.labels[again])
+        about = {"name": "bench", "source": "", "licence": "", "class_names": list("0123456789")}
+        write_dataset(folder / "d.h5", {"train": train, "test": test}, **about)
+        for threads in (1, 2):
+            set_reproducible(threads)
+            with threadpool_limits(threads):
+                check_equal(train, test)
+                ours, theirs = steps(train, test)
+            work = f"a batch of {BATCH}, {UNITS:,} units, {threads} thread{'s' * (threads > 1)}"
+            peer = "dense encoder, autograd, torch.optim.RMSprop; pictures ready"
+            yield "T-GSH: a step of one task", work, ours * 1e3, theirs * 1e3, peer, "ms"
+        with threadpool_limits(1):
+            yield whole_run(folder, train, test)
+
+
+def whole_run(folder: Path, train: Split, test: Split) -> tuple:
+    """Two tasks from the dataset to modulations and accuracies, one thread; stops if the two differ."""
+    start = time.perf_counter()
+    train_flynet(
+        folder / "d.h5",
+        folder / "m.safetensors",
+        folder / "history.csv",
+        keys={"dataset": NAMES[0], "benchmark": NAMES[1]},
+        tasks=TASKS,
+        interpolation="nearest",
+        fill=0.0,
+        units=UNITS,
+        repeats=1,
+        schedule=vars(Schedule(1, BATCH, RATE)),
+        seed=SEED,
+        device="cpu",
+        threads=1,
+    )
+    middle = time.perf_counter()
+    port, accuracies = sequential(train, test)
+    end = time.perf_counter()
+    trained = torch.from_numpy(read_modulations(folder / "m.safetensors")[0]["context_trained"][0])
+    torch.testing.assert_close(trained, torch.stack(list(port.contexts)).detach(), atol=100 * TOLERANCE, rtol=0)
+    assert np.allclose(read_csv(folder / "history.csv").accuracy, accuracies, atol=0.002), accuracies
+    work = f"{len(TASKS)} tasks, {PICTURES:,} pictures, 1 epoch, {UNITS:,} units, 1 thread"
+    return "T-GSH: training tasks in sequence", work, middle - start, end - middle, "the notebook's loop, ported", "s"

@@ -1,0 +1,151 @@
+"""The file of Perlin fields: what is written comes back, and what is wrong with it is said."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from rehash.equihash.perlin import BLOCK, check_perlin, fields, open_fields, read_fields, write_perlin
+from rehash.errors import InputError
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
+SETTINGS = {"height": 12, "width": 18, "lattice": (2, 3), "amplitude": 127, "seed": 5, "name": "flow"}
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory):
+    path = tmp_path_factory.mktemp("bank") / "perlin.h5"
+    write_perlin(path, count=BLOCK + 40, **SETTINGS)
+    return path
+
+
+def test_the_bank_comes_back(bank):
+    assert check_perlin(bank, 12, 18) == BLOCK + 40
+    for resolution, lattice in (("coarse", (2, 3)), ("fine", (4, 6))):
+        expected = fields(0, BLOCK + 40, **SETTINGS | {"lattice": lattice, "name": f"flow/{resolution}"})
+        assert (open_fields(bank, resolution) == expected).all()
+        indices = np.array([[BLOCK + 39, 3], [0, 3], [BLOCK, BLOCK - 1]])
+        assert read_fields(bank, resolution, indices).tobytes() == expected[indices].tobytes()
+        assert read_fields(bank, resolution, []).shape == (0, 12, 18)
+    with h5py.File(bank) as file:
+        attributes = {
+            name: value.tolist() if isinstance(value, np.generic | np.ndarray) else value
+            for name, value in file.attrs.items()
+        }
+    assert attributes == SETTINGS | {"lattice": [2, 3]}
+
+
+def test_a_larger_bank_begins_with_the_smaller(bank, tmp_path):
+    write_perlin(tmp_path / "small.h5", count=9, **SETTINGS)
+    assert (open_fields(tmp_path / "small.h5", "fine") == open_fields(bank, "fine")[:9]).all()
+
+
+@pytest.mark.parametrize("size", [(18, 12), (12, 12), (18, 18), (24, 36)])
+def test_a_bank_of_another_size(bank, size):
+    expected = f"{bank}: a Perlin bank of another size: its fields are 12 x 18; expected {size[0]} x {size[1]}; make it again with: snakemake"
+    with pytest.raises(InputError, match=expected):
+        check_perlin(bank, *size)
+
+
+def test_requests_that_cannot_be(bank, tmp_path):
+    with pytest.raises(InputError, match=rf"field {BLOCK + 40} is out of range; expected 0 to {BLOCK + 39}"):
+        read_fields(bank, "fine", [0, BLOCK + 40])
+    with pytest.raises(InputError, match="field -1 is out of range"):
+        read_fields(bank, "fine", [-1])
+    with pytest.raises(InputError, match="unknown resolution 'coars'; did you mean 'coarse'"):
+        read_fields(bank, "coars", [0])
+    with pytest.raises(InputError, match="a bank of 0 fields"):
+        write_perlin(tmp_path / "x.h5", count=0, **SETTINGS)
+    with pytest.raises(InputError, match="amplitude 200"):
+        write_perlin(tmp_path / "x.h5", count=3, **SETTINGS | {"amplitude": 200})
+    assert not list(tmp_path.iterdir())
+
+
+def remove_fine(file):
+    del file["fine"]
+
+
+def narrow_fine(file):
+    del file["fine"]
+    file["fine"] = file["coarse"][:, :, :9]
+
+
+def widen_values(file):
+    floats = file["coarse"][:].astype(np.int16)
+    del file["coarse"]
+    file["coarse"] = floats
+
+
+def rechunk(file):
+    values = file["coarse"][:]
+    del file["coarse"]
+    file.create_dataset("coarse", data=values, chunks=(1, 12, 18))
+
+
+def forget_lattice(file):
+    del file.attrs["lattice"]
+
+
+def group_for_coarse(file):
+    del file["coarse"]
+    file.create_group("coarse")
+
+
+@pytest.mark.parametrize(("damage", "words"), [
+    (remove_fine, "fine"),
+    (narrow_fine, r"fine is int8 \(552, 12, 9\) in one piece; expected int8 \(552, 12, 18\)"),
+    (widen_values, "coarse is int16"),
+    (rechunk, r"in chunks; expected int8 \(552, 12, 18\) in one piece"),
+    (forget_lattice, "lacks the attributes lattice"),
+    (group_for_coarse, "shape"),
+])  # fmt: skip
+def test_a_damaged_bank(bank, tmp_path, damage, words):
+    path = tmp_path / "perlin.h5"
+    path.write_bytes(bank.read_bytes())
+    with h5py.File(path, "r+") as file:
+        damage(file)
+    for read in (lambda: check_perlin(path, 12, 18), lambda: read_fields(path, "coarse", [0])):
+        with pytest.raises(
+            InputError,
+            match=rf"{path}: not a Perlin bank of rehash, or damaged .*{words}.*make it again with: snakemake",
+        ):
+            read()
+
+
+@pytest.mark.parametrize("content", ["truncated", "text", "missing"])
+def test_a_file_that_is_no_bank(bank, tmp_path, content):
+    path = tmp_path / "perlin.h5"
+    if content != "missing":
+        path.write_bytes(bank.read_bytes()[:-1000] if content == "truncated" else b"not HDF5")
+    with pytest.raises(InputError, match=rf"{path}: not a Perlin bank of rehash, or damaged"):
+        read_fields(path, "coarse", [0])
+
+
+WRITE = "import sys; from rehash.equihash.perlin import write_perlin; write_perlin(sys.argv[1], count=int(sys.argv[2]), **eval(sys.argv[3]))"
+
+
+def test_a_kill_leaves_nothing_half_written(tmp_path):
+    path, settings = tmp_path / "bank" / "perlin.h5", SETTINGS | {"height": 90, "width": 135}
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITE, path, "100000", repr(settings)],
+        env=os.environ | {"PYTHONPATH": str(SCRIPTS)},
+    )
+    try:
+        deadline = time.monotonic() + 20
+        while not any(p.stat().st_size > 10_000_000 for p in path.parent.glob(".perlin.h5.*.tmp")):
+            assert writer.poll() is None and time.monotonic() < deadline, "it ended, or never began to write"
+            time.sleep(0.01)
+    finally:
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+    assert writer.returncode == -signal.SIGKILL and not path.exists()
+    write_perlin(path, count=10, **settings)
+    assert [p.name for p in path.parent.iterdir()] == ["perlin.h5"], "what the dead process left is cleaned up"
+    write_perlin(tmp_path / "undisturbed.h5", count=10, **settings)
+    assert path.read_bytes() == (tmp_path / "undisturbed.h5").read_bytes()

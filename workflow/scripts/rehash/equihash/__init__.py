@@ -1,0 +1,1 @@
+"""Duchesneau's thesis: learned equihash functions."""

@@ -1,0 +1,204 @@
+"""Banks: the pictures that mosaics are made of, in the splits train, valid and test.
+
+`{train,valid,test}/images` uint8 (N, H, W) or (N, H, W, 3), contiguous in the file, so that they can be memory-mapped,
+and the file's attributes: name, source, licence, checksum (SHA-256 of the images, train, valid, then test).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import h5py
+import numpy as np
+
+from rehash.errors import InputError, unknown
+from rehash.store import atomic
+
+SPLITS = ("train", "valid", "test")
+_READERS = Path(__file__).with_name("bank_readers")
+_COMMON = ("name", "reader", "source", "licence", "checksum")
+log = logging.getLogger("rehash")
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of a split, made while they are asked for.
+
+    Attributes:
+        count: how many there are.
+        slices: uint8 (n, H, W) or (n, H, W, 3), one after the other, n as it comes; can be gone through once.
+        left_out: names of files that could not be read and do not count.
+    """
+
+    count: int
+    slices: Iterable[np.ndarray]
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """One split of a bank, open for reading; its pictures stay on disk until they are taken.
+
+    Attributes:
+        path, split: where it is.
+        checksum: SHA-256 of all the bank's splits.
+        images: uint8 (N, H, W) or (N, H, W, 3), memory-mapped, or the file's dataset where that cannot be.
+    """
+
+    path: Path
+    split: str
+    checksum: str
+    images: np.ndarray | h5py.Dataset = field(repr=False)
+
+    @classmethod
+    def open(cls, path: str | Path, split: str) -> Bank:
+        """Open a split.
+
+        Raises:
+            InputError: not a bank, or no such split.
+        """
+        path = Path(path)
+        if split not in SPLITS:
+            raise unknown("split", split, SPLITS, str(path))
+        try:
+            file = h5py.File(path)
+            images, checksum = file[f"{split}/images"], str(file.attrs["checksum"])
+            check_pictures(images, split)
+            offset, shape = images.id.get_offset(), images.shape
+            if offset is not None:
+                file.close()
+                images = np.memmap(path, np.uint8, "r", offset, shape).view(np.ndarray)
+        except (OSError, KeyError, ValueError) as error:  # InputError is a ValueError
+            raise InputError(
+                f"{path}: not a bank of rehash, or damaged ({error}); make it again with: "
+                f"snakemake --cores all --force {path}"
+            ) from error
+        return cls(path, split, checksum, images)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one picture: (H, W) or (H, W, 3)."""
+        return self.images.shape[1:]
+
+    def take(self, indices: np.ndarray) -> np.ndarray:
+        """The pictures at `indices`, int64 (n,) in any order and with repeats: uint8 (n, H, W) or (n, H, W, 3).
+
+        Raises:
+            InputError: an index is out of range.
+        """
+        indices = np.asarray(indices)
+        if len(indices) and not (indices.min() >= 0 and indices.max() < len(self)):
+            raise InputError(
+                f"{self.path}: {self.split}: pictures {indices.min()} to {indices.max()} were asked for; expected 0 to "
+                f"{len(self) - 1}"
+            )
+        if isinstance(self.images, np.ndarray):
+            return self.images[indices]
+        rows, places = np.unique(indices, return_inverse=True)  # HDF5 selects increasing rows only
+        return self.images[rows][places]
+
+
+def check_bank(bank: Bank, pictures_needed: int, where: str) -> None:
+    """Raise an InputError if the bank is smaller than what its mosaics need."""
+    if len(bank) < pictures_needed:
+        raise InputError(
+            f"{where}: needs a bank of {pictures_needed} pictures, but the {bank.split} split of {bank.path} has "
+            f"{len(bank)}; choose a larger bank or a smaller bank_size"
+        )
+
+
+def check_pictures(images: np.ndarray | h5py.Dataset, where: str) -> None:
+    """Raise an InputError if the images are not uint8 (N, H, W) or (N, H, W, 3), or if there are none."""
+    shape = images.shape
+    if images.dtype != np.uint8 or not (len(shape) == 3 or (len(shape) == 4 and shape[3] == 3)):
+        raise InputError(f"{where}: images are {images.dtype} {shape}; expected uint8 (N, H, W) or (N, H, W, 3)")
+    if 0 in shape:
+        raise InputError(f"{where}: no images, {shape}")
+
+
+def build_bank(raw: dict[str, str | Path], output: str | Path, *, description: dict[str, Any]) -> dict[str, Any]:
+    """Read raw pictures (role -> path) and write the bank, in slices; returns notes on it.
+
+    Args:
+        description: `name`, `reader` (a module of rehash.equihash.bank_readers), and if wanted `source` and `licence`
+            (else the reader's own), `checksum` (of the bank, as in its attribute; what it is goes to the log), and the
+            reader's settings. A value of None counts as left out.
+
+    Raises:
+        InputError: an unknown reader or setting, a path that does not exist, a split without pictures, pictures of
+            several sizes or of another type, another checksum.
+    """
+    description = {key: value for key, value in description.items() if value is not None}
+    name, where = description["name"], f"bank {description['name']}"
+    for role, path in raw.items():
+        if not Path(path).exists():
+            raise InputError(f"{where}: the {role} {path} does not exist")
+    reader = _reader(description["reader"], where)
+    settings = {key: value for key, value in description.items() if key not in _COMMON}
+    _check_settings(settings, reader, where)
+    splits = reader.read(raw, **settings)
+    about = {key: description.get(key, getattr(reader, key.upper(), "")) for key in ("source", "licence")}
+    with atomic(output) as temporary, h5py.File(temporary, "w") as file:
+        checksum = _write_splits(file, splits, where)
+        log.info("%s: its checksum is %s", where, checksum)
+        if description.get("checksum", checksum) != checksum:
+            raise InputError(f"{where}: has the checksum {checksum}, expected {description['checksum']}")
+        file.attrs.update({"name": name, **about, "checksum": checksum})
+    return {
+        "bank_checksum": checksum,
+        "pictures": {split: splits[split].count for split in SPLITS},
+        "left_out": sorted(path for split in SPLITS for path in splits[split].left_out),
+    }
+
+
+def _reader(name: str, where: str) -> ModuleType:
+    names = [path.stem for path in _READERS.glob("*.py") if path.stem != "__init__"]
+    if name not in names:
+        raise unknown("reader", name, names, where)
+    # By name, so that the code of one reader is no part of what other banks depend on (rehash.digest).
+    return importlib.import_module(f"rehash.equihash.bank_readers.{name}")
+
+
+def _check_settings(settings: dict[str, Any], reader: ModuleType, where: str) -> None:
+    parameters = inspect.signature(reader.read).parameters.values()
+    accepted = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    for key in settings:
+        if key not in accepted:
+            raise unknown(f"setting of the reader {reader.__name__.rpartition('.')[2]}", key, accepted, where)
+
+
+def _write_splits(file: h5py.File, splits: dict[str, Pictures], where: str) -> str:
+    """Write all splits slice by slice; returns the SHA-256 of their images."""
+    digest, shape = hashlib.sha256(), None
+    for split in SPLITS:
+        count, done, images = splits[split].count, 0, None
+        if not count:
+            raise InputError(f"{where}: {split}: no pictures; expected one or more in each of {', '.join(SPLITS)}")
+        for part in splits[split].slices:
+            check_pictures(part, f"{where}: {split}")
+            shape = shape or part.shape[1:]
+            if part.shape[1:] != shape:
+                raise InputError(
+                    f"{where}: {split}: picture {done} is {part.shape[1:]}, but the first of the bank is {shape}; "
+                    "expected pictures of one size"
+                )
+            if images is None:
+                images = file.create_dataset(f"{split}/images", (count, *shape), np.uint8)
+            if done + len(part) <= count:
+                images[done : done + len(part)] = part
+            digest.update(np.ascontiguousarray(part))
+            done += len(part)
+        if done != count:
+            raise InputError(f"{where}: {split}: {done} pictures; expected {count}")
+    return digest.hexdigest()
