@@ -10,7 +10,17 @@ import sys
 from pathlib import Path
 
 KEPT = Path(__file__).parent / "results"
-TGSH = ("training", "accuracy", "task_similarity", "task_correlation", "recovery", "codes", "generated", "published")
+TGSH = (
+    "training",
+    "accuracy",
+    "task_similarity",
+    "task_correlation",
+    "recovery",
+    "codes",
+    "generated",
+    "published",
+    "baselines",
+)
 
 
 def hash_encoders(results: Path, dataset: str, study: str) -> tuple[str, dict[str, Path], list[Path]]:

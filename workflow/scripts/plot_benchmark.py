@@ -1,7 +1,6 @@
 """Draw one figure of a benchmark."""
 
 from rehash.figures.benchmarks import plot_benchmark
-
 from rehash.figures.style import save_figure
 from rehash.job import recorded
 
