@@ -18,14 +18,6 @@ rule write_report:
     params:
         code=graph.digest_of("write_report"),
         entries=entries,
-        dataset_texts=[
-            (
-                equihash.figure_text(config, entry)
-                if entry["paper"] == "equihash"
-                else graph.dataset_text(config, entry["dataset"])
-            )
-            for entry in entries
-        ],
         facts={"Root seed": config["seed"], "Device asked for": config["device"], "Threads a job": config["threads"]},
     message:
         "Writing the report"

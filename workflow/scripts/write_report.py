@@ -10,9 +10,7 @@ SECTIONS = {"hash_encoders": hash_encoders.section, "tgsh": tgsh.section, "equih
 
 with recorded(snakemake):
     sections = [
-        SECTIONS[entry["paper"]](entry, caption, text)
-        for entry, caption, text in zip(
-            snakemake.params.entries, snakemake.input.captions, snakemake.params.dataset_texts, strict=True
-        )
+        SECTIONS[entry["paper"]](entry, caption, entry["text"])
+        for entry, caption in zip(snakemake.params.entries, snakemake.input.captions, strict=True)
     ]
     write_report(snakemake.input.template, snakemake.output.report, sections, snakemake.params.facts)

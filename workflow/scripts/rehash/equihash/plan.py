@@ -103,13 +103,20 @@ def query_params(config: dict, database: str) -> dict[str, int]:
 
 
 def figures(config: dict) -> list[dict[str, Any]]:
-    """What the report shows, in order: paper, name, study, stem and caption."""
+    """What the report shows, in order: paper, name (as dataset), study, stem, caption and text."""
     asked = config["equihash"]["build"]["tasks"]
     fields = dict.fromkeys(block(config, "tasks", task)["perlin"] for task in asked)
     sheets = [("views", task, f"{TASK}views".format(task=task)) for task in asked]
     noise = [("perlin", perlin, PERLIN.format(perlin=perlin)) for perlin in fields if perlin]
     return [
-        {"paper": "equihash", "dataset": name, "study": study, "stem": stem, "caption": f"equihash_{study}"}
+        {
+            "paper": "equihash",
+            "dataset": name,
+            "study": study,
+            "stem": stem,
+            "caption": f"equihash_{study}",
+            "text": _text(config, study, name),
+        }
         for study, name, stem in (*sheets, *noise)
     ]
 
@@ -120,13 +127,10 @@ def targets(config: dict) -> list[str]:
     return drawn + [f"{DATABASE}queries.h5".format(database=name) for name in config["equihash"]["build"]["databases"]]
 
 
-def figure_text(config: dict, entry: dict[str, Any]) -> str:
-    """Where what a figure shows comes from, for the report."""
-    if entry["study"] == "perlin":
-        count = block(config, "perlin", entry["dataset"])["count"]
-        return f"Perlin bank {entry['dataset']}: {count:,} fields of each resolution."
-    task = block(config, "tasks", entry["dataset"])
-    return f"Task {entry['dataset']}, bank {task['bank']}."
+def _text(config: dict, study: str, name: str) -> str:
+    if study == "perlin":
+        return f"Perlin bank {name}: {block(config, 'perlin', name)['count']:,} fields of each resolution."
+    return f"Task {name}, bank {block(config, 'tasks', name)['bank']}."
 
 
 def bank_mb(input_mb: float, attempt: int) -> int:

@@ -6,7 +6,7 @@ from itertools import product
 from typing import Any
 
 from rehash.errors import InputError, unknown
-from rehash.graph import dataset_config, minutes
+from rehash.graph import dataset_config, dataset_text, minutes
 
 STUDY = "results/hash_encoders/{dataset}/{study}"
 COHORT = "results/hash_encoders/{dataset}/networks/{study}/{protocol}/depth={depth}/layer_width={layer_width}/"
@@ -116,7 +116,7 @@ def studies_of(config: dict, dataset: str) -> list[str]:
 
 
 def figures(config: dict) -> list[dict[str, str]]:
-    """What the report shows, in order: paper, dataset, study, the caption, and the stem that its paths share."""
+    """What the report shows, in order: paper, dataset, study, caption, text, and the stem of its paths."""
     return [
         {
             "paper": "hash_encoders",
@@ -124,6 +124,7 @@ def figures(config: dict) -> list[dict[str, str]]:
             "study": study,
             "stem": STUDY.format(dataset=dataset, study=study),
             "caption": study,
+            "text": dataset_text(config, dataset),
         }
         for dataset in config["hash_encoders"]["datasets"]
         for study in studies_of(config, dataset)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rehash.errors import InputError, unknown
-from rehash.graph import dataset_config, minutes
+from rehash.graph import dataset_config, dataset_text, minutes
 from rehash.tgsh.streams import transformations
 from rehash.tgsh.tasks import Transformation
 
@@ -124,7 +124,7 @@ def figures_of(config: dict, dataset: str, benchmark: str) -> list[str]:
 
 
 def figures(config: dict) -> list[dict[str, Any]]:
-    """What the report shows, in order: paper, dataset, benchmark, study (the figure), stem, tables and caption."""
+    """What the report shows, in order: paper, dataset, benchmark, study (the figure), stem, tables, caption, text."""
     return [
         {
             "paper": "tgsh",
@@ -134,6 +134,7 @@ def figures(config: dict) -> list[dict[str, Any]]:
             "stem": f"{FOLDER}{figure}".format(dataset=dataset, benchmark=benchmark),
             "tables": figure_tables(dataset, benchmark, figure),
             "caption": f"tgsh_{figure}",
+            "text": dataset_text(config, dataset),
         }
         for dataset in config["tgsh"]["datasets"]
         for benchmark in benchmarks_of(config, dataset)

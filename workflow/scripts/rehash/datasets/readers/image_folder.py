@@ -15,7 +15,7 @@ from rehash.datasets.raw import one_path, visible_files
 from rehash.errors import InputError
 from rehash.seeds import stream
 
-_ENDINGS = frozenset(".png .jpg .jpeg .bmp .webp .tif .tiff .gif .ppm .pgm".split())
+ENDINGS = frozenset(".png .jpg .jpeg .bmp .webp .tif .tiff .gif .ppm .pgm".split())
 log = logging.getLogger("rehash")
 
 _GREY = frozenset("1 L LA La I I;16 I;16L I;16B I;16N F".split())
@@ -86,9 +86,9 @@ def _folders(parent: Path) -> list[str]:
 
 
 def _images(folder: Path) -> list[Path]:
-    paths = [path for path in visible_files(folder) if path.suffix.lower() in _ENDINGS]
+    paths = [path for path in visible_files(folder) if path.suffix.lower() in ENDINGS]
     if not paths:
-        raise InputError(f"{folder}: no images; expected files that end in {' '.join(sorted(_ENDINGS))}")
+        raise InputError(f"{folder}: no images; expected files that end in {' '.join(sorted(ENDINGS))}")
     return paths
 
 
@@ -110,7 +110,7 @@ def _survey(paths: list[Path], image_size: int | None) -> tuple[bool, tuple[int,
     """Whether all images are grey, and the (width, height) that they get."""
     grey, first = True, None
     for path in paths:
-        with _opened(path) as image:
+        with opened_image(path) as image:
             if grey and not _is_grey(image):
                 grey = False
                 log.info("%s is in colour, so all images are read as RGB", path)
@@ -136,15 +136,15 @@ def _decoded(items: list[tuple[Path, int]], grey: bool, size: tuple[int, int]) -
     width, height = size
     images = np.empty((len(items), height, width) if grey else (len(items), height, width, 3), np.uint8)
     for row, (path, _) in enumerate(items):
-        with _opened(path) as image:
-            converted = _eight_bits(image, path).convert("L" if grey else "RGB")
+        with opened_image(path) as image:
+            converted = eight_bits(image, path).convert("L" if grey else "RGB")
         if converted.size != size:
             converted = ImageOps.fit(converted, size, Image.Resampling.BILINEAR)
         images[row] = np.asarray(converted)
     return Split(images, np.array([label for _, label in items], np.int64))
 
 
-def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
+def eight_bits(image: Image.Image, path: Path) -> Image.Image:
     """Pillow's own conversion of 16 bits would make all above 255 white."""
     if image.mode == "F":
         raise InputError(f"{path}: pixels are floating-point numbers; expected integers of 8 or 16 bits")
@@ -157,7 +157,8 @@ def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def opened_image(path: Path) -> Iterator[Image.Image]:
+    """A picture, open for reading; whatever is wrong with the file is an InputError that names it."""
     try:
         with Image.open(path) as image:
             yield image

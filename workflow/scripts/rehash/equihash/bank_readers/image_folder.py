@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from rehash.datasets.raw import one_path, visible_files
-from rehash.datasets.readers.image_folder import _ENDINGS, _eight_bits, _opened
+from rehash.datasets.readers.image_folder import ENDINGS, eight_bits, opened_image
 from rehash.equihash.banks import SPLITS, Pictures
 from rehash.errors import InputError, unknown
 from rehash.progress import progress
@@ -66,9 +66,9 @@ def _listed(root: Path, shares: dict[str, float], seed: int) -> dict[str, list[P
     folders = [split for split in SPLITS if (root / split).is_dir()]
     if folders and len(folders) < len(SPLITS):
         raise InputError(f"{root}: has the folder {' and '.join(folders)}, but not all of {', '.join(SPLITS)}")
-    images = [path for path in visible_files(root) if path.suffix.lower() in _ENDINGS]
+    images = [path for path in visible_files(root) if path.suffix.lower() in ENDINGS]
     if not images:
-        raise InputError(f"{root}: no pictures; expected files that end in {' '.join(sorted(_ENDINGS))}")
+        raise InputError(f"{root}: no pictures; expected files that end in {' '.join(sorted(ENDINGS))}")
     placed = sorted((integer(seed, "image_folder", path.relative_to(root).as_posix()) / 2**31, path) for path in images)
     if folders:
         return {split: [path for _, path in placed if path.is_relative_to(root / split)] for split in SPLITS}
@@ -114,6 +114,6 @@ def _slices(paths: list[Path], size: int, split: str) -> Iterator[np.ndarray]:
 
 def _picture(path: Path, size: int) -> np.ndarray:
     """uint8 (size, size, 3)."""
-    with _opened(path) as image:
-        converted = _eight_bits(image, path).convert("RGB")
+    with opened_image(path) as image:
+        converted = eight_bits(image, path).convert("RGB")
     return np.asarray(ImageOps.fit(converted, (size, size), Image.Resampling.BILINEAR))
