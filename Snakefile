@@ -11,6 +11,7 @@ include: "workflow/rules/datasets.smk"
 include: "workflow/rules/hash_encoders.smk"
 include: "workflow/rules/tgsh.smk"
 include: "workflow/rules/equihash.smk"
+include: "workflow/rules/equihash_models.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -21,6 +21,7 @@ NEEDED_WITH = {"pooch": {"tqdm"}, "altair": {"vl-convert-python"}}
 FOUND_LATER = {
     "build_dataset": sorted((SCRIPTS / "rehash" / "datasets" / "readers").glob("*.py")),
     "build_bank": sorted((SCRIPTS / "rehash" / "equihash" / "bank_readers").glob("*.py")),
+    "train_hash": sorted((SCRIPTS / "rehash" / "equihash" / "objectives").glob("*.py")),
 }
 # Packages of which a script reads a file that they ship.
 SHIPPED_WITH = {"build_bank": {"scikit-image", "scikit-learn"}}

@@ -7,11 +7,13 @@ sys.path.insert(0, str(Path(workflow.current_basedir) / ".." / "scripts"))
 
 from rehash import graph
 from rehash.config import validated
+from rehash.equihash import models
 from rehash.equihash import plan as equihash
 from rehash.hash_encoders import plan
 from rehash.tgsh import plan as tgsh
 
 config = validated(config)
+models.check_models(config)
 gpus = graph.gpus(config["device"], graph.machine_has_gpu())
 
 
@@ -26,6 +28,10 @@ wildcard_constraints:
     perlin=r"\w+",
     task=r"\w+",
     database=r"\w+",
+    model=r"\w+",
+    variant=r"[^/]+",
+    seed=r"\d+",
+    family=r"\w+",
     shard=r"\d+",
     shards=r"\d+",
     figure="|".join(tgsh.TABLES),

@@ -1,7 +1,8 @@
 rule equihash:
-    """Banks, Perlin noise, contact sheets and databases of labels of Duchesneau's thesis."""
+    """Every table and figure of Duchesneau's thesis: mosaics, databases, networks and their ablations."""
     input:
         equihash.targets(config),
+        models.targets(config),
 
 
 rule build_bank:

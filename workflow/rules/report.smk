@@ -1,4 +1,4 @@
-entries = plan.figures(config) + tgsh.figures(config) + equihash.figures(config)
+entries = plan.figures(config) + tgsh.figures(config) + equihash.figures(config) + models.figures(config)
 
 
 rule write_report:
@@ -7,6 +7,7 @@ rule write_report:
         plan.targets(config),
         tgsh.targets(config),
         equihash.targets(config),
+        models.targets(config),
         template=workflow.source_path("../report/report.html.j2"),
         captions=[workflow.source_path(f"../report/{entry['caption']}.rst") for entry in entries],
     output:

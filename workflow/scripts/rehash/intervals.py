@@ -1,11 +1,13 @@
-"""Intervals for means over few repeats."""
+"""Intervals: of means over few repeats, of rates, and of means and ratios over many queries."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import t
+from scipy.stats import beta, t
+
+RESAMPLES = 1000
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
@@ -15,3 +17,81 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[fl
         return float("nan"), float("nan")
     half = t.ppf((1 + confidence) / 2, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
     return float(values.mean() - half), float(values.mean() + half)
+
+
+def clopper_pearson(successes: np.ndarray, n: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Exact interval of a rate of which `successes` of `n` were seen (Clopper & Pearson 1934); NaN where n is 0.
+
+    Both may be arrays, ints that broadcast; low and high are float64 of their shape.
+
+    Raises:
+        ValueError: successes below 0 or above n.
+    """
+    successes, n = np.broadcast_arrays(successes, n)
+    if (successes < 0).any() or (successes > n).any():
+        raise ValueError("successes must lie between 0 and n")
+    tail = (1 - confidence) / 2
+    failures = n - successes
+    low = np.where(successes > 0, beta.ppf(tail, np.maximum(successes, 1), failures + 1), 0.0)
+    high = np.where(failures > 0, beta.isf(tail, successes + 1, np.maximum(failures, 1)), 1.0)
+    return np.where(n > 0, low, np.nan)[()], np.where(n > 0, high, np.nan)[()]
+
+
+def bootstrap_interval(
+    numerators: np.ndarray,
+    generator: np.random.Generator,
+    *,
+    denominators: np.ndarray | None = None,
+    counts: np.ndarray | None = None,
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval (Efron 1979) of sum(numerators) / sum(denominators); NaN for no values.
+
+    The mean is the case without denominators: each is 1. Observations that are equal are put together, and a sample
+    draws how often each distinct one comes, so that what it costs grows with the distinct ones where they are few, the
+    result does not depend on the order, and a table of distinct values and how often they were seen will do.
+
+    Args:
+        numerators: (D,).
+        denominators: (D,), none negative. Samples in which they are all 0 do not count.
+        counts: int (D,), how often each was seen; once by default.
+
+    Memory: some arrays of D values, and of sum(counts) where D is not much smaller than that; not times `resamples`.
+    """
+    numerators = np.asarray(numerators, np.float64)
+    denominators = np.ones_like(numerators) if denominators is None else np.asarray(denominators, np.float64)
+    counts = np.ones(len(numerators), np.int64) if counts is None else np.asarray(counts, np.int64)
+    if not counts.sum():
+        return float("nan"), float("nan")
+    order = np.lexsort((denominators, numerators))
+    numerators, denominators = numerators[order], denominators[order]
+    changes = (np.diff(numerators) != 0) | (np.diff(denominators) != 0)
+    starts = np.flatnonzero(np.append(True, changes))
+    counts = np.add.reduceat(counts[order], starts)
+    numerators, denominators = numerators[starts], denominators[starts]
+    samples = np.empty(resamples)
+    for sample in range(resamples):
+        times = resampled(counts, generator)
+        total = times @ denominators
+        samples[sample] = times @ numerators / total if total else np.nan
+    low, high = percentile_interval(samples[:, None], confidence)
+    return float(low[0]), float(high[0])
+
+
+def resampled(counts: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """How often each distinct observation, seen counts[i] times, comes in a bootstrap sample, int64 (D,)."""
+    n = counts.sum()
+    if 8 * len(counts) < n:  # a binomial variate costs about as much as eight drawn indices
+        return generator.multinomial(n, counts / n)
+    observations = np.repeat(np.arange(len(counts)), counts)
+    return np.bincount(observations[generator.integers(n, size=n)], minlength=len(counts))
+
+
+def percentile_interval(samples: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Percentiles over the first axis of (samples, m) that hold the middle `confidence`, NaNs left out: (m,) each."""
+    known = ~np.isnan(samples).all(axis=0)
+    interval = np.full((2, samples.shape[1]), np.nan)
+    tail = (1 - confidence) / 2
+    interval[:, known] = np.nanquantile(samples[:, known], [tail, 1 - tail], axis=0)
+    return interval[0], interval[1]

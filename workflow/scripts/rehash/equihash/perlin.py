@@ -157,6 +157,17 @@ def check_perlin(path: str | Path, height: int, width: int) -> int:
     return count
 
 
+def describe_perlin(path: str | Path) -> dict[str, Any]:
+    """What a bank's fields follow from: name, seed, amplitude, height, width, lattice and count.
+
+    Raises:
+        InputError: it is no whole Perlin bank.
+    """
+    with _opened(path) as file:
+        about = {key: np.asarray(value).tolist() for key, value in file.attrs.items()}
+        return {**about, "count": len(file["coarse"])}
+
+
 def open_fields(path: str | Path, resolution: str) -> np.ndarray:
     """All fields of a resolution, int8 (count, height, width), mapped and read as they are looked at.
 

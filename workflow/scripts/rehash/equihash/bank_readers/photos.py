@@ -46,8 +46,10 @@ _PIP_NAMES = {"skimage": "scikit-image==0.26.0", "sklearn": "scikit-learn"}
 log = logging.getLogger("rehash")
 
 
-def read(raw: dict[str, str | Path]) -> dict[str, Pictures]:
+def read(raw: dict[str, str | Path], *, image_size: int = CROP) -> dict[str, Pictures]:
     """104 crops of 180 x 180 RGB: 56 train, 16 valid, 32 test. Reads no raw files and downloads nothing.
+
+    image_size: side of the pictures in pixels; those of another are scaled (box filter).
 
     Each photograph is cut into the crops of a centred grid that do not overlap; its crops are all in one split, and the
     two views of the motorcycle count as one photograph. A crop whose brightness (the mean of its three channels) has a
@@ -57,10 +59,10 @@ def read(raw: dict[str, str | Path]) -> dict[str, Pictures]:
     Raises:
         InputError: a package is missing, or ships another file under the name.
     """
-    return {split: _mixed(split) for split in SPLITS}
+    return {split: _mixed(split, image_size) for split in SPLITS}
 
 
-def _mixed(split: str) -> Pictures:
+def _mixed(split: str, image_size: int) -> Pictures:
     scenes: dict[str, list[np.ndarray]] = {}
     for _, file, sha256 in (row for row in _FILES if row[0] == split):
         scenes.setdefault(Path(file).stem.split("_")[0], []).extend(_crops(_photograph(file, sha256)))
@@ -69,8 +71,14 @@ def _mixed(split: str) -> Pictures:
         kept = [crop for crop in crops if crop.mean(axis=-1).std() >= MINIMUM_DEVIATION]
         log.info("photos: %s, %s: %d crops, %d kept", split, scene, len(crops), len(kept))
         placed += [((rank + 0.5) / len(kept), scene, crop) for rank, crop in enumerate(kept)]
-    mixed = np.stack([crop for *_, crop in sorted(placed, key=lambda each: each[:2])])
+    mixed = np.stack([_scaled(crop, image_size) for *_, crop in sorted(placed, key=lambda each: each[:2])])
     return Pictures(len(mixed), [mixed])
+
+
+def _scaled(crop: np.ndarray, size: int) -> np.ndarray:
+    if size == CROP:
+        return crop
+    return np.asarray(Image.fromarray(crop).resize((size, size), Image.Resampling.BOX))
 
 
 def _photograph(file: str, sha256: str) -> np.ndarray:

@@ -1,0 +1,117 @@
+"""Runs and families as pure functions of the config."""
+
+import copy
+
+import pytest
+import yaml
+
+from graphs import CONFIGS, ROOT
+from rehash.config import validated
+from rehash.equihash import models
+from rehash.errors import InputError
+
+CONFIG = yaml.safe_load(CONFIGS[0].read_text())
+
+
+def changed(**blocks) -> dict:
+    config = copy.deepcopy(CONFIG)
+    for part, content in blocks.items():
+        config["equihash"].setdefault(part, {}).update(content)
+    return validated(config)
+
+
+def test_variants_are_paths_that_can_be_read_back():
+    for values, name in (
+        ({"lambda_s": 0.006}, "lambda_s=0.006"),
+        ({"lambda_s": 0.00005, "permuted": True}, "lambda_s=5e-05,permuted=true"),
+        ({"tuple_size": 4, "forward": "twice"}, "tuple_size=4,forward=twice"),
+    ):
+        assert models.variant_name(values) == name and models.variant_values(name) == values
+    assert models.variant_values("default") == {}
+    with pytest.raises(InputError, match="expected default, untrained or parameters as lambda_s=0.006"):
+        models.variant_values("lambda_s=0.0060")
+    with pytest.raises(InputError, match="variant 'lambda_s'"):
+        models.variant_values("lambda_s")
+
+
+def test_a_variant_changes_what_it_names_and_nothing_else():
+    config = validated(copy.deepcopy(CONFIG))
+    base = models.run_params(config, "digits", "shannon_hamming", "default", "3210")
+    assert base["settings"]["lambda_s"] == 0.01 and base["schedule"]["steps"] == 120 and base["seed"] == 3210
+    varied = models.run_params(config, "digits", "shannon_hamming", "lambda_s=0.5,steps=7,bits=32", "1")
+    assert varied["settings"] == {**base["settings"], "lambda_s": 0.5}
+    assert varied["schedule"] == {**base["schedule"], "steps": 7} and varied["bits"] == 32
+    untrained = models.run_params(config, "digits", "shannon_hamming", "untrained", "1")
+    assert untrained["schedule"] == {**base["schedule"], "learning_rate": 0, "steps": 40}
+
+
+@pytest.mark.parametrize(
+    ("blocks", "message"),
+    [
+        (
+            {"models": {"digits": {"m": {"objective": "hashnet"}}}},
+            "unknown objective 'hashnet'; did you mean 'hash_net'",
+        ),
+        (
+            {"models": {"digits": {"m": {"settings": {"lamda_s": 1}}}}},
+            "config: equihash.models.digits.m.settings: unknown setting of shannon_hamming 'lamda_s'; did you mean 'lambda_s'",
+        ),
+        ({"models": {"digts": {"m": {}}}}, "config: equihash.models: unknown task 'digts'; did you mean 'digits'"),
+        (
+            {"families": {"digits": {"f": {"model": "hash_net", "grid": {"alhpa": [1]}, "database": "small"}}}},
+            "config: equihash.families.digits.f: .*unknown parameter 'alhpa'; did you mean 'alpha'",
+        ),
+        (
+            {"families": {"digits": {"f": {"model": "hash_net", "grid": {"alpha": ["a"]}, "database": "small"}}}},
+            "alpha of hash_net is 'a'; expected a number",
+        ),
+        (
+            {"families": {"digits": {"f": {"model": "hashnet", "grid": {"alpha": [1]}, "database": "small"}}}},
+            "unknown model 'hashnet'; did you mean 'hash_net'",
+        ),
+        (
+            {"families": {"digits": {"f": {"model": "hash_net", "grid": {"alpha": [1]}, "database": "10mdb"}}}},
+            "database 10mdb is of the task mnist; expected digits",
+        ),
+        ({"build": {"models": ["mnist"]}}, "unknown task without models 'mnist'"),
+    ],
+)
+def test_mistakes_are_named(blocks, message):
+    config = changed(**blocks)
+    with pytest.raises(InputError, match=message):
+        models.check_models(config)
+
+
+def test_bits_fill_bytes():
+    with pytest.raises(InputError, match=r"equihash.models.digits.m.bits: 12 is not a multiple of 8"):
+        changed(models={"digits": {"m": {"bits": 12}}})
+
+
+def test_families_are_grids_with_seeds():
+    grid = {"tuple_size": [2], "lambda_s": [0.1, 1.0]}
+    family = {"model": "shannon_hamming", "grid": grid, "seeds": [1, 2], "database": "small"}
+    config = changed(families={"digits": {"f": family}})
+    models.check_models(config)
+    runs = models.family_runs(config, "digits", "f")
+    assert [(run["variant"], run["seed"]) for run in runs] == [
+        ("tuple_size=2,lambda_s=0.1", 1),
+        ("tuple_size=2,lambda_s=0.1", 2),
+        ("tuple_size=2,lambda_s=1.0", 1),
+        ("tuple_size=2,lambda_s=1.0", 2),
+    ]
+    assert models.family_parameters(config, "digits", "f") == {
+        "tuple_size=2,lambda_s=0.1": {"lambda_s": 0.1},
+        "tuple_size=2,lambda_s=1.0": {"lambda_s": 1.0},
+    }
+
+
+def test_the_readme_of_objectives_lists_them_all():
+    from rehash.equihash import objectives
+
+    page = (ROOT / "docs" / "equihash.md").read_text()
+    for name in objectives.names():
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+        for setting, default in objectives.defaults(name).items():
+            shared = name == "hash_net_shannon" and setting not in ("alpha", "lambda_s")
+            text = str(default).lower() if isinstance(default, bool) else f"{default:g}"
+            assert shared or f"`{setting}` {text}" in row, (name, setting)

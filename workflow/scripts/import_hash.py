@@ -1,0 +1,7 @@
+"""Import a public checkpoint."""
+
+from rehash.equihash.checkpoint import import_checkpoint
+from rehash.job import recorded
+
+with recorded(snakemake):
+    import_checkpoint(snakemake.input.checkpoint, snakemake.output.weights, **snakemake.params.network)

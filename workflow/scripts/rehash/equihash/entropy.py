@@ -1,0 +1,161 @@
+"""Entropies of tuples of bits of neural codes, and the gradient of their sum, as a few products of matrices.
+
+The joint distribution of independent bits is multilinear in their probabilities u: those in W are 1 and the rest of a
+tuple are 0 with probability prod_{j in W} u_j prod_{j not in W} (1 - u_j), a sum, with signs, of products over subsets.
+So the sums over rows of u_a, u_a u_b, u_a u_b u_c and u_a u_b u_c u_d, one number for each subset of the bits, give the
+distributions q of all tuples. And with the slopes of the entropies by these sums (log q through the same signs), the
+gradient by u_i is, in each row, the sum over subsets that hold i of slope times product of the rest. Both are products
+of the matrix of bits with the matrix of pairs, or of pairs with pairs: an eighth of the work, for triples, of products
+with all outcomes (2 of a bit, 4 of a pair), and for 4-tuples a sixteenth.
+
+The price is that differences cancel. Where a bit is more often 1 than 0, u is the probability of 0, so that nothing is
+lost on bits that hardly vary; where too much is lost (bits that agree in every row), the distribution is added up anew
+from the probabilities of its outcomes, without a difference. All is float64, which is exact on counts of hard bits.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from rehash.equihash.moments import Moments, Plan, gather, gradient_of, moments_of, plan_of, scatter, slices
+from rehash.equihash.tuples import Tuples
+from rehash.errors import InputError
+
+CHUNK_BYTES = 2**25  # few enough for a CPU's caches to help, enough to keep a GPU busy
+_LOST = 2.0**-20  # of the first term of a difference: where less is left, so are fewer than about 30 good bits
+_LEAST = torch.finfo(torch.float64).tiny
+
+
+def tuple_entropy(
+    logits_NK: Tensor,
+    tuples: Tuples,
+    *,
+    discrete: bool = False,
+    prior: float = 1.0,
+    chunk_bytes: int = CHUNK_BYTES,
+) -> Tensor:
+    """Sum over tuples of the entropy of their bits' joint Bernoulli distribution, averaged over the batch, in nats.
+
+    With p = sigmoid(z), q(v) is the mean over rows of prod_j p_j^v_j (1 - p_j)^(1 - v_j), and the entropy -sum q log q.
+    Differentiable once; the gradient is made together with the value:
+
+        -p_i (1 - p_i) / N * sum over tuples that hold i, and outcomes w of the rest, of P(w) log(q(1, w) / q(0, w))
+
+    discrete: here the ratio is (c1 + prior) / (c0 + prior) of the numbers of rows whose bits (z > 0) are (1, w) and
+    (0, w), and the factors before it stay soft, so that it is not the gradient of the value: that is the entropy of the
+    hard bits' joint distribution, without prior. (In Duchesneau's losses/entropy.py this is what gradient_type "normal"
+    runs, and the above what "pseudo-smooth" runs.)
+
+    Equal input gives equal bytes, on CUDA too. Keep the Tuples from call to call: what is prepared for them is kept.
+
+    Args:
+        logits_NK: float32 or float64; another type is cast to float32. The device needs float64.
+        prior: rows, above 0.
+        chunk_bytes: about what is held at a time, beside a few numbers for each tuple and each three of the bits.
+
+    Returns:
+        (), of the logits' type.
+
+    Raises:
+        InputError: the logits are not of the tuples' bits, the tuples are of one bit, or the prior is not positive.
+    """
+    _check(logits_NK, tuples)
+    if tuples.size == 1:
+        raise InputError("entropy: tuples of 1 bit; expected 2, 3 or 4")
+    if not prior > 0:
+        raise InputError(f"entropy: a prior of {prior} rows; expected more than 0")
+    logits_NK = logits_NK.to(torch.promote_types(logits_NK.dtype, torch.float32))
+    return _TupleEntropy.apply(logits_NK, tuples, prior if discrete else None, chunk_bytes)
+
+
+@torch.no_grad()
+def tuple_entropies(values_NK: Tensor, tuples: Tuples, *, chunk_bytes: int = CHUNK_BYTES) -> Tensor:
+    """The entropy of each tuple, in nats: float64 (M,), in the tuples' order.
+
+    Args:
+        values_NK: probabilities, or bits as 0 and 1, of any type.
+        chunk_bytes: see `tuple_entropy`.
+
+    Raises:
+        InputError: the values are not of the tuples' bits, or not in [0, 1].
+    """
+    _check(values_NK, tuples)
+    low, high = values_NK.min().item(), values_NK.max().item()
+    if not 0 <= low <= high <= 1:
+        raise InputError(f"entropies: values from {low} to {high}; expected probabilities or bits, in [0, 1]")
+    plan, ones = plan_of(tuples, values_NK.device), values_NK.T.double().contiguous()
+    moments, entropies = moments_of(ones, plan, chunk_bytes), ones.new_empty(len(tuples))
+    for part in _parts(plan, chunk_bytes):
+        products, _ = gather(moments, plan, part)
+        entropies[plan.order[part]] = _entropies(plan.signs @ products, len(values_NK))[0]
+    return entropies
+
+
+def _check(codes_NK: Tensor, tuples: Tuples) -> None:
+    if codes_NK.ndim != 2 or not len(codes_NK) or codes_NK.shape[1] != tuples.bits:
+        raise InputError(f"entropy: codes are {tuple(codes_NK.shape)}; expected (N, {tuples.bits}) with N at least 1")
+
+
+def _parts(plan: Plan, chunk_bytes: int) -> list[slice]:
+    """Of the tuples: about 8 arrays of a number for each outcome are held at a time."""
+    return slices(len(plan.order), 8 * 8 * len(plan.signs), chunk_bytes)
+
+
+class _TupleEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, logits_NK: Tensor, tuples: Tuples, prior: float | None, chunk_bytes: int) -> Tensor:
+        plan, rows, logits = plan_of(tuples, logits_NK.device), len(logits_NK), logits_NK.T.double().contiguous()
+        ones, zeros = logits.sigmoid(), logits.neg().sigmoid()
+        turned = ones.sum(1, keepdim=True) > zeros.sum(1, keepdim=True)
+        rare, common = torch.where(turned, zeros, ones), torch.where(turned, ones, zeros)
+        counted = rare if prior is None else ((logits > 0) ^ turned).double()
+        moments, value = moments_of(counted, plan, chunk_bytes), logits.new_zeros(())
+        slopes = Moments(*map(torch.zeros_like, moments))
+        for part in _parts(plan, chunk_bytes):
+            products, places = gather(moments, plan, part)
+            counts = plan.signs @ products
+            if prior is None:
+                _count_again(counts, products, plan.members[:, part], (common, rare), chunk_bytes)
+            entropies, logs = _entropies(counts, rows)
+            value += entropies.sum()
+            if prior is not None:
+                logs = (counts + prior).log()
+            scatter(slopes, plan, part, places, -(plan.signs.T @ logs))
+        if ctx.needs_input_grad[0]:
+            gradient = gradient_of(rare, slopes, plan, chunk_bytes).mul_(ones).mul_(zeros).div_(rows)
+            ctx.save_for_backward(torch.where(turned, -gradient, gradient).T.to(logits_NK.dtype).contiguous())
+        return value.to(logits_NK.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, above: Tensor) -> tuple[Tensor, None, None, None]:
+        return above * ctx.saved_tensors[0], None, None, None
+
+
+def _entropies(counts: Tensor, rows: int) -> tuple[Tensor, Tensor]:
+    """Of outcomes' counts (2^size, m): entropies (m,), and the logarithms of their shares of the rows."""
+    shares = (counts / rows).clamp_min_(0)
+    logs = shares.clamp_min(_LEAST).log_()
+    return -(shares * logs).sum(0), logs
+
+
+def _count_again(
+    counts: Tensor, products: Tensor, members: Tensor, by_outcome: tuple[Tensor, Tensor], chunk_bytes: int
+) -> None:
+    """Where a count is much less than the first term of its difference, add up the tuple's outcomes one by one."""
+    lost, half = (counts < products * _LOST).any(0).nonzero().flatten(), len(members) // 2
+    values = torch.stack(by_outcome, 1)  # (K, 2, N)
+    for part in slices(len(lost), 8 * 16 * values.shape[2], chunk_bytes):
+        bits = members[:, lost[part]]
+        left, right = (_joint(values, some) for some in (bits[:half], bits[half:]))
+        counts[:, lost[part]] = (left @ right.mT).flatten(1).T
+
+
+def _joint(values: Tensor, bits: Tensor) -> Tensor:
+    """Of bits (n, m), the products of their outcomes' values in each row, (m, 2^n, N)."""
+    joint = values[bits[0]]
+    for bit in bits[1:]:
+        joint = (joint[:, :, None] * values[bit][:, None]).flatten(1, 2)
+    return joint

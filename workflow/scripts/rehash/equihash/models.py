@@ -1,0 +1,323 @@
+"""What the Snakefile computes for the networks of this wing: paths, runs, families and targets, of the config."""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+from typing import Any
+
+from rehash.digest import code_digest
+from rehash.equihash import objectives
+from rehash.equihash.plan import DATABASE, block, label_files, task_inputs, task_settings
+from rehash.errors import InputError, unknown
+from rehash.graph import minutes
+
+RUN = "results/equihash/models/{task}/{model}/{variant}/seed={seed}/"
+WEIGHTS = f"{RUN}network.safetensors"
+TRAINING = "results/equihash/tasks/{task}/training"
+DISTANCES = "results/equihash/tasks/{task}/distances"
+EVALUATION = f"{RUN}{{database}}/evaluation.csv"
+FAMILY = "results/equihash/families/{task}/{family}"
+DEFAULT, UNTRAINED, IMPORTED = "default", "untrained", "imported"
+# Enough for BatchNorm's running statistics to forget their start: 0.9^(steps * micro-batches) is below 0.02.
+_UNTRAINED = {"learning_rate": 0, "steps": 40}
+
+
+def model_config(config: dict, task: str, model: str) -> dict:
+    """The block of a model.
+
+    Raises:
+        InputError: there is none; names the nearest.
+    """
+    models = config["equihash"]["models"]
+    if task not in models:
+        raise unknown("task", task, models, "config: equihash.models")
+    if model not in models[task]:
+        raise unknown("model", model, models[task], f"config: equihash.models.{task}")
+    return models[task][model]
+
+
+def family_config(config: dict, task: str, family: str) -> dict:
+    """The block of a family of ablations.
+
+    Raises:
+        InputError: there is none; names the nearest.
+    """
+    families = config["equihash"]["families"].get(task, {})
+    if family not in families:
+        raise unknown("family", family, families, f"config: equihash.families.{task}")
+    return families[family]
+
+
+def variant_name(values: dict[str, Any]) -> str:
+    """A variant's part of the path: its parameters as name=value, joined by commas."""
+    return ",".join(f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in values.items())
+
+
+def variant_values(variant: str) -> dict[str, Any]:
+    """The parameters that a variant changes, from its name.
+
+    Raises:
+        InputError: the name is not as `variant_name` writes it.
+    """
+    if variant in (DEFAULT, UNTRAINED):
+        return dict(_UNTRAINED) if variant == UNTRAINED else {}
+    values = {}
+    for part in variant.split(","):
+        name, _, text = part.partition("=")
+        try:
+            values[name] = json.loads(text)
+        except json.JSONDecodeError:
+            values[name] = text
+    if variant_name(values) != variant:
+        raise InputError(
+            f"variant '{variant}': expected {DEFAULT}, {UNTRAINED} or parameters as {variant_name(values)}"
+        )
+    return values
+
+
+def run_params(config: dict, task: str, model: str, variant: str, seed: str) -> dict[str, Any]:
+    """What a training depends on besides its bank, as arguments of `rehash.equihash.train.train_hash`.
+
+    Raises:
+        InputError: the variant names no parameter of the model.
+    """
+    found = model_config(config, task, model)
+    where = f"config: equihash.models.{task}.{model}"
+    if found["import"]:
+        raise InputError(f"{where}: it is imported, not trained; its only variant is {IMPORTED}")
+    settings = objectives.complete(found["objective"], found["settings"], f"{where}.settings")
+    parts = {"settings": settings, "schedule": dict(found["training"]), "model": {"bits": found["bits"]}}
+    for name, value in variant_values(variant).items():
+        part = next((part for part in parts.values() if name in part), None)
+        if part is None:
+            known = sorted(name for part in parts.values() for name in part)
+            raise unknown("parameter", name, known, f"{where}, variant {variant}")
+        part[name] = value
+    settings = objectives.complete(found["objective"], parts["settings"], f"{where}, variant {variant}")
+    return {
+        "task": task_settings(config, task),
+        "network": found["network"],
+        **parts["model"],
+        "objective": found["objective"],
+        "settings": settings,
+        "schedule": parts["schedule"],
+        "seed": int(seed),
+        **{key: config[key] for key in ("device", "threads")},
+    }
+
+
+def training_digest(config: dict, task: str, model: str) -> str:
+    """Digest of the code that trains a model: other objectives do not count."""
+    objective = model_config(config, task, model)["objective"]
+    return code_digest("train_hash", also=(objectives.definition(objective),))
+
+
+def seeds(config: dict, task: str, model: str) -> list[int]:
+    """The seeds that a model is trained with; an imported one has one."""
+    found = model_config(config, task, model)
+    return found["seeds"][:1] if found["import"] else found["seeds"]
+
+
+def runs(config: dict, task: str, *, untrained: bool = False) -> list[dict[str, Any]]:
+    """The runs of a task's models as wildcards; with `untrained`, each trained one is followed by its start."""
+    found = []
+    for model, settings in config["equihash"]["models"].get(task, {}).items():
+        variants = [IMPORTED] if settings["import"] else [DEFAULT, UNTRAINED] if untrained else [DEFAULT]
+        found += [
+            {"task": task, "model": model, "variant": variant, "seed": seed}
+            for seed in seeds(config, task, model)
+            for variant in variants
+        ]
+    return found
+
+
+def family_runs(config: dict, task: str, family: str) -> list[dict[str, Any]]:
+    """The runs of a family as wildcards: all combinations of its grid, each with all its seeds."""
+    found = family_config(config, task, family)
+    names = list(found["grid"])
+    variants = [variant_name(dict(zip(names, values))) for values in product(*found["grid"].values())]
+    return [
+        {"task": task, "model": found["model"], "variant": variant, "seed": seed}
+        for variant in variants
+        for seed in found["seeds"]
+    ]
+
+
+def family_parameters(config: dict, task: str, family: str) -> dict[str, dict[str, Any]]:
+    """Variant -> the values of those parameters of a family that vary (of all, if none does)."""
+    grid = family_config(config, task, family)["grid"]
+    varied = {name for name, values in grid.items() if len(values) > 1} or set(grid)
+    variants = {run["variant"]: variant_values(run["variant"]) for run in family_runs(config, task, family)}
+    return {v: {name: value for name, value in values.items() if name in varied} for v, values in variants.items()}
+
+
+def family_evaluations(config: dict, task: str, family: str) -> list[str]:
+    """The evaluations of all runs of a family."""
+    database = family_config(config, task, family)["database"]
+    return [EVALUATION.format(**run, database=database) for run in family_runs(config, task, family)]
+
+
+def histories(config: dict, task: str) -> list[str]:
+    """The histories of a task's trained models."""
+    return [f"{RUN}training.csv".format(**run) for run in runs(config, task) if run["variant"] != IMPORTED]
+
+
+def weights(config: dict, task: str) -> list[str]:
+    """The weights of a task's models, and of their untrained starts."""
+    return [WEIGHTS.format(**run) for run in runs(config, task, untrained=True)]
+
+
+def import_params(config: dict, task: str, model: str, seed: str) -> dict[str, Any]:
+    """How a public checkpoint is read."""
+    found = model_config(config, task, model)
+    keys = {"task": task, "model": model, "variant": IMPORTED}
+    shape = list(_shape(config, task))
+    identity = {"keys": keys, "network": found["network"], "bits": found["bits"], "shape": shape, "seed": int(seed)}
+    return {"identity": identity, "sha256": found["sha256"]}
+
+
+def check_models(config: dict) -> None:
+    """Raise an InputError where models and families name what there is not, or a parameter cannot be."""
+    wing = config["equihash"]
+    for part in ("models", "families"):
+        for task in wing[part]:
+            if task not in wing["tasks"]:
+                raise unknown("task", task, wing["tasks"], f"config: equihash.{part}")
+    for part in ("models", "families"):
+        for task in wing["build"][part]:
+            if task not in wing[part]:
+                raise unknown(f"task without {part}", task, wing[part], f"config: equihash.build.{part}")
+    for task, models in wing["models"].items():
+        for model, found in models.items():
+            if found["import"] is None:
+                run_params(config, task, model, DEFAULT, "0")
+    for task, families in wing["families"].items():
+        for family, found in families.items():
+            where = f"config: equihash.families.{task}.{family}"
+            if found["database"] not in wing["databases"]:
+                raise unknown("database", found["database"], wing["databases"], where)
+            shown = block(config, "databases", found["database"])["task"]
+            if shown != task:
+                raise InputError(f"{where}: database {found['database']} is of the task {shown}; expected {task}")
+            for run in family_runs(config, task, family):
+                try:
+                    run_params(config, **run)
+                except InputError as error:
+                    raise InputError(f"{where}: {error}") from error
+
+
+def distance_params(config: dict, task: str) -> dict[str, Any]:
+    """What a task's distances depend on besides its networks."""
+    return {
+        "settings": task_settings(config, task),
+        "triplets": config["equihash"]["distances"]["triplets"],
+        **{key: config[key] for key in ("seed", "device", "threads")},
+    }
+
+
+def evaluation_inputs(config: dict, task: str, database: str) -> dict[str, Any]:
+    """Role -> paths of what a network is evaluated on."""
+    shown = block(config, "databases", database)["task"]
+    if shown != task:
+        raise InputError(f"database {database}: it is of the task {shown}, the network of {task}")
+    return {
+        **task_inputs(config, task),
+        "labels": label_files(config, database),
+        "queries": f"{DATABASE}queries.h5".format(database=database),
+    }
+
+
+def evaluation_params(config: dict, task: str, database: str) -> dict[str, Any]:
+    """What a network's evaluation depends on besides its files."""
+    return {
+        "settings": task_settings(config, task),
+        "split": block(config, "databases", database)["split"],
+        **{key: config[key] for key in ("seed", "device", "threads")},
+    }
+
+
+def figures(config: dict) -> list[dict[str, Any]]:
+    """What the report shows of networks, in order: see `rehash.equihash.plan.figures`."""
+    build, entries = config["equihash"]["build"], []
+    for task in build["models"]:
+        for study, stem in (("training", TRAINING), ("distances", DISTANCES)):
+            entries.append(_entry(study, task, stem.format(task=task), f"Task {task}. {_steps(config, task)}"))
+    for task in build["families"]:
+        for family, found in config["equihash"]["families"][task].items():
+            text = f"Task {task}, family {family}, database {found['database']}."
+            entries.append(_entry("family", f"{task}_{family}", FAMILY.format(task=task, family=family), text))
+    return entries
+
+
+def _entry(study: str, name: str, stem: str, text: str) -> dict[str, Any]:
+    caption = f"equihash_{study}"
+    return {"paper": "equihash", "dataset": name, "study": study, "stem": stem, "caption": caption, "text": text}
+
+
+def _steps(config: dict, task: str) -> str:
+    """How much the models were trained, beside how much the published ones were."""
+    trained = {
+        model: found["training"]
+        for model, found in config["equihash"]["models"][task].items()
+        if found["import"] is None
+    }
+    return " ".join(
+        f"{model}: {t['steps']:,} steps of {t['micro_batches'] * t['pairs']:,} pairs"
+        + (", undertrained beside the published 100,000 of 2,048." if t["steps"] < 100_000 else ".")
+        for model, t in trained.items()
+    )
+
+
+def targets(config: dict) -> list[str]:
+    """Every figure of networks that the config asks for."""
+    return [f"{entry['stem']}{end}" for entry in figures(config) for end in (".csv", ".pdf", ".png")]
+
+
+def _views(config: dict, task: str, schedule: dict) -> float:
+    """Views of a training in millions of 56 x 56 pixels."""
+    _, height, width = _shape(config, task)
+    return schedule["steps"] * schedule["micro_batches"] * 2 * schedule["pairs"] * height * width / 56**2 / 1e6
+
+
+def _shape(config: dict, task: str) -> tuple[int, int, int]:
+    """Channels, height and width of a task's mosaics (`rehash.equihash.task.Task.shape`, without its torch)."""
+    found = block(config, "tasks", task)
+    height, width = (
+        count * (size - shared) + shared
+        for count, size, shared in zip(found["grid"], found["picture"], found["overlap"])
+    )
+    return (3 if found["kind"] == "warped" else 1), height, width
+
+
+def training_minutes(config: dict, task: str, model: str, variant: str, seed: str, attempt: int) -> int:
+    """A generous run time limit: 8 ms a view of 56 x 56 on a CPU, 30 times faster on a GPU."""
+    schedule = run_params(config, task, model, variant, seed)["schedule"]
+    speed = 8e-3 if config["device"] == "cpu" else 3e-4
+    return minutes(_views(config, task, schedule) * 1e6 * speed / 60, attempt)
+
+
+def training_mb(config: dict, task: str, model: str, variant: str, seed: str, attempt: int) -> int:
+    """Memory of a training: activations of a step (one micro-batch of it, unless they are all held), and its tuples."""
+    schedule = run_params(config, task, model, variant, seed)["schedule"]
+    _, height, width = _shape(config, task)
+    held = 2 * schedule["pairs"] * (schedule["micro_batches"] if schedule["forward"] == "once" else 1)
+    return int((3000 + held * height * width * 400 / 1e6) * attempt)
+
+
+def distance_minutes(config: dict, task: str, attempt: int) -> int:
+    """A generous run time limit: 8 ms a view of 56 x 56."""
+    _, height, width = _shape(config, task)
+    views = 3 * config["equihash"]["distances"]["triplets"] * len(weights(config, task))
+    return minutes(views * height * width / 56**2 * 8e-3 / 60, attempt)
+
+
+def evaluation_minutes(config: dict, database: str, attempt: int) -> int:
+    """A generous run time limit: 8 ms an item and query."""
+    found = block(config, "databases", database)
+    return minutes((found["items"] + found["positives"] + found["negatives"]) * 8e-3 / 60, attempt)
+
+
+def evaluation_mb(config: dict, database: str, attempt: int) -> int:
+    """Memory to hold a database's fingerprints and labels, about 100 bytes an item."""
+    return int((3000 + block(config, "databases", database)["items"] * 100 / 1e6) * attempt)

@@ -1,0 +1,141 @@
+"""What training asks of an objective, and the terms that objectives share."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch.nn.functional import huber_loss, logsigmoid
+
+from rehash.equihash.draws import Source
+from rehash.equihash.entropy import tuple_entropy
+from rehash.equihash.tuples import Tuples
+from rehash.errors import InputError
+from rehash.seeds import stream
+
+
+class Batch(NamedTuple):
+    """What a step shows: pairs of views.
+
+    labels: int64 (n, 2), of the two views of each pair. targets: whatever the objective's loss has to know about them,
+    first axis n.
+    """
+
+    labels: np.ndarray
+    targets: np.ndarray
+
+
+class Objective(torch.nn.Module):
+    """An objective: which labels a step shows, and the loss of the logits.
+
+    A subclass's annotated class attributes are its settings, with their defaults; the config's `settings` may give
+    other values, of the same type. Parameters that it makes in `begin` are trained and saved with the network's.
+    All randomness comes from what the methods are given.
+    """
+
+    def __init__(self, bits: int, label_count: int, seed: int, **settings: Any) -> None:
+        """bits: k of the logits. label_count: labels are in [0, label_count). seed: of the run's random streams."""
+        super().__init__()
+        self.bits, self.label_count, self.seed = bits, label_count, seed
+        for name, value in settings.items():
+            setattr(self, name, value)
+        self.begin()
+
+    def begin(self) -> None:
+        """Make what the objective keeps; by default nothing."""
+
+    def draw(self, generator: np.random.Generator, pairs: int) -> Batch:
+        """The labels of a step; by default each pair has two views of one random label."""
+        labels = generator.integers(self.label_count, size=pairs)
+        return Batch(np.stack([labels, labels], 1), labels)
+
+    def forward(
+        self, logits: torch.Tensor, targets: torch.Tensor, step: int, source: Source
+    ) -> dict[str, torch.Tensor]:
+        """Terms of the loss by name, each (); the loss is their sum.
+
+        Args:
+            logits: float32 (n, 2, bits), of both views of every pair of the step.
+            targets: int64, of `draw`'s batch.
+            step: steps taken before this one.
+            source: random numbers of this step.
+        """
+        raise NotImplementedError
+
+
+class TupleEntropy(torch.nn.Module):
+    """The entropy term: the sum over tuples of bits of the entropy of their joint distribution over the batch.
+
+    Args:
+        size: bits of a tuple. covered: 0 for all tuples, else a random cover, in which each subset of so many bits lies
+            in a tuple. tuples: at least so many in the cover. permuted: permute the bits anew at each step.
+        discrete, prior: see `rehash.equihash.entropy.tuple_entropy`.
+        seed: of the stream of the cover.
+    """
+
+    def __init__(
+        self,
+        bits: int,
+        *,
+        size: int,
+        covered: int,
+        tuples: int,
+        permuted: bool,
+        discrete: bool,
+        prior: float,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.permuted, self.discrete, self.prior = permuted, discrete, prior
+        chance = stream(seed, "equihash", "cover of tuples")
+        self.tuples = Tuples.cover(bits, size, covered, tuples, chance) if covered else Tuples.all(bits, size)
+
+    def forward(self, logits: torch.Tensor, source: Source) -> torch.Tensor:
+        """Nats, () of logits (N, bits)."""
+        if self.permuted:
+            logits = logits[:, source.uniform(logits.shape[1]).argsort().to(logits.device)]
+        return tuple_entropy(logits, self.tuples, discrete=self.discrete, prior=self.prior)
+
+
+class GroupEntropy(torch.nn.Module):
+    """The same over all tuples of `size` within groups of `group` bits (see `Tuples.grouped`)."""
+
+    def __init__(self, bits: int, size: int, group: int) -> None:
+        super().__init__()
+        self.tuples = Tuples.grouped(bits, size, group)
+
+    def forward(self, logits: torch.Tensor) -> torch.Tensor:
+        """Nats, () of logits (N, bits)."""
+        return tuple_entropy(logits, self.tuples)
+
+
+def equality(logits: torch.Tensor) -> torch.Tensor:
+    """The mean over pairs of the sum over bits of log P(the bits of both views are equal), (); logits (n, 2, k).
+
+    P = p1 p2 + (1 - p1)(1 - p2), from log-sigmoids, so that saturated logits keep their gradient.
+    """
+    (a, b), (not_a, not_b) = logsigmoid(logits).unbind(1), logsigmoid(-logits).unbind(1)
+    return torch.logaddexp(a + b, not_a + not_b).sum(1).mean()
+
+
+def huber_penalty(logits: torch.Tensor, slope: float, branch: float) -> torch.Tensor:
+    """Huber's penalty of logits (n, 2, k), summed over bits, mean over views, (): of slope `slope` beyond `branch`."""
+    return huber_loss(logits, torch.zeros_like(logits), delta=branch, reduction="none").sum(2).mean() * (slope / branch)
+
+
+def agreement(logits: torch.Tensor, beta: float) -> torch.Tensor:
+    """HashNet's similarity of the two views of each pair, (n,): the sum over bits of tanh(beta z1) tanh(beta z2)."""
+    return torch.tanh(beta * logits).prod(1).sum(1)
+
+
+def sharpness(step: int, gamma: float, power: float, every: int) -> float:
+    """HashNet's beta, (1 + gamma t)^power with t the step rounded down to a multiple of `every`."""
+    return (1 + gamma * (step // every * every)) ** power
+
+
+def at_least(where: str, least: float, **values: float) -> None:
+    """Raise an InputError for a setting below `least`."""
+    for name, value in values.items():
+        if value < least:
+            raise InputError(f"objective {where}: {name} is {value}; expected {least} or more")

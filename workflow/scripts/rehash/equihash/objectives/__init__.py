@@ -1,0 +1,86 @@
+"""The objectives, one file and one class each; a config names the file.
+
+Planning has to know names and settings, and must not import torch, which would cost each job seconds: both are read
+from the source.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rehash.errors import InputError, unknown
+
+_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+
+
+def names() -> list[str]:
+    """All objectives."""
+    files = (file for folder in __path__ for file in Path(folder).glob("*.py"))
+    return sorted(file.stem for file in files if file.stem != "__init__")
+
+
+def definition(name: str, where: str = "objective") -> tuple[str, str]:
+    """Module and class of an objective: the one class of its file that is an Objective.
+
+    Raises:
+        InputError: there is no such file, or not one such class in it.
+    """
+    return f"{__name__}.{name}", _class_of(name, where).name
+
+
+def defaults(name: str, where: str = "objective") -> dict[str, Any]:
+    """The settings of an objective and their defaults: its class's annotated attributes.
+
+    Raises:
+        InputError: see `definition`; or a default is no plain value.
+    """
+    found = {}
+    for node in _class_of(name, where).body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+            try:
+                found[node.target.id] = ast.literal_eval(node.value)
+            except ValueError as error:
+                raise InputError(
+                    f"objective {name}: the default of {node.target.id} is no plain number, text or truth value"
+                ) from error
+    return found
+
+
+def complete(name: str, settings: Mapping[str, Any], where: str = "objective") -> dict[str, Any]:
+    """All settings of an objective: the given ones, and its defaults.
+
+    Raises:
+        InputError: an unknown name, or a value of another type than its default; says where.
+    """
+    known = defaults(name, where)
+    for key, value in settings.items():
+        if key not in known:
+            raise unknown(f"setting of {name}", key, known, where)
+        kind = type(known[key])
+        if type(value) is not kind and not (kind is float and type(value) is int):
+            raise InputError(f"{where}: {key} of {name} is {value!r}; expected {_WORDS.get(kind, kind.__name__)}")
+    return {key: type(default)(settings.get(key, default)) for key, default in known.items()}
+
+
+def load(name: str) -> type:
+    """The class of an objective (imports torch)."""
+    module, of = definition(name)
+    return getattr(importlib.import_module(module), of)
+
+
+def _class_of(name: str, where: str) -> ast.ClassDef:
+    if name not in names():
+        raise unknown("objective", name, names(), where)
+    file = next(path for folder in __path__ if (path := Path(folder) / f"{name}.py").is_file())
+    found = [
+        node
+        for node in ast.parse(file.read_text(), str(file)).body
+        if isinstance(node, ast.ClassDef) and any(isinstance(b, ast.Name) and b.id == "Objective" for b in node.bases)
+    ]
+    if len(found) != 1:
+        raise InputError(f"objective {name}: {file.name} has {len(found)} subclasses of Objective; expected one")
+    return found[0]

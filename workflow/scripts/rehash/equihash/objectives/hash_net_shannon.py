@@ -1,0 +1,57 @@
+"""HashNet's similar pairs with ShannonHamming's entropy."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn.functional import softplus
+
+from rehash.equihash.draws import Source
+from rehash.equihash.objective import Objective, TupleEntropy, agreement, at_least, sharpness
+
+
+class HashNetShannon(Objective):
+    """HashNet's loss of pairs of one label; instead of pairs of different labels, the entropy of tuples of bits.
+
+    loss = mean of softplus(alpha u) - alpha u, see `HashNet`, - lambda_s * the sum of entropies, see `ShannonHamming`.
+
+    Settings:
+        alpha, gamma, power, beta_every: see `HashNet`.
+        lambda_s, tuple_size, covered, tuples, permuted, discrete, prior: see `ShannonHamming`.
+    """
+
+    alpha: float = 0.05
+    gamma: float = 0.0005
+    power: float = 0.5
+    beta_every: int = 200
+    lambda_s: float = 0.0001
+    tuple_size: int = 3
+    covered: int = 0
+    tuples: int = 0
+    permuted: bool = False
+    discrete: bool = False
+    prior: float = 1.0
+
+    def begin(self) -> None:
+        """The tuples."""
+        at_least("hash_net_shannon", 0, alpha=self.alpha, gamma=self.gamma, prior=self.prior)
+        at_least("hash_net_shannon", 1, beta_every=self.beta_every)
+        self.shannon = TupleEntropy(
+            self.bits,
+            size=self.tuple_size,
+            covered=self.covered,
+            tuples=self.tuples,
+            permuted=self.permuted,
+            discrete=self.discrete,
+            prior=self.prior,
+            seed=self.seed,
+        )
+
+    def forward(
+        self, logits: torch.Tensor, targets: torch.Tensor, step: int, source: Source
+    ) -> dict[str, torch.Tensor]:
+        """See `Objective.forward`: pairs and shannon."""
+        scaled = self.alpha * agreement(logits, sharpness(step, self.gamma, self.power, self.beta_every))
+        return {
+            "pairs": (softplus(scaled) - scaled).mean(),
+            "shannon": -self.lambda_s * self.shannon(logits.flatten(0, 1), source),
+        }

@@ -1,0 +1,249 @@
+"""What a partition of an inverted index answers, counted; and the metrics that follow from the counts.
+
+All that is counted is a table of whole numbers, one row a distinct outcome, whose last column says how often it came.
+Such tables of several partitions, of blocks of queries and of machines add up (`add_up`) to the same table however the
+work was cut, and all metrics with their bootstrap intervals follow from it exactly. It has few rows, where a list of
+values would have one a query.
+
+A partition is two arrays: `keys`, the sorted fingerprints (`bits.as_keys`), and `ids`, the items that have them,
+ascending where keys are equal. The database of the first n items is the ids below n: one partition answers for several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from math import fsum
+
+import numpy as np
+import pandas as pd
+
+from rehash.bits import Codes
+from rehash.errors import InputError
+from rehash.intervals import bootstrap_interval, clopper_pearson
+from rehash.seeds import stream
+
+OUTCOME = ["database_size", "retrieved", "relevant", "hits", "queries"]
+RADII = range(4)  # bits, of recall_at_r and fallout_at_r
+_BLOCK = 2**22  # queries and relevant ids that are looked up at once
+
+
+@dataclass(frozen=True)
+class Relevant:
+    """The ids that each query should retrieve.
+
+    Attributes:
+        offsets: int64 (q + 1,), from 0 on.
+        ids: int64; those of query j are ids[offsets[j]:offsets[j + 1]].
+    """
+
+    offsets: np.ndarray
+    ids: np.ndarray
+
+    def __post_init__(self) -> None:
+        """Raise an InputError if the offsets are not of these ids."""
+        if self.offsets[0] != 0 or self.offsets[-1] != len(self.ids) or (np.diff(self.offsets) < 0).any():
+            raise InputError(
+                f"relevant ids: offsets from {self.offsets[0]} to {self.offsets[-1]}; expected them to ascend from 0 "
+                f"to {len(self.ids)}, the number of ids"
+            )
+
+    def take(self, queries: np.ndarray) -> Relevant:
+        """Those of some queries, int (m,), in their order; a query may come more than once."""
+        lengths = np.diff(self.offsets)[queries]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        return Relevant(
+            offsets, self.ids[np.arange(offsets[-1]) + np.repeat(self.offsets[queries] - offsets[:-1], lengths)]
+        )
+
+
+def bucket_ranges(keys: np.ndarray, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First place of each query's bucket in the partition, and the place after its last, int64 (q,) each.
+
+    Raises:
+        InputError: the queries' fingerprints are of another width than the partition's.
+    """
+    if keys.dtype != queries.dtype:
+        raise InputError(
+            f"queries have keys of {queries.dtype}, the index has {keys.dtype}; expected codes of one width"
+        )
+    order = np.argsort(queries, kind="stable")  # in order, look-ups that follow each other touch the same pages
+    low, high = np.empty((2, len(queries)), np.int64)
+    low[order] = np.searchsorted(keys, queries[order], "left")
+    high[order] = np.searchsorted(keys, queries[order], "right")
+    return low, high
+
+
+def positive_outcomes(
+    keys: np.ndarray, ids: np.ndarray, queries: np.ndarray, relevant: Relevant, sizes: Sequence[int]
+) -> pd.DataFrame:
+    """Outcomes of queries whose label is in the database.
+
+    Args:
+        keys, ids: the partition, (n,) and ints (n,).
+        queries: (q,) keys of the fingerprints that are looked up in it.
+        relevant: of these queries, the ids of the whole database, in this partition or not.
+        sizes: database sizes.
+
+    Returns:
+        database_size; retrieved, relevant and hits, the numbers of ids in the bucket, of those that should be, and of
+        those in both; queries, how many had this outcome. A query whose label comes in the database of a size not at
+        all does not count there.
+    """
+    low, high = bucket_ranges(keys, queries)
+    counted = [_empty()]
+    for part, owner, hit in _matches(ids, low, high, relevant):
+        wanted = relevant.ids[relevant.offsets[part.start] : relevant.offsets[part.stop]]
+        first, n_queries = low[part], part.stop - part.start
+        for size in sizes:
+            inside = wanted < size
+            n_relevant = np.bincount(owner[inside], minlength=n_queries)
+            n_hits = np.bincount(owner[inside & hit], minlength=n_queries)
+            n_retrieved = _places(ids, first, high[part], np.full(n_queries, size)) - first
+            asked = n_relevant > 0
+            counted.append(_outcomes(size, n_retrieved[asked], n_relevant[asked], n_hits[asked]))
+    return add_up(counted)
+
+
+def negative_outcomes(keys: np.ndarray, ids: np.ndarray, queries: np.ndarray, sizes: Sequence[int]) -> pd.DataFrame:
+    """Outcomes of queries whose label is not in the database: as of `positive_outcomes`, with none relevant."""
+    low, high = bucket_ranges(keys, queries)
+    none = np.zeros(len(queries), np.int64)
+    counted = [_outcomes(size, _places(ids, low, high, none + size) - low, none, none) for size in sizes]
+    return add_up([_empty(), *counted])
+
+
+def add_up(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """One table of several whose last column counts the rows that are alike in all others, in order."""
+    together = pd.concat(tables, ignore_index=True)
+    return together.groupby(list(together)[:-1], as_index=False, sort=True).sum()
+
+
+def hits(ids: np.ndarray, low: np.ndarray, high: np.ndarray, relevant: Relevant) -> np.ndarray:
+    """How many of each query's relevant ids are in its bucket, int64 (q,)."""
+    found = np.zeros(len(low), np.int64)
+    for part, owner, hit in _matches(ids, low, high, relevant):
+        found[part] = np.bincount(owner[hit], minlength=part.stop - part.start)
+    return found
+
+
+def _matches(
+    ids: np.ndarray, low: np.ndarray, high: np.ndarray, relevant: Relevant
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Whether each relevant id is in its query's bucket, a block of queries at a time.
+
+    Each is looked for by bisection of the bucket, so that a bucket of any size costs no memory.
+
+    Yields:
+        The queries; for each of their relevant ids, its query, int64, counted from the block's first; and bool.
+    """
+    weight = relevant.offsets + np.arange(len(relevant.offsets))
+    start = 0
+    while start < len(low):
+        stop = max(start + 1, int(np.searchsorted(weight, weight[start] + _BLOCK, "right")) - 1)
+        offsets = relevant.offsets[start : stop + 1]
+        wanted = relevant.ids[offsets[0] : offsets[-1]]
+        owner = np.repeat(np.arange(stop - start), np.diff(offsets))
+        first, end = low[start:stop][owner], high[start:stop][owner]
+        place = _places(ids, first, end, wanted)
+        hit = place < end
+        hit[hit] = ids[place[hit]] == wanted[hit]
+        yield slice(start, stop), owner, hit
+        start = stop
+
+
+def _places(ids: np.ndarray, low: np.ndarray, high: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The first place in [low, high) whose id is at least the wanted one, or high, int64 (m,)."""
+    low, high = low.copy(), high.copy()
+    open_ = np.flatnonzero(low < high)
+    while len(open_):
+        middle = (low[open_] + high[open_]) // 2
+        below = ids[middle] < wanted[open_]
+        low[open_[below]] = middle[below] + 1
+        high[open_[~below]] = middle[~below]
+        open_ = open_[low[open_] < high[open_]]
+    return low
+
+
+def _outcomes(size: int, retrieved: np.ndarray, relevant: np.ndarray, hits: np.ndarray) -> pd.DataFrame:
+    return add_up([pd.DataFrame(dict(zip(OUTCOME, (size, retrieved, relevant, hits, 1))), dtype=np.int64)])
+
+
+def _empty() -> pd.DataFrame:
+    return pd.DataFrame(columns=OUTCOME, dtype=np.int64)
+
+
+def retrieval_rows(outcomes: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """The metrics of an equiset and an equidict, from the outcomes of all partitions, positive and negative together.
+
+    Columns database_size, metric, value, low, high, n; n counts queries. Rates have Clopper-Pearson intervals; recall
+    (hits of all that are relevant) and the mean Jaccard index, bootstrap intervals over queries, each with a random
+    stream of its own. All at 95%. Without queries a value is NaN.
+    """
+    rows = []
+    for size, table in outcomes.groupby("database_size"):
+        negative, positive = table[table.relevant == 0], table[table.relevant > 0]
+        perfect = (positive.hits == positive.relevant) & (positive.hits == positive.retrieved)
+        jaccard = positive.hits / (positive.relevant + positive.retrieved - positive.hits)
+        metrics = {
+            "true_positive_rate": _rate(positive.queries, positive.retrieved > 0),
+            "false_positive_rate": _rate(negative.queries, negative.retrieved > 0),
+            "recall": _ratio(positive.queries, positive.hits, positive.relevant, (seed, size, "recall")),
+            "jaccard": _ratio(positive.queries, jaccard, jaccard**0, (seed, size, "jaccard")),
+            "perfect_retrieval_rate": _rate(positive.queries, perfect),
+        }
+        rows += [{"database_size": size, "metric": metric, **row} for metric, row in metrics.items()]
+    return pd.DataFrame(rows)
+
+
+def _rate(counts: np.ndarray, success: np.ndarray) -> dict[str, float]:
+    successes, n = int(counts[success].sum()), int(counts.sum())
+    low, high = clopper_pearson(successes, n)
+    return {"value": successes / n if n else np.nan, "low": low, "high": high, "n": n}
+
+
+def _ratio(
+    queries: pd.Series, numerators: pd.Series, denominators: pd.Series, names: tuple[int, int, str]
+) -> dict[str, float]:
+    seed, *rest = names
+    low, high = bootstrap_interval(
+        numerators, stream(seed, "equihash", "bootstrap", *rest), denominators=denominators, counts=queries
+    )
+    total = fsum(queries * denominators)
+    value = fsum(queries * numerators) / total if total else np.nan
+    return {"value": value, "low": low, "high": high, "n": int(queries.sum())}
+
+
+def distance_counts(a: Codes, b: Codes, n_bits: int) -> np.ndarray:
+    """How many of the pairs (a[i], b[i]) are at Hamming distance 0, 1, ... n_bits, int64 (n_bits + 1,).
+
+    The counts of several shards add up.
+    """
+    return np.bincount(np.bitwise_count(a ^ b).sum(axis=1, dtype=np.int64), minlength=n_bits + 1)
+
+
+def distance_rows(same: np.ndarray, different: np.ndarray) -> pd.DataFrame:
+    """Recall and fallout of a binary equihash: the shares of pairs of views within r bits, r = 0 to 3.
+
+    Args:
+        same, different: `distance_counts` of two views of one label (recall), and of views of two (fallout). A triplet
+            gives one pair of each: Clopper and Pearson's interval needs pairs that are drawn independently.
+
+    Returns:
+        metric (recall_at_0, ... fallout_at_3), value, low, high, n (pairs).
+    """
+    rows = []
+    for metric, counts in (("recall_at", same), ("fallout_at", different)):
+        distances = np.arange(len(counts))
+        rows += [{"metric": f"{metric}_{r}", **_rate(counts, distances <= r)} for r in RADII]
+    return pd.DataFrame(rows)
+
+
+def distance_table(same: np.ndarray, different: np.ndarray) -> pd.DataFrame:
+    """Whole distance histograms, from `distance_counts`: labels (same, different), distance, pairs."""
+    histograms = {"same": same, "different": different}
+    tables = [
+        pd.DataFrame({"labels": labels, "distance": np.arange(len(counts)), "pairs": counts})
+        for labels, counts in histograms.items()
+    ]
+    return pd.concat(tables, ignore_index=True)
