@@ -257,6 +257,8 @@ def test_training_leaves_gaps_and_marks_what_stands_alone():
     there = np.flatnonzero(~np.isnan(line.get_ydata()))
     assert line.get_xdata()[there].tolist() == [35_000] and line.get_ydata()[there] == pytest.approx([0.6])
     assert there[0] in line.get_markevery() and line.get_marker() == "o"
+    (whole,) = lines_of(figure.axes[0], linestyle="-")
+    assert whole.get_markevery() == list(range(0, 21, 2))
     (train,) = lines_of(figure.axes[0], linestyle="--")
     assert not train.get_markevery()
     assert {panel.get_xlim() for panel in figure.axes} == {figure.axes[0].get_xlim()}
@@ -270,6 +272,7 @@ def test_training_says_where_no_pair_is_ever_found():
 def test_six_models_differ_in_grey_and_variants_are_named():
     figure = plot_training(training(6, 1, steps=3))
     drawn = lines_of(figure.axes[0], linestyle="-")
+    assert [line.get_markevery() for line in drawn] == [[0, 1, 2, 3]] * 6
     assert len({line.get_marker() for line in drawn}) == 6 and len({line.get_color() for line in drawn}) == 6
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert names == [*MODELS, "validation", "training"]
@@ -633,12 +636,11 @@ def test_values_are_written_off_each_other_and_off_the_means():
     figure = plot_family(family(LAMBDAS))
     figure.canvas.draw()
     panel = figure.axes[0]
-    boxes = [
-        text.get_window_extent().extents if not text.arrow_patch else Text.get_window_extent(text).extents
-        for text in panel.texts
-    ]
+    boxes = [Text.get_window_extent(text).extents for text in panel.texts]  # without the line to the mean
     means = panel.transData.transform(np.column_stack(series_of(panel).get_data()))
+    inside = panel.get_window_extent().extents
     for place, (left, bottom, right, top) in enumerate(boxes):
+        assert inside[0] < left and inside[1] < bottom and right < inside[2] and top < inside[3]
         assert not any(left < x < right and bottom < y < top for x, y in means)
         for other in boxes[place + 1 :]:
             assert left >= other[2] or other[0] >= right or bottom >= other[3] or other[1] >= top
@@ -682,7 +684,7 @@ def test_families_in_cells():
 # --- files
 
 FIGURES = {
-    "training": lambda: plot_training(training(6, 3)),
+    "training": lambda: plot_training(training(6, 3, steps=6)),
     "training of one": lambda: plot_training(training(1, 1, steps=0)),
     "distances": lambda: plot_distances(*distances(6, 2, 300)),
     "distances of one": lambda: plot_distances(*distances(1, 1, 300)),
@@ -701,10 +703,9 @@ def test_figures_are_laid_out_and_name_their_axes(name):
     assert min(panel.get_window_extent().width for panel in figure.axes) > 150
 
 
-def test_equal_tables_make_equal_files(tmp_path):
-    for name in ("a.png", "b.png"):
-        save_figure(plot_family(family(LAMBDAS[:4], zero_above=2)), tmp_path / name)
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+def test_a_figure_is_written(tmp_path):
+    save_figure(plot_family(family(LAMBDAS[:4], zero_above=2)), tmp_path / "f.png")
+    assert plt.imread(tmp_path / "f.png").shape[1] > 700
 
 
 @pytest.mark.parametrize("study", ["training", "distances", "family"])

@@ -157,7 +157,7 @@ def test_a_network_of_other_views_is_refused(files, tmp_path):
     outputs = tmp_path / "rates.csv", tmp_path / "histogram.csv"
     settings = {"settings": {**TASK, "grid": [2, 2]}, "triplets": 10, "seed": 4, "device": "cpu", "threads": 1}
     with pytest.raises(
-        InputError, match="0.safetensors: its network takes views of 1 x 20 x 20; the task's are 1 x 40 x 20"
+        InputError, match=r"0\.safetensors: its network takes views of 1 x 20 x 20; the task's are 1 x 40 x 20"
     ):
         measure_distances([files / "0.safetensors"], files / "bank.h5", None, *outputs, **settings)
     assert not list(tmp_path.iterdir())

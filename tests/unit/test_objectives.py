@@ -186,7 +186,7 @@ def test_settings_are_read_and_checked():
             objectives.complete("hash_net", settings, "config: here")
     with pytest.raises(InputError, match="unknown objective 'hashnet'; did you mean 'hash_net'"):
         objectives.defaults("hashnet")
-    with pytest.raises(InputError, match="alpha is -1.0; expected 0 or more"):
+    with pytest.raises(InputError, match=r"alpha is -1\.0; expected 0 or more"):
         made("hash_net", alpha=-1.0)
     with pytest.raises(InputError, match="classes is 1; expected 2 or more"):
         made("jmlh", classes=1)
@@ -214,5 +214,5 @@ def test_a_new_objective_is_one_file(tmp_path, monkeypatch):
     batch = toy.draw(np.random.default_rng(0), 9)
     assert (batch.labels[:, 0] == batch.labels[:, 1]).all() and batch.labels.shape == (9, 2)
     (tmp_path / "two.py").write_text(TOY + TOY.replace("Toy", "Other"))
-    with pytest.raises(InputError, match="two.py has 2 subclasses of Objective; expected one"):
+    with pytest.raises(InputError, match=r"two\.py has 2 subclasses of Objective; expected one"):
         objectives.defaults("two")

@@ -428,6 +428,6 @@ def test_recall_and_fallout_of_triplets(n_bits):
         assert [row.low, row.high] == pytest.approx([interval.low, interval.high], abs=1e-12)
     table = distance_table(*counts)
     assert len(table) == 2 * (n_bits + 1)
-    for labels, theirs in zip(("same", "different"), distances):
-        known = table[(table.labels == labels) & (table.pairs > 0)]
-        assert dict(zip(known.distance, known.pairs)) == Counter(theirs.tolist())
+    for pairs_of, theirs in zip(("same", "different"), distances):
+        known = table[(table.pairs_of == pairs_of) & (table["count"] > 0)]
+        assert dict(zip(known.distance, known["count"])) == Counter(theirs.tolist())

@@ -41,8 +41,11 @@ def test_default_graph(tmp_path):
         **dict.fromkeys(("collect_study", "plot_study"), len(plan.PLOTTED)),
         **dict.fromkeys(a_benchmark, 3),
         "plot_benchmark": 3 * 6 + 2,
-        **dict.fromkeys(("generate_perlin", "measure_spectrum", "plot_perlin", "draw_queries"), 1),
-        **dict.fromkeys(("build_bank", "show_views", "plot_views", "draw_labels"), 2),
+        **dict.fromkeys(("measure_spectrum", "plot_perlin", "draw_queries"), 1),
+        **dict.fromkeys(("generate_perlin", "show_views", "plot_views", "draw_labels"), 2),
+        "build_bank": 3,
+        "train_hash": 2 * 3,  # trained and untrained
+        **dict.fromkeys(("collect_training", "plot_training", "measure_distances", "plot_distances"), 2),
     }
 
 
@@ -66,6 +69,20 @@ def test_paper_graph_is_the_published_studies(tmp_path):
     }
     assert sum(sum(widths.values()) for widths in trained.values()) == 1400
     assert planned(output)["fetch_file"] == 5
+    families = re.findall(r"Training (\w+) on mnist: (\S+), seed (321[0-4])$", output, flags=re.M)
+    ablations = [run for run in families if "=" in run[1]]
+    assert len(ablations) == len(set(ablations)) == 410
+    assert len(re.findall(r"Evaluating \w+ \(\S+, seed \d+\) on the database ablations", output)) == 410
+    assert len(families) == 410 + 4 * 2  # and each model, trained and untrained
+
+
+def test_published_photo_models_can_be_asked_for(tmp_path):
+    """Where their pictures are; without them Snakemake says which file is missing."""
+    targets = ["results/equihash/tasks/openimages/distances.pdf", "results/equihash/tasks/openimages/training.pdf"]
+    assert "data/openimages" in snakemake(tmp_path, "-n", *targets, check=False, configs=[DEFAULT, PAPER])
+    (tmp_path / "data" / "openimages").mkdir(parents=True)
+    jobs = planned(snakemake(tmp_path, "-n", *targets, configs=[DEFAULT, PAPER]))
+    assert jobs["train_hash"] == 6 * 2 and jobs["generate_perlin"] == jobs["build_bank"] == 1
 
 
 def test_paper_grid_covers_every_published_point():
@@ -155,7 +172,7 @@ def test_rules_that_use_the_device_ask_for_it():
             if script := re.search(r"scripts/(\w+)\.py", block):
                 asking[script[1]] = "gpu=gpus," in block
     reaching = {script: ("rehash.training", "resolve_device") in reached_definitions(script) for script in asking}
-    assert asking == reaching and sum(asking.values()) == 8
+    assert asking == reaching and sum(asking.values()) == 11
 
 
 @pytest.mark.parametrize(

@@ -56,11 +56,7 @@ def measure_distances(
         seen = see_triplets(network, mosaics, labels, seed=seed, name="distances")
         same, different = (np.bincount(found, minlength=about["bits"] + 1) for found in (seen.same, seen.different))
         rates.append(distance_rows(same, different).assign(**keys))
-        counts.append(
-            distance_table(same, different)
-            .rename(columns={"labels": "pairs_of", "pairs": "count"})
-            .assign(**keys, bits=about["bits"])
-        )
+        counts.append(distance_table(same, different).assign(**keys, bits=about["bits"]))
     for tables, path in ((rates, table), (counts, histogram)):
         whole = pd.concat(tables, ignore_index=True)
         write_csv(whole[[*keys, *(name for name in whole if name not in keys)]], path)

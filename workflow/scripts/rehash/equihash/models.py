@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -19,8 +20,7 @@ DISTANCES = "results/equihash/tasks/{task}/distances"
 EVALUATION = f"{RUN}{{database}}/evaluation.csv"
 FAMILY = "results/equihash/families/{task}/{family}"
 DEFAULT, UNTRAINED, IMPORTED = "default", "untrained", "imported"
-# Enough for BatchNorm's running statistics to forget their start: 0.9^(steps * micro-batches) is below 0.02.
-_UNTRAINED = {"learning_rate": 0, "steps": 40}
+_UNTRAINED_BATCHES = 40  # enough for BatchNorm's running statistics to forget their start: 0.9^40 is below 0.02
 
 
 def model_config(config: dict, task: str, model: str) -> dict:
@@ -60,8 +60,8 @@ def variant_values(variant: str) -> dict[str, Any]:
     Raises:
         InputError: the name is not as `variant_name` writes it.
     """
-    if variant in (DEFAULT, UNTRAINED):
-        return dict(_UNTRAINED) if variant == UNTRAINED else {}
+    if variant == DEFAULT:
+        return {}
     values = {}
     for part in variant.split(","):
         name, _, text = part.partition("=")
@@ -88,7 +88,9 @@ def run_params(config: dict, task: str, model: str, variant: str, seed: str) -> 
         raise InputError(f"{where}: it is imported, not trained; its only variant is {IMPORTED}")
     settings = objectives.complete(found["objective"], found["settings"], f"{where}.settings")
     parts = {"settings": settings, "schedule": dict(found["training"]), "model": {"bits": found["bits"]}}
-    for name, value in variant_values(variant).items():
+    batches = found["training"]["micro_batches"]
+    start = {"learning_rate": 0, "steps": -(-_UNTRAINED_BATCHES // batches)}
+    for name, value in (start if variant == UNTRAINED else variant_values(variant)).items():
         part = next((part for part in parts.values() if name in part), None)
         if part is None:
             known = sorted(name for part in parts.values() for name in part)
@@ -109,8 +111,12 @@ def run_params(config: dict, task: str, model: str, variant: str, seed: str) -> 
 
 def training_digest(config: dict, task: str, model: str) -> str:
     """Digest of the code that trains a model: other objectives do not count."""
-    objective = model_config(config, task, model)["objective"]
-    return code_digest("train_hash", also=(objectives.definition(objective),))
+    return _digest_with(objectives.definition(model_config(config, task, model)["objective"]))
+
+
+@cache
+def _digest_with(objective: tuple[str, str]) -> str:
+    return code_digest("train_hash", also=(objective,))
 
 
 def seeds(config: dict, task: str, model: str) -> list[int]:
@@ -241,7 +247,8 @@ def figures(config: dict) -> list[dict[str, Any]]:
     """What the report shows of networks, in order: see `rehash.equihash.plan.figures`."""
     build, entries = config["equihash"]["build"], []
     for task in build["models"]:
-        for study, stem in (("training", TRAINING), ("distances", DISTANCES)):
+        trained = [("training", TRAINING)] if histories(config, task) else []
+        for study, stem in (*trained, ("distances", DISTANCES)):
             entries.append(_entry(study, task, stem.format(task=task), f"Task {task}. {_steps(config, task)}"))
     for task in build["families"]:
         for family, found in config["equihash"]["families"][task].items():

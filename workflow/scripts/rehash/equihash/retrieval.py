@@ -240,10 +240,10 @@ def distance_rows(same: np.ndarray, different: np.ndarray) -> pd.DataFrame:
 
 
 def distance_table(same: np.ndarray, different: np.ndarray) -> pd.DataFrame:
-    """Whole distance histograms, from `distance_counts`: labels (same, different), distance, pairs."""
+    """Whole distance histograms, from `distance_counts`: pairs_of (same, different), distance, count."""
     histograms = {"same": same, "different": different}
     tables = [
-        pd.DataFrame({"labels": labels, "distance": np.arange(len(counts)), "pairs": counts})
-        for labels, counts in histograms.items()
+        pd.DataFrame({"pairs_of": pairs_of, "distance": np.arange(len(counts)), "count": counts})
+        for pairs_of, counts in histograms.items()
     ]
     return pd.concat(tables, ignore_index=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import importlib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +77,16 @@ def _class_of(name: str, where: str) -> ast.ClassDef:
     if name not in names():
         raise unknown("objective", name, names(), where)
     file = next(path for folder in __path__ if (path := Path(folder) / f"{name}.py").is_file())
-    found = [
+    found = _subclasses(file, file.stat().st_mtime_ns)
+    if len(found) != 1:
+        raise InputError(f"objective {name}: {file.name} has {len(found)} subclasses of Objective; expected one")
+    return found[0]
+
+
+@cache
+def _subclasses(file: Path, mtime_ns: int) -> list[ast.ClassDef]:
+    return [
         node
         for node in ast.parse(file.read_text(), str(file)).body
         if isinstance(node, ast.ClassDef) and any(isinstance(b, ast.Name) and b.id == "Objective" for b in node.bases)
     ]
-    if len(found) != 1:
-        raise InputError(f"objective {name}: {file.name} has {len(found)} subclasses of Objective; expected one")
-    return found[0]

@@ -1,0 +1,130 @@
+"""Networks of the wing equihash on the tests' graph: trained against untrained, ablations, kills, a new objective."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.image import imread
+from scipy.stats import beta
+
+from graphs import CONFIGS, ROOT, killed, snakemake
+
+EQUIHASH = "results/equihash"
+RUN = f"{EQUIHASH}/models/digits/hash_net/default/seed=3210"
+
+
+def test_training_beats_no_training_beyond_the_intervals(built):
+    """The wing's first claim, from the table alone."""
+    table = pd.read_csv(built / EQUIHASH / "tasks" / "digits" / "distances.csv")
+    rates = table[table.model == "shannon_hamming"].set_index(["variant", "metric"])
+    trained, untrained = rates.loc["default"], rates.loc["untrained"]
+    assert (rates.n == 300).all()
+    assert trained.low["recall_at_3"] > untrained.high["recall_at_3"]
+    assert trained.high["fallout_at_3"] < trained.low["recall_at_3"]
+    for row in rates.itertuples():
+        hits = round(row.value * row.n)
+        assert row.low == pytest.approx(beta.ppf(0.025, hits, row.n - hits + 1) if hits else 0)
+    histogram = pd.read_csv(built / EQUIHASH / "tasks" / "digits" / "distances_histogram.csv")
+    means = {
+        key: np.average(rows.distance, weights=rows["count"])
+        for key, rows in histogram[histogram.model == "shannon_hamming"].groupby(["variant", "pairs_of"])
+    }
+    assert means["default", "same"] < means["untrained", "same"] < means["untrained", "different"]
+    assert means["untrained", "different"] < means["default", "different"]  # nearer to 32 of 64
+
+
+def test_histories_are_tidy(built):
+    for task, models in (("digits", {"shannon_hamming", "hash_net"}), ("small_photos", {"shannon_hamming"})):
+        table = pd.read_csv(built / EQUIHASH / "tasks" / task / "training.csv")
+        assert (
+            set(table.model) == models and set(table.split) == {"train", "valid"} and set(table.variant) == {"default"}
+        )
+        assert table.loss.notna().eq(table.split == "train").all()
+        assert not table.duplicated(["model", "seed", "step", "split"]).any()
+
+
+def test_a_family_has_every_run_and_metric(built):
+    table = pd.read_csv(built / EQUIHASH / "families" / "digits" / "alpha.csv")
+    assert table.variant.unique().tolist() == ["alpha=0.05,gamma=0.001", "alpha=0.5,gamma=0.001"]
+    assert table.parameter.unique().tolist() == ["alpha"] and set(table.parameter_value) == {0.05, 0.5}
+    counts = table.groupby(["variant", "seed"]).metric.nunique()
+    assert len(counts) == 4 and (counts == 7).all() and (table.database_size == 1200).all()
+    assert (table.low <= table.value).all() and (table.value <= table.high).all()
+
+
+def test_figures_are_drawn(built):
+    names = ["tasks/digits/training", "tasks/digits/distances", "tasks/small_photos/distances", "families/digits/alpha"]
+    for name in names:
+        assert imread(built / EQUIHASH / f"{name}.png").std() > 0.1, name
+
+
+def test_killed_trainings_end_with_the_same_bytes(built, tmp_path):
+    shutil.copytree(built / EQUIHASH / "banks", tmp_path / EQUIHASH / "banks")
+    shutil.copytree(built / "results" / "datasets", tmp_path / "results" / "datasets")
+    run = tmp_path / f"{EQUIHASH}/models/digits/shannon_hamming/default/seed=3210"
+    target = str((run / "network.safetensors").relative_to(tmp_path))
+    hits = 0
+    for _ in range(2):
+        # Once a state is there that the last kill did not leave.
+        before = {path.stat().st_mtime_ns for path in run.glob(".*.state")}
+        hits += killed(
+            tmp_path,
+            *(target, "--cores", 1, "--rerun-incomplete"),
+            after=lambda before=before: {path.stat().st_mtime_ns for path in run.glob(".*.state")} - before,
+        )
+        snakemake(tmp_path, "--unlock")
+    assert hits == 2
+    snakemake(tmp_path, target, "--cores", 1, "--rerun-incomplete")
+    log = (run / "train_hash.log").read_text()
+    assert "going on from step" in log
+    for name in ("network.safetensors", "training.csv", "losses.csv"):
+        assert (run / name).read_bytes() == (built / run.relative_to(tmp_path) / name).read_bytes(), name
+    assert not list(run.glob(".*"))
+
+
+OBJECTIVE = '''"""A toy."""
+
+from rehash.equihash.objective import Objective, equality
+
+
+class Margin(Objective):
+    """Views agree, and no logit is nearer to zero than `margin`."""
+
+    margin: float = 1.0
+
+    def forward(self, logits, targets, step, source):
+        """See `Objective.forward`."""
+        return {"agree": -equality(logits), "apart": (self.margin - logits.abs()).clamp(min=0).sum(2).mean()}
+'''
+
+
+def test_a_new_objective_is_one_file_and_one_block(built, tmp_path):
+    """And it trains none of the other models again."""
+    house = tmp_path / "house"
+    ignored = shutil.ignore_patterns("results", ".*", "__pycache__")
+    shutil.copytree(ROOT, house, ignore=ignored)
+    (house / "workflow/scripts/rehash/equihash/objectives/margin.py").write_text(OBJECTIVE)
+    (tmp_path / "mine.yaml").write_text(
+        "equihash: {models: {digits: {margin: {objective: margin, settings: {margin: 2.0}, training: {steps: 2, "
+        "micro_batches: 1, pairs: 8, evaluate_every: 1, evaluation_pairs: 20}}}}}\n"
+    )
+    shutil.copytree(built, tmp_path / "run")
+    target = f"{EQUIHASH}/tasks/digits/training.csv"
+    words = (tmp_path / "run", target, "--cores", 2)
+    output = snakemake(*words, root=house, configs=[*CONFIGS, tmp_path / "mine.yaml"])
+    table = pd.read_csv(tmp_path / "run" / target)
+    assert set(table.model) == {"shannon_hamming", "hash_net", "margin"}
+    assert output.count("Job ") == 2, output  # train_hash of margin, collect_training
+
+
+def test_another_configuration_starts_anew(built, tmp_path):
+    """A variant that is in no family is one request."""
+    shutil.copytree(built / EQUIHASH / "banks", tmp_path / EQUIHASH / "banks")
+    shutil.copytree(built / "results" / "datasets", tmp_path / "results" / "datasets")
+    target = f"{EQUIHASH}/models/digits/hash_net/alpha=0.3,steps=2/seed=7/network.safetensors"
+    snakemake(tmp_path, target, "--cores", 1)
+    history = pd.read_csv((tmp_path / target).with_name("training.csv"))
+    assert history.step.tolist() == [2, 2] and history.seed.unique() == [7]
+    output = snakemake(tmp_path, target.replace("alpha", "alhpa"), "--cores", 1, check=False)
+    assert "variant alhpa=0.3,steps=2: unknown parameter 'alhpa'; did you mean 'alpha'" in output
