@@ -128,3 +128,30 @@ def test_another_configuration_starts_anew(built, tmp_path):
     assert history.step.tolist() == [2, 2] and history.seed.unique() == [7]
     output = snakemake(tmp_path, target.replace("alpha", "alhpa"), "--cores", 1, check=False)
     assert "variant alhpa=0.3,steps=2: unknown parameter 'alhpa'; did you mean 'alpha'" in output
+
+
+def test_a_public_checkpoint_stands_beside_our_models(tmp_path):
+    import torch
+    from safetensors.torch import load_file
+
+    shapes = {
+        **{"conv1.weight": (24, 1, 5, 5), "conv1.bias": (24,), "conv2.weight": (32, 24, 3, 3), "conv2.bias": (32,)},
+        **{"conv3.weight": (48, 32, 3, 3), "conv3.bias": (48,), "fc1.weight": (512, 1728), "fc1.bias": (512,)},
+        **{"fc2.weight": (64, 512), "fc2.bias": (64,)},
+    }
+    net = {name: torch.randn(shape) for name, shape in shapes.items()}
+    for norm, width in (("conv2_bn", 24), ("conv3_bn", 32), ("bn", 64)):
+        net |= {f"{norm}.{part}": torch.rand(width) for part in ("weight", "bias", "running_mean", "running_var")}
+        net[f"{norm}.num_batches_tracked"] = torch.tensor(9)
+    torch.save({"config": {"network_class": "MnistMosaicCNN"}, "net": net, "trainer": {}}, tmp_path / "state.pth")
+    (tmp_path / "mine.yaml").write_text(
+        f"equihash: {{models: {{digits: {{theirs: {{import: {tmp_path / 'state.pth'}}}}}}}}}\n"
+    )
+    configs = [*CONFIGS, tmp_path / "mine.yaml"]
+    planned = snakemake(tmp_path, "-n", f"{EQUIHASH}/tasks/digits/distances.csv", configs=configs)
+    assert "Importing theirs for digits" in planned and "Training theirs" not in planned
+    target = f"{EQUIHASH}/models/digits/theirs/imported/seed=3210/network.safetensors"
+    snakemake(tmp_path, target, "--cores", 1, configs=configs)
+    assert torch.equal(load_file(tmp_path / target)["conv1.weight"], net["conv1.weight"])
+    output = snakemake(tmp_path, target.replace("imported", "default"), "--cores", 1, check=False, configs=configs)
+    assert "it is imported, not trained; its only variant is imported" in output

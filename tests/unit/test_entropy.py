@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch.overrides import TorchFunctionMode
 
+from rehash.equihash import entropy
 from rehash.equihash.entropy import tuple_entropies, tuple_entropy
 from rehash.equihash.tuples import Tuples
 from rehash.errors import InputError
@@ -129,6 +130,37 @@ def test_memory_keeps_to_its_chunks(size, kind):
         found(z, tuples, chunk_bytes=2**17)
     assert whole.bytes >= 8 * 1500 * 120  # pairs
     assert chunked.bytes <= 8 * 1500 * 16 * 2  # both outcomes of all bits
+
+
+@pytest.mark.parametrize("size", [2, 3, 4])
+def test_bits_that_hardly_vary_need_no_second_count(size, monkeypatch):
+    """It takes long, and there may be many of them."""
+    monkeypatch.setattr(entropy, "_joint", None)
+    z, tuples = logits("random").double(), Tuples.all(BITS, size)
+    z[:, :2] -= 40
+    z[:, 2:5] += 70
+    value, gradient = found(z, tuples)
+    exact, exact_gradient = slow_value_and_gradient(z, tuples.array())
+    assert math.isclose(value, exact, rel_tol=1e-12)
+    assert_near(gradient, exact_gradient, 1e-11)
+    assert_near(gradient[:, :2], exact_gradient[:, :2], 1e-11)
+    assert_near(gradient[:, 2:5], exact_gradient[:, 2:5], 1e-11)
+
+
+@pytest.mark.parametrize(
+    "device", ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
+)
+@pytest.mark.parametrize("size", [2, 3, 4])
+def test_equal_logits_give_equal_bytes(size, device):
+    z, tuples = logits("wide", 600, 20), Tuples.all(20, size)
+    for discrete in (False, True):
+        value, gradient = found(z.to(device), tuples, discrete=discrete)
+        for _ in range(3):
+            again, same = found(z.to(device), tuples, discrete=discrete)
+            assert again == value and torch.equal(same, gradient)
+        value_there, gradient_there = found(z, tuples, discrete=discrete)
+        assert math.isclose(value, value_there, rel_tol=1e-6)
+        assert_near(gradient.cpu(), gradient_there, 1e-6)
 
 
 @pytest.mark.parametrize("size", [2, 3, 4])
@@ -254,9 +286,9 @@ def test_entropies_are_the_slow_ones_in_their_order(size, which):
 def test_entropies_of_hard_bits_are_those_of_counts(size, dtype):
     bits = logits("collapsed") > 0.3
     found = tuple_entropies(bits.to(dtype), Tuples.all(BITS, size))
-    for entropy, members in zip(found, combinations(range(BITS), size), strict=True):
+    for one, members in zip(found, combinations(range(BITS), size), strict=True):
         _, counts = np.unique(bits[:, members].numpy(), axis=0, return_counts=True)
-        assert entropy == pytest.approx(stats.entropy(counts), abs=1e-15, rel=1e-14)
+        assert one == pytest.approx(stats.entropy(counts), abs=1e-15, rel=1e-14)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

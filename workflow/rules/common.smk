@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(workflow.current_basedir) / ".." / "scripts"))
 
 from rehash import graph
 from rehash.config import validated
-from rehash.equihash import models
+from rehash.equihash import models, sizing
 from rehash.equihash import plan as equihash
 from rehash.hash_encoders import plan
 from rehash.tgsh import plan as tgsh

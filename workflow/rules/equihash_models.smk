@@ -18,8 +18,8 @@ rule train_hash:
     threads: config["threads"]
     resources:
         gpu=gpus,
-        mem_mb=lambda wildcards, attempt: models.training_mb(config, **wildcards, attempt=attempt),
-        runtime=lambda wildcards, attempt: models.training_minutes(config, **wildcards, attempt=attempt),
+        mem_mb=lambda wildcards, attempt: sizing.training_mb(config, **wildcards, attempt=attempt),
+        runtime=lambda wildcards, attempt: sizing.training_minutes(config, **wildcards, attempt=attempt),
         # Here and not in params, since they change no result and so must cause no rerun.
         on_code_change=config["on_code_change"],
         save_every_s=config["save_every_seconds"],
@@ -112,7 +112,7 @@ rule measure_distances:
     resources:
         gpu=gpus,
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: models.distance_minutes(config, wildcards.task, attempt),
+        runtime=lambda wildcards, attempt: sizing.distance_minutes(config, wildcards.task, attempt),
     params:
         code=graph.digest_of("measure_distances"),
         distances=lambda wildcards: models.distance_params(config, wildcards.task),
@@ -162,8 +162,8 @@ rule evaluate_hash:
     threads: config["threads"]
     resources:
         gpu=gpus,
-        mem_mb=lambda wildcards, attempt: models.evaluation_mb(config, wildcards.database, attempt),
-        runtime=lambda wildcards, attempt: models.evaluation_minutes(config, wildcards.database, attempt),
+        mem_mb=lambda wildcards, attempt: sizing.evaluation_mb(config, wildcards.database, attempt),
+        runtime=lambda wildcards, attempt: sizing.evaluation_minutes(config, wildcards.database, attempt),
     params:
         code=graph.digest_of("evaluate_hash"),
         evaluation=lambda wildcards: models.evaluation_params(config, wildcards.task, wildcards.database),

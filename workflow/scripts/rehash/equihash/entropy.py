@@ -48,7 +48,8 @@ def tuple_entropy(
     hard bits' joint distribution, without prior. (In Duchesneau's losses/entropy.py this is what gradient_type "normal"
     runs, and the above what "pseudo-smooth" runs.)
 
-    Equal input gives equal bytes, on CUDA too. Keep the Tuples from call to call: what is prepared for them is kept.
+    Equal input gives equal bytes: on CUDA, too, nothing is added in an order left to chance. Keep the Tuples from call
+    to call, since what is prepared for them is kept.
 
     Args:
         logits_NK: float32 or float64; another type is cast to float32. The device needs float64.
@@ -136,7 +137,7 @@ class _TupleEntropy(torch.autograd.Function):
 
 def _entropies(counts: Tensor, rows: int) -> tuple[Tensor, Tensor]:
     """Of outcomes' counts (2^size, m): entropies (m,), and the logarithms of their shares of the rows."""
-    shares = (counts / rows).clamp_min_(0)
+    shares = counts / rows
     logs = shares.clamp_min(_LEAST).log_()
     return -(shares * logs).sum(0), logs
 

@@ -11,7 +11,6 @@ from rehash.digest import code_digest
 from rehash.equihash import objectives
 from rehash.equihash.plan import DATABASE, block, label_files, task_inputs, task_settings
 from rehash.errors import InputError, unknown
-from rehash.graph import minutes
 
 RUN = "results/equihash/models/{task}/{model}/{variant}/seed={seed}/"
 WEIGHTS = f"{RUN}network.safetensors"
@@ -178,7 +177,7 @@ def import_params(config: dict, task: str, model: str, seed: str) -> dict[str, A
     """How a public checkpoint is read."""
     found = model_config(config, task, model)
     keys = {"task": task, "model": model, "variant": IMPORTED}
-    shape = list(_shape(config, task))
+    shape = list(shape_of(config, task))
     identity = {"keys": keys, "network": found["network"], "bits": found["bits"], "shape": shape, "seed": int(seed)}
     return {"identity": identity, "sha256": found["sha256"]}
 
@@ -281,13 +280,7 @@ def targets(config: dict) -> list[str]:
     return [f"{entry['stem']}{end}" for entry in figures(config) for end in (".csv", ".pdf", ".png")]
 
 
-def _views(config: dict, task: str, schedule: dict) -> float:
-    """Views of a training in millions of 56 x 56 pixels."""
-    _, height, width = _shape(config, task)
-    return schedule["steps"] * schedule["micro_batches"] * 2 * schedule["pairs"] * height * width / 56**2 / 1e6
-
-
-def _shape(config: dict, task: str) -> tuple[int, int, int]:
+def shape_of(config: dict, task: str) -> tuple[int, int, int]:
     """Channels, height and width of a task's mosaics (`rehash.equihash.task.Task.shape`, without its torch)."""
     found = block(config, "tasks", task)
     height, width = (
@@ -295,36 +288,3 @@ def _shape(config: dict, task: str) -> tuple[int, int, int]:
         for count, size, shared in zip(found["grid"], found["picture"], found["overlap"])
     )
     return (3 if found["kind"] == "warped" else 1), height, width
-
-
-def training_minutes(config: dict, task: str, model: str, variant: str, seed: str, attempt: int) -> int:
-    """A generous run time limit: 8 ms a view of 56 x 56 on a CPU, 30 times faster on a GPU."""
-    schedule = run_params(config, task, model, variant, seed)["schedule"]
-    speed = 8e-3 if config["device"] == "cpu" else 3e-4
-    return minutes(_views(config, task, schedule) * 1e6 * speed / 60, attempt)
-
-
-def training_mb(config: dict, task: str, model: str, variant: str, seed: str, attempt: int) -> int:
-    """Memory of a training: activations of a step (one micro-batch of it, unless they are all held), and its tuples."""
-    schedule = run_params(config, task, model, variant, seed)["schedule"]
-    _, height, width = _shape(config, task)
-    held = 2 * schedule["pairs"] * (schedule["micro_batches"] if schedule["forward"] == "once" else 1)
-    return int((3000 + held * height * width * 400 / 1e6) * attempt)
-
-
-def distance_minutes(config: dict, task: str, attempt: int) -> int:
-    """A generous run time limit: 8 ms a view of 56 x 56."""
-    _, height, width = _shape(config, task)
-    views = 3 * config["equihash"]["distances"]["triplets"] * len(weights(config, task))
-    return minutes(views * height * width / 56**2 * 8e-3 / 60, attempt)
-
-
-def evaluation_minutes(config: dict, database: str, attempt: int) -> int:
-    """A generous run time limit: 8 ms an item and query."""
-    found = block(config, "databases", database)
-    return minutes((found["items"] + found["positives"] + found["negatives"]) * 8e-3 / 60, attempt)
-
-
-def evaluation_mb(config: dict, database: str, attempt: int) -> int:
-    """Memory to hold a database's fingerprints and labels, about 100 bytes an item."""
-    return int((3000 + block(config, "databases", database)["items"] * 100 / 1e6) * attempt)
