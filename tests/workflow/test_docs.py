@@ -34,6 +34,6 @@ def test_commands_of_the_readme_plan(tmp_path):
         words, _, overlay = line.partition("--configfile")
         configs = [ROOT / "config" / "config.yaml", *([ROOT / overlay.strip()] if overlay else [])]
         output = snakemake(tmp_path, "-n", *words.replace("-n", "").split(), configs=configs)
-        assert re.search("train_mlps|train_flynet|draw_labels", output)
+        assert re.search("train_mlps|train_flynet|train_hash|draw_labels", output)
     made = set(re.findall(r"`make ([a-z-]+)`", (ROOT / "README.md").read_text()))
     assert made <= set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.M))
