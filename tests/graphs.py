@@ -21,7 +21,7 @@ def command(
     ]
 
 
-def snakemake(directory: Path, *words: object, check: bool = True, timeout: float = 900, **kwargs) -> str:
+def snakemake(directory: Path, *words: object, check: bool = True, timeout: float = 2400, **kwargs) -> str:
     """Run it; standard output and error as one text. Raises AssertionError with that text if it fails."""
     done = subprocess.run(
         command(directory, *words, **kwargs),

@@ -1,0 +1,187 @@
+"""The inverted index against faiss, a dictionary and a chained table: building it, its size, and look-ups.
+
+`rows()` takes 10^6 fingerprints; `rows_of(10**7)` takes as long as it takes, by itself.
+"""
+
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import faiss
+import numpy as np
+import psutil
+
+from rehash.equihash.fingerprints import write_shard
+from rehash.equihash.index import Index
+from rehash.equihash.labels import shard_range
+from rehash.equihash.partitions import merge_partition
+
+ITEMS = 10**6
+ITEMS_A_PARTITION = 10**6  # about what a partition of 10^9 items has
+SHARDS = 4
+QUERIES = 10**6
+FEW_QUERIES = 20_000  # for what takes them one by one
+ROUNDS = 3
+
+
+def fingerprints(n: int) -> np.ndarray:
+    """Of 64 random bits, two items to each of n / 2 labels on average: uint8 (n, 8)."""
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (n // 2, 8), dtype=np.uint8)[rng.integers(0, n // 2, n)]
+
+
+def questions(codes: np.ndarray, count: int) -> np.ndarray:
+    """Half of them fingerprints of the database, half not: uint8 (count, 8)."""
+    rng = np.random.default_rng(1)
+    drawn = rng.integers(0, 256, (count, 8), dtype=np.uint8)
+    drawn[::2] = codes[rng.integers(0, len(codes), len(drawn[::2]))]
+    return drawn
+
+
+def keys_of(codes: np.ndarray) -> list[int]:
+    """The fastest keys that Python has."""
+    return codes.view(np.uint64)[:, 0].tolist()
+
+
+class Chained:
+    """A hash table of two arrays: the first item of a chain, and the next one of each item."""
+
+    def __init__(self, codes: np.ndarray) -> None:
+        self.keys = codes.view(np.uint64)[:, 0]
+        self.bits = len(codes).bit_length()
+        slots = self.keys >> np.uint64(64 - self.bits)
+        order = np.argsort(slots, kind="stable")
+        first = np.append(True, slots[order][1:] != slots[order][:-1])
+        self.head, self.next = np.full(2**self.bits, -1, np.int32), np.full(len(codes), -1, np.int32)
+        self.head[slots[order][first]] = order[first]
+        self.next[order[:-1]] = np.where(first[1:], -1, order[1:])
+
+    def find(self, key: int) -> list[int]:
+        found, item = [], self.head[key >> (64 - self.bits)]
+        while item >= 0:
+            if self.keys[item] == key:
+                found.append(int(item))
+            item = self.next[item]
+        return found
+
+
+def build_faiss(codes: np.ndarray) -> faiss.IndexBinaryHash:
+    """With about as many buckets as items."""
+    faiss.omp_set_num_threads(1)
+    index = faiss.IndexBinaryHash(64, len(codes).bit_length())
+    index.add(codes)
+    return index
+
+
+def build_dictionary(codes: np.ndarray) -> dict[int, list[int]]:
+    items: dict[int, list[int]] = {}
+    for item, key in enumerate(keys_of(codes)):
+        items.setdefault(key, []).append(item)
+    return items
+
+
+BUILDERS = {"faiss.IndexBinaryHash": build_faiss, "a dictionary": build_dictionary, "a chained table": Chained}
+
+
+def resident(name: str, n: int) -> int:
+    """Bytes that a peer's index of n items takes, its copy of the codes included."""
+    codes, process = fingerprints(n), psutil.Process()
+    before = process.memory_info().rss
+    index = BUILDERS[name](codes)
+    if name == "a chained table":  # arrays, whose size is known
+        return index.keys.nbytes + index.head.nbytes + index.next.nbytes
+    return process.memory_info().rss - before
+
+
+def resident_elsewhere(name: str, n: int) -> int:
+    """`resident` in a new process, whose memory nothing else has used."""
+    code = f"import sys; sys.path[:0] = {sys.path}; import index; print(index.resident({name!r}, {n}))"
+    return int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout)
+
+
+def seconds(work, rounds: int = ROUNDS) -> float:
+    """Of the fastest round."""
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def build(codes: np.ndarray, folder: Path) -> list[Path]:
+    """Shards, and partitions of about ITEMS_A_PARTITION."""
+    partitions = -(-len(codes) // ITEMS_A_PARTITION)
+    shards = [folder / f"shard_{shard}.h5" for shard in range(SHARDS)]
+    paths = [folder / f"partition_{partition}.h5" for partition in range(partitions)]
+    about = {"n_items": len(codes), "partitions": partitions, "model": "bench", "config": "bench"}
+    for shard, path in enumerate(shards):
+        start, stop = shard_range(len(codes), SHARDS, shard)
+        write_shard(path, codes[start:stop], start=start, **about)
+    for partition, path in enumerate(paths):
+        merge_partition(shards, partition, path)
+    return paths
+
+
+def check_equal(index: Index, queries: np.ndarray, peers: dict) -> None:
+    """Stops if any of the ways has other answers."""
+    offsets, ids = index.lookup(queries)
+    limits, _, theirs = peers["faiss.IndexBinaryHash"].range_search(queries, 1)
+    for query, key, (low, high), (low2, high2) in zip(queries, keys_of(queries), pairwise(offsets), pairwise(limits)):
+        ours = ids[low:high].tolist()
+        assert ours == index.find(query).tolist() == peers["a dictionary"].get(key, [])
+        assert ours == peers["a chained table"].find(key) == sorted(theirs[low2:high2].tolist())
+
+
+def rows_of(n: int):
+    """(stage, work, ours, peer, peer's name, unit) for n fingerprints."""
+    codes = fingerprints(n)
+    queries, few = questions(codes, QUERIES), questions(codes, FEW_QUERIES)
+    with TemporaryDirectory() as folder:
+        paths = build(codes, Path(folder))
+        ours = seconds(lambda: build(codes, Path(folder)))
+        index, size = Index.open(paths), sum(path.stat().st_size for path in paths)
+        items = f"{n:,} fingerprints of 64 bits"
+        peers = {}
+        for name in ("faiss.IndexBinaryHash", "a dictionary"):
+            start = time.perf_counter()
+            peers[name] = BUILDERS[name](codes)
+            yield "building an inverted index", items, ours, time.perf_counter() - start, name, "s"
+        peers["a chained table"] = Chained(codes)
+        for name in BUILDERS:
+            yield "size of an inverted index", items, size / n, resident_elsewhere(name, n) / n, name, "bytes an item"
+        check_equal(index, few[:2000], peers)
+
+        ours = seconds(lambda: index.lookup(queries)) / QUERIES
+        for threads in (1, 2):
+            faiss.omp_set_num_threads(threads)
+            theirs = seconds(lambda: peers["faiss.IndexBinaryHash"].range_search(queries, 1)) / QUERIES
+            name = f"faiss.IndexBinaryHash, {threads} thread{'s' * (threads > 1)}"
+            yield "look-ups in a batch", f"{QUERIES:,} queries, {items}", ours * 1e6, theirs * 1e6, name, "µs"
+        faiss.omp_set_num_threads(1)
+        one_by_one = {
+            "a dictionary": lambda: [peers["a dictionary"].get(key, ()) for key in keys_of(few)],
+            "a chained table, one by one": lambda: [peers["a chained table"].find(key) for key in keys_of(few)],
+        }
+        for name, work in one_by_one.items():
+            theirs = seconds(work) / FEW_QUERIES
+            yield "look-ups in a batch", f"{QUERIES:,} queries, {items}", ours * 1e6, theirs * 1e6, name, "µs"
+
+        ours = seconds(lambda: [index.find(query) for query in few]) / FEW_QUERIES
+        alone = {
+            "faiss.IndexBinaryHash": lambda: [
+                peers["faiss.IndexBinaryHash"].range_search(one, 1) for one in few[:, None]
+            ],
+            **one_by_one,
+        }
+        for name, work in alone.items():
+            theirs = seconds(work) / FEW_QUERIES
+            yield "look-ups one by one", items, ours * 1e6, theirs * 1e6, name, "µs"
+
+
+def rows():
+    """(stage, work, ours, peer, peer's name, unit) for a million fingerprints."""
+    yield from rows_of(ITEMS)

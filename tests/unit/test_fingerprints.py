@@ -1,0 +1,367 @@
+"""Shards of fingerprints: whole, in order, of one database, and refused by name where they are not."""
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from scipy import stats
+
+from rehash.equihash.fingerprints import (
+    MOST_PARTITIONS,
+    Identity,
+    Shard,
+    check_shards,
+    label_codes,
+    partition_of,
+    route,
+    words,
+    write_shard,
+)
+from rehash.equihash.labels import shard_range
+from rehash.errors import InputError
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
+ABOUT = {"partitions": 5, "model": "a1b2", "config": "c3d4"}
+WIDTHS = [1, 2, 3, 8, 12, 16]
+
+
+def random_codes(n: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (n, width), dtype=np.uint8)
+
+
+def write_shards(folder: Path, codes: np.ndarray, shards: int, **about) -> list[Path]:
+    paths = [folder / f"{shard}-of-{shards}.h5" for shard in range(shards)]
+    for shard, path in enumerate(paths):
+        start, stop = shard_range(len(codes), shards, shard)
+        write_shard(path, codes[start:stop], start=start, n_items=len(codes), **{**ABOUT, **about})
+    return paths
+
+
+def read(shard: Shard, partition: int) -> tuple[np.ndarray, np.ndarray]:
+    n = shard.count(partition)
+    codes, ids = np.empty((n, shard.identity.width), np.uint8), np.empty(n, shard.identity.id_dtype)
+    shard.read(partition, codes, ids)
+    return codes, ids
+
+
+def datasets(path: Path) -> dict[str, np.ndarray]:
+    with h5py.File(path) as file:
+        return {name: file[name][:] for name in file}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Numbers and partitions
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_words_are_the_bytes_as_big_endian_numbers(width):
+    codes = random_codes(200, width)
+    expected = [
+        [int.from_bytes(code.tobytes()[at : at + 8].ljust(8, b"\0"), "big") for at in range(0, width, 8)]
+        for code in codes
+    ]
+    found = words(codes)
+    assert found.dtype == np.uint64 and found.tolist() == expected
+    assert (words(np.asfortranarray(codes)) == found).all() and words(codes[:0]).shape == (0, -(-width // 8))
+
+
+def slow_partition(code: bytes, partitions: int) -> int:
+    """In exact integers, reduced once a step."""
+    mixed = 0
+    for at in range(0, len(code), 8):
+        z = mixed ^ int.from_bytes(code[at : at + 8].ljust(8, b"\0"), "big")
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
+        mixed = z ^ (z >> 31)
+    return mixed // 2**32 * partitions // 2**32
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("partitions", [1, 7, MOST_PARTITIONS])
+def test_partitions_are_those_of_exact_integers(width, partitions):
+    codes = random_codes(200, width)
+    codes[:3] = [[0] * width, [255] * width, [128] + [0] * (width - 1)]
+    found = partition_of(codes, partitions)
+    assert found.dtype == np.int64
+    assert found.tolist() == [slow_partition(code.tobytes(), partitions) for code in codes]
+    assert found.tolist() == [route(code, partitions) for code in words(codes).tolist()]
+    assert partition_of(codes[:0], partitions).shape == (0,)
+
+
+def test_the_mixer_is_splitmix64s():
+    """Its first output of the seed 0 is published: 0xE220A8397B1DCDAF."""
+    assert route([0x9E3779B97F4A7C15], 2**16) == 0xE220
+    assert route([0x9E3779B97F4A7C15], 10) == 0xE220A839 * 10 // 2**32
+
+
+@pytest.mark.parametrize("what", ["random", "counted", "first bytes", "biased", "last bytes of 128 bits"])
+def test_partitions_are_balanced_whatever_bits_vary(what):
+    n, partitions = 60_000, 37
+    counted = label_codes(np.arange(n))
+    rng = np.random.default_rng(1)
+    codes = {
+        "random": random_codes(n, 8),
+        "counted": counted,
+        "first bytes": counted[:, ::-1],
+        "biased": np.unique(np.packbits(rng.random((4 * n, 64)) < 0.1, axis=1), axis=0)[:n],
+        "last bytes of 128 bits": np.concatenate([np.full((n, 8), 9, np.uint8), counted], axis=1),
+    }[what]
+    assert stats.chisquare(np.bincount(partition_of(codes, partitions), minlength=partitions)).pvalue > 1e-4
+
+
+def test_labels_as_codes():
+    labels = np.array([0, 1, 255, 256, 10**10, 2**63 - 1])
+    assert label_codes(labels).dtype == np.uint8
+    assert [code.tobytes() for code in label_codes(labels)] == [int(label).to_bytes(8, "big") for label in labels]
+    assert label_codes(labels[::2]).tolist() == label_codes(labels)[::2].tolist()
+    assert label_codes(labels[:0]).shape == (0, 8)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Writing
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("partitions", [1, 5, 300])
+def test_a_shard_by_hand(tmp_path, width, partitions):
+    codes = random_codes(120, width)
+    codes[60:] = codes[:60]
+    write_shard(tmp_path / "s.h5", codes, start=1000, n_items=5000, partitions=partitions, model="m", config="c")
+    rows = [
+        [i for i, code in enumerate(codes) if slow_partition(code.tobytes(), partitions) == p]
+        for p in range(partitions)
+    ]
+    shard, found = Shard.open(tmp_path / "s.h5"), datasets(tmp_path / "s.h5")
+    assert shard.identity == Identity(5000, 8 * width, partitions, "m", "c")
+    assert (shard.path, shard.start, shard.stop) == (str(tmp_path / "s.h5"), 1000, 1120)
+    assert found["ids"].tolist() == [1000 + i for part in rows for i in part] and found["ids"].dtype == np.uint32
+    assert found["codes"].tolist() == codes[found["ids"] - 1000].tolist() and found["codes"].dtype == np.uint8
+    assert found["offsets"].tolist() == np.cumsum([0, *map(len, rows)]).tolist()
+    assert found["offsets"].dtype == np.int64 and (shard.offsets == found["offsets"]).all()
+    for p, part in enumerate(rows):
+        mine, ids = read(shard, p)
+        assert shard.count(p) == len(part) and ids.tolist() == [1000 + i for i in part]
+        assert (mine == codes[part]).all()
+        content = mine.tobytes() + ids.tobytes()
+        assert found["checksums"][p].tobytes() == hashlib.sha256(content).digest()
+    with h5py.File(tmp_path / "s.h5") as file:
+        assert set(file.attrs) == {*Identity.__dataclass_fields__, "start", "stop", "checksum"}
+        assert (file.attrs["n_items"], file.attrs["bits"], file.attrs["start"]) == (5000, 8 * width, 1000)
+
+
+def test_the_bytes_follow_from_the_arguments(tmp_path):
+    codes = random_codes(500, 8)
+    about = {"start": 100, "n_items": 1000, **ABOUT}
+    for name, same in [("a", codes), ("b", np.asfortranarray(codes)), ("c", codes[::-1].copy()[::-1])]:
+        write_shard(tmp_path / name, same, **about)
+    write_shard(tmp_path / "d", codes, **{**about, "start": np.int64(100), "n_items": np.int64(1000)})
+    assert len({(tmp_path / name).read_bytes() for name in "abcd"}) == 1
+    checksum = Shard.open(tmp_path / "a").checksum
+    for changed in ({"start": 101}, {"n_items": 1001}, {"partitions": 6}, {"model": "b"}, {"config": "b"}):
+        write_shard(tmp_path / "e", codes, **{**about, **changed})
+        assert Shard.open(tmp_path / "e").checksum != checksum
+    write_shard(tmp_path / "e", np.roll(codes, 1, axis=0), **about)
+    assert Shard.open(tmp_path / "e").checksum != checksum
+
+
+@pytest.mark.parametrize(
+    ("n_items", "dtype"), [(2**32 - 1, np.uint32), (2**32, np.uint64), (2**32 + 9, np.uint64), (2**63 - 1, np.uint64)]
+)
+def test_ids_are_as_wide_as_the_database_needs(tmp_path, n_items, dtype):
+    write_shard(tmp_path / "s", random_codes(5, 8), start=n_items - 5, n_items=n_items, **ABOUT)
+    ids = np.concatenate([read(Shard.open(tmp_path / "s"), p)[1] for p in range(5)])
+    assert ids.dtype == dtype and sorted(ids.tolist()) == list(range(n_items - 5, n_items))
+
+
+@pytest.mark.parametrize(
+    ("codes", "changed", "message"),
+    [
+        (np.zeros((4, 8), np.int8), {}, r"s\.h5: a shard: codes are int8 \(4, 8\); expected uint8 \(n, bits / 8\)"),
+        (np.zeros(4, np.uint8), {}, r"codes are uint8 \(4,\)"),
+        (np.zeros((4, 0), np.uint8), {}, r"codes are uint8 \(4, 0\)"),
+        (np.zeros((4, 8), np.uint8), {"start": -1}, r"s\.h5: fingerprints of items -1 to 3; expected .* 0 to 10"),
+        (np.zeros((4, 8), np.uint8), {"start": 7}, "items 7 to 11; expected a range within 0 to 10"),
+        (np.zeros((0, 8), np.uint8), {"start": 11}, "items 11 to 11"),
+        (np.zeros((4, 8), np.uint8), {"n_items": -1}, "n_items is -1; expected 0 to"),
+        (np.zeros((4, 8), np.uint8), {"n_items": 2**63}, "n_items is 9223372036854775808; expected 0 to"),
+        (np.zeros((4, 8), np.uint8), {"partitions": 0}, "partitions is 0; expected 1 to 65536"),
+        (np.zeros((4, 8), np.uint8), {"partitions": 65_537}, "partitions is 65537; expected 1 to 65536"),
+    ],
+)
+def test_shards_that_make_no_sense(tmp_path, codes, changed, message):
+    with pytest.raises(InputError, match=message):
+        write_shard(tmp_path / "s.h5", codes, **{"start": 0, "n_items": 10, **ABOUT, **changed})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("bits", "message"), [(12, "bits is 12; expected a multiple of 8"), (0, "bits is 0; expected")]
+)
+def test_fingerprints_are_whole_bytes(bits, message):
+    with pytest.raises(InputError, match=message):
+        Identity(10, bits, 1, "m", "c")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Checking
+
+
+@pytest.mark.parametrize(("n", "shards"), [(100, 1), (100, 7), (3, 8), (0, 2)])
+def test_shards_of_a_whole_database(tmp_path, n, shards):
+    paths = write_shards(tmp_path, random_codes(n, 8), shards)
+    identity = Identity(n, 64, **ABOUT)
+    for found in (check_shards(paths), check_shards(paths[::-1], expected=identity)):
+        assert [(shard.start, shard.stop) for shard in found] == [shard_range(n, shards, s) for s in range(shards)]
+        assert {shard.identity for shard in found} == {identity}
+
+
+def test_shards_that_are_no_whole_database(tmp_path):
+    codes = random_codes(60, 8)
+    thirds, halves = write_shards(tmp_path, codes, 3), write_shards(tmp_path, codes, 2)
+    a, b, c = thirds
+    (tmp_path / "copy.h5").write_bytes(b.read_bytes())
+    for paths, message in [
+        ([], "no shards of fingerprints; expected those of a whole database"),
+        ([b, c], r"the shard with items 0 to 20 is missing \(.*/1-of-3\.h5 begins there\)"),
+        ([a, c], r"the shard with items 20 to 40 is missing \(.*/2-of-3\.h5 begins there\)"),
+        ([a, b], r"the shard with items 40 to 60 is missing \(the database ends there\); expected each item once"),
+        ([a, b, c, b], r"/1-of-3\.h5: is doubled: has items 20 to 40, and .*/1-of-3\.h5 those from 20 to 40"),
+        ([a, b, tmp_path / "copy.h5", c], r"/copy\.h5: is doubled: has items 20 to 40, and .*/1-of-3\.h5"),
+        ([a, b, halves[1]], r"/1-of-2\.h5: overlaps: has items 30 to 60, and .*/1-of-3\.h5 those from 20 to 40"),
+        ([a, halves[0], halves[1]], r"/0-of-2\.h5: overlaps: has items 0 to 30, and .*/0-of-3\.h5 those from 0 to 20"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            check_shards(paths)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"model": "other"}, r"is of model other; expected model a1b2, as \S+/0-of-2\.h5 is$"),
+        ({"config": "other"}, "is of config other; expected config c3d4, as"),
+        ({"partitions": 6}, "is of partitions 6; expected partitions 5, as"),
+        ({"n_items": 41}, "is of n_items 41; expected n_items 40, as"),
+        ({"width": 16}, "is of bits 128; expected bits 64, as"),
+        ({"model": "x", "config": "y"}, "is of model x, config y; expected model a1b2, config c3d4, as"),
+    ],
+)
+def test_foreign_shards(tmp_path, changed, message):
+    paths = write_shards(tmp_path, random_codes(40, 8), 2)
+    about = {"start": 20, "n_items": 40, **ABOUT, **changed}
+    width = about.pop("width", 8)
+    write_shard(tmp_path / "foreign", random_codes(20, width), **about)
+    with pytest.raises(InputError, match=f"/foreign: {message}"):
+        check_shards([paths[0], tmp_path / "foreign"])
+
+
+def test_shards_of_another_model_than_was_asked_for(tmp_path):
+    paths = write_shards(tmp_path, random_codes(40, 8), 2)
+    with pytest.raises(InputError, match=r"/0-of-2\.h5: is of model a1b2; expected model new, as was asked for$"):
+        check_shards(paths, expected=Identity(40, 64, 5, "new", "c3d4"))
+
+
+def test_a_truncated_shard(tmp_path):
+    a, b = write_shards(tmp_path, random_codes(4000, 8), 2)
+    whole = b.read_bytes()
+    for kept in (0, 100, len(whole) // 2, len(whole) - 1):
+        b.write_bytes(whole[:kept])
+        with pytest.raises(
+            InputError, match=r"/1-of-2\.h5: not a shard of fingerprints, or damaged \(.*--force \S+/1-of"
+        ):
+            check_shards([a, b])
+    b.unlink()
+    with pytest.raises(InputError, match=r"/1-of-2\.h5: not a shard .*No such file"):
+        check_shards([a, b])
+    with h5py.File(b, "w") as file:
+        file["labels"] = [1]
+    with pytest.raises(InputError, match=r"/1-of-2\.h5: not a shard of fingerprints"):
+        check_shards([a, b])
+
+
+def flip(path: Path, name: str, row: int) -> None:
+    with h5py.File(path, "r+") as file:
+        rows = file[name][:]
+        rows[row] ^= 1
+        file[name][...] = rows
+
+
+def test_a_damaged_manifest(tmp_path):
+    def attribute(name, value):
+        def damage(file):
+            file.attrs[name] = value
+
+        return damage
+
+    def offset(file):
+        file["offsets"][1] += 1
+
+    def checksum(file):
+        file["checksums"][0, 0] ^= 1
+
+    def shorter(file):
+        codes = file["codes"][:-1]
+        del file["codes"]
+        file["codes"] = codes
+
+    def wider(file):
+        ids = file["ids"][:]
+        del file["ids"]
+        file["ids"] = ids.astype(np.int64)
+
+    for damage, message in [
+        (attribute("start", 1), "its manifest has the checksum"),
+        (attribute("stop", 41), "its manifest has the checksum"),
+        (attribute("model", "b"), "its manifest has the checksum"),
+        (attribute("n_items", 99), "its manifest has the checksum"),
+        (attribute("bits", 9), "a multiple of 8"),
+        (offset, "its manifest has the checksum"),
+        (checksum, "its manifest has the checksum"),
+        (shorter, r"codes is uint8 \(39, 8\); expected uint8 \(40, 8\)"),
+        (wider, r"ids is int64 \(40,\); expected uint32 \(40,\)"),
+    ]:
+        (path,) = write_shards(tmp_path, random_codes(40, 8), 1)
+        with h5py.File(path, "r+") as file:
+            damage(file)
+        with pytest.raises(InputError, match=rf"/0-of-1\.h5: not a shard of fingerprints, or damaged \(.*{message}"):
+            check_shards([path])
+
+
+@pytest.mark.parametrize("name", ["codes", "ids"])
+def test_damaged_content_is_found_when_it_is_read(tmp_path, name):
+    (path,) = write_shards(tmp_path, random_codes(200, 8), 1)
+    clean = [read(Shard.open(path), p) for p in range(5)]
+    row = int(Shard.open(path).offsets[3]) - 1  # the last of partition 2
+    flip(path, name, row)
+    (shard,) = check_shards([path])
+    for p in (0, 1, 3, 4):
+        assert all((mine == theirs).all() for mine, theirs in zip(read(shard, p), clean[p]))
+    with pytest.raises(InputError, match=r"/0-of-1\.h5: .*the content of partition 2 does not have its checksum"):
+        read(shard, 2)
+
+
+FULL_DISK = """
+import resource, signal, sys
+import numpy as np
+from rehash.equihash.fingerprints import write_shard
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+codes = np.random.default_rng(0).integers(0, 256, (90_000, 8), np.uint8)
+write_shard(sys.argv[1], codes, start=0, n_items=90_000, partitions=3, model="m", config="c")
+"""
+
+
+def test_a_disk_that_fills(tmp_path):
+    (tmp_path / "out").write_text("the old content")
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(SCRIPTS), "PATH": ""},
+    )
+    assert done.returncode == 1, done.stderr
+    assert f"could not write {tmp_path / 'out'}: File too large. Nothing was left behind" in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["out"] and (tmp_path / "out").read_text() == "the old content"

@@ -1,0 +1,450 @@
+"""The inverted index: the same answers as a dictionary, in little space, refused by name where it is not whole."""
+
+import subprocess
+import sys
+import tracemalloc
+from collections import defaultdict
+from itertools import pairwise
+from pathlib import Path
+
+import h5py
+import numpy as np
+import psutil
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rehash.equihash import fingerprints
+from rehash.equihash import index as module
+from rehash.equihash import partitions as partition_module
+from rehash.equihash.fingerprints import Identity, label_codes, partition_of, words, write_shard
+from rehash.equihash.index import Index
+from rehash.equihash.labels import shard_range
+from rehash.equihash.partitions import Header, Partition, merge_partition, sorted_order
+from rehash.errors import InputError
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
+
+
+def write_shards(folder: Path, codes: np.ndarray, shards: int, partitions: int, model: str = "m") -> list[Path]:
+    paths = [folder / f"shard_{shard}-of-{shards}.h5" for shard in range(shards)]
+    for shard, path in enumerate(paths):
+        start, stop = shard_range(len(codes), shards, shard)
+        about = {"n_items": len(codes), "partitions": partitions, "model": model, "config": "c"}
+        write_shard(path, codes[start:stop], start=start, **about)
+    return paths
+
+
+def build(folder: Path, codes: np.ndarray, shards: int = 2, partitions: int = 3, **about) -> list[Path]:
+    folder.mkdir(exist_ok=True)
+    parts = write_shards(folder, codes, shards, partitions, **about)
+    paths = [folder / f"partition_{partition}.h5" for partition in range(partitions)]
+    for partition, path in enumerate(paths):
+        merge_partition(parts, partition, path)
+    return paths
+
+
+def dictionary(codes: np.ndarray) -> dict[bytes, list[int]]:
+    items = defaultdict(list)
+    for item, code in enumerate(codes):
+        items[code.tobytes()].append(item)
+    return items
+
+
+def check_answers(index: Index, codes: np.ndarray, queries: np.ndarray) -> None:
+    """By a dictionary, in each way to ask."""
+    items = dictionary(codes)
+    expected = [items.get(query.tobytes(), []) for query in queries]
+    offsets, ids = index.lookup(queries)
+    assert offsets.dtype == ids.dtype == np.int64 and len(offsets) == len(queries) + 1 and offsets[0] == 0
+    assert [ids[low:high].tolist() for low, high in pairwise(offsets)] == expected and offsets[-1] == len(ids)
+    assert index.count(queries).tolist() == [len(each) for each in expected]
+    found = [index.find(query) for query in queries]
+    assert [each.tolist() for each in found] == expected and all(each.dtype == np.int64 for each in found)
+    assert len(index) == len(codes)
+
+
+def neighbours(codes: np.ndarray) -> np.ndarray:
+    """Codes just below and above, with the least, the greatest and some at random."""
+    rng, width = np.random.default_rng(5), codes.shape[1]
+    near = np.repeat(codes, 2, axis=0)
+    near[::2, -1] -= 1
+    near[1::2, -1] += 1
+    extremes = np.array([[0] * width, [255] * width, [0] * (width - 1) + [1], [255] * (width - 1) + [254]], np.uint8)
+    return np.concatenate([near, extremes, rng.integers(0, 256, (50, width), dtype=np.uint8)])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Answers
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    codes=st.sampled_from([1, 2, 5, 8, 16]).flatmap(
+        lambda width: st.lists(
+            st.lists(st.sampled_from([0, 1, 127, 255]), min_size=width, max_size=width), max_size=40
+        ).map(lambda rows: np.array(rows, np.uint8).reshape(-1, width))
+    ),
+    shards=st.integers(1, 4),
+    partitions=st.integers(1, 6),
+    random=st.randoms(use_true_random=False),
+)
+def test_the_answers_of_a_dictionary(tmp_path_factory, codes, shards, partitions, random):
+    folder = tmp_path_factory.mktemp("index")
+    index = Index.open(build(folder, codes, shards, partitions))
+    queries = list(np.concatenate([codes, neighbours(codes)]))
+    random.shuffle(queries)
+    check_answers(index, codes, np.array(queries))
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 8, 12, 16])
+@pytest.mark.parametrize("partitions", [1, 4])
+def test_thousands_of_items(tmp_path, monkeypatch, width, partitions):
+    """Enough for a prefix table, in several blocks of items and of queries."""
+    monkeypatch.setattr(partition_module, "_BLOCK", 100)
+    rng = np.random.default_rng(width)
+    codes = rng.integers(0, 256, (2000, width), dtype=np.uint8)[rng.integers(0, 2000, 3000)]
+    index = Index.open(build(tmp_path, codes, 3, partitions))
+    check_answers(index, codes, rng.permutation(np.concatenate([codes[::3], neighbours(codes[::7])])))
+    if width > 1:
+        with h5py.File(tmp_path / "partition_0.h5") as file:
+            assert len(file["prefix"]) > 8
+
+
+ROWS = np.arange(3000)
+SKEWED = {
+    "one code": np.full((3000, 8), 7, np.uint8),
+    "zeros": np.zeros((3000, 16), np.uint8),
+    "ones": np.full((3000, 8), 255, np.uint8),
+    "counted": label_codes(ROWS),
+    "from above": label_codes(-1 - ROWS),
+    "one large bucket": label_codes(np.where(ROWS % 3, 10**12 + ROWS, 10**12)),
+    "same first 64 bits": np.concatenate([np.full((3000, 8), 200, np.uint8), label_codes(ROWS // 2)], axis=1),
+    "same last 64 bits": np.concatenate([label_codes(ROWS // 2), np.full((3000, 8), 200, np.uint8)], axis=1),
+}
+
+
+@pytest.mark.parametrize("what", SKEWED)
+def test_codes_that_are_far_from_uniform(tmp_path, what):
+    codes = np.random.default_rng(0).permutation(SKEWED[what])
+    index = Index.open(build(tmp_path, codes, 2, 2))
+    check_answers(index, codes, np.concatenate([codes[:20], neighbours(codes[:100])]))
+
+
+@pytest.mark.parametrize("width", [2, 8, 16])
+def test_bytes_across_two_codes_are_no_code(tmp_path, width):
+    """01 01 is found within 00 01, 01 01 before it is found as a code of its own; and within 00 01, 01 02."""
+    codes = np.ones((3, width), np.uint8)
+    codes[0, 0] = codes[1, 0] = 0
+    check_answers(Index.open(build(tmp_path, codes, 1, 1)), codes, np.ones((1, width), np.uint8))
+    codes[2, -1] = 2
+    check_answers(Index.open(build(tmp_path, codes, 1, 1)), codes, np.ones((1, width), np.uint8))
+
+
+def test_what_follows_the_codes_is_no_code(tmp_path):
+    codes = np.zeros((5, 8), np.uint8)
+    (path,) = build(tmp_path, codes, 1, 1)
+    with h5py.File(path) as file:
+        end = file["codes"].id.get_offset() + codes.nbytes
+    behind = np.frombuffer(path.read_bytes()[end : end + 8], np.uint8)
+    assert behind.any()
+    check_answers(Index.open([path]), codes, behind[None])
+
+
+@pytest.mark.parametrize(("n", "shards", "partitions"), [(0, 1, 1), (0, 2, 3), (1, 1, 1), (1, 3, 20), (7, 2, 50)])
+def test_few_items(tmp_path, n, shards, partitions):
+    codes = np.random.default_rng(0).integers(0, 256, (n, 8), dtype=np.uint8)
+    index = Index.open(build(tmp_path, codes, shards, partitions))
+    check_answers(index, codes, np.concatenate([codes, codes, neighbours(codes)]))
+    assert index.identity == Identity(n, 64, partitions, "m", "c")
+
+
+def test_hundreds_of_partitions(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.fsync", lambda number: None)
+    codes = label_codes(ROWS)
+    index = Index.open(build(tmp_path, codes, 1, 300))
+    check_answers(index, codes, codes[::2])
+
+
+def test_no_queries(tmp_path):
+    index = Index.open(build(tmp_path, label_codes(ROWS)))
+    offsets, ids = index.lookup(np.empty((0, 8), np.uint8))
+    assert offsets.tolist() == [0] and ids.shape == (0,) and index.count(np.empty((0, 8), np.uint8)).shape == (0,)
+    offsets, ids = index.lookup(label_codes(np.array([-1, -2])))
+    assert offsets.tolist() == [0, 0, 0] and ids.shape == (0,)
+
+
+def test_an_index_of_labels(tmp_path):
+    labels = np.random.default_rng(2).integers(0, 10**10, 1500)[np.random.default_rng(3).integers(0, 1500, 4000)]
+    index = Index.open(build(tmp_path, label_codes(labels)))
+    asked = np.append(labels[:200], 10**10)
+    offsets, ids = index.lookup(label_codes(asked))
+    for label, low, high in zip(asked, offsets, offsets[1:]):
+        assert ids[low:high].tolist() == np.flatnonzero(labels == label).tolist()
+
+
+@pytest.mark.parametrize("label_count", [3, 40, 10**6, 10**15])
+def test_prefix_tables_fit_the_codes_that_there_are(tmp_path, label_count):
+    """Labels, of which the first bits are all 0, are told apart as well as random codes are."""
+    labels = np.random.default_rng(0).integers(0, label_count, 10_000)
+    (path,) = build(tmp_path, label_codes(labels), 1, 1)
+    with h5py.File(path) as file:
+        sizes = np.diff(file["prefix"][:].astype(np.int64))
+    assert sizes.max() <= max(250, np.bincount(labels).max() if label_count < 10**6 else 0)
+
+
+def hollow_shard(path: Path, n: int, identity: Identity) -> Path:
+    """Of n items, all in partition 0, whose content was never written and takes no space."""
+    offsets = np.array([0] + [n] * identity.partitions)
+    checksums = np.zeros((identity.partitions, 32), np.uint8)
+    with h5py.File(path, "w") as file:
+        file.create_dataset("codes", (n, identity.width), np.uint8)
+        file.create_dataset("ids", (n,), identity.id_dtype)
+        file.update({"offsets": offsets, "checksums": checksums})
+        checksum = fingerprints._manifest_checksum(identity, 0, n, offsets, checksums)
+        file.attrs.update({**identity.attributes(), "start": 0, "stop": n, "checksum": checksum})
+    return path
+
+
+def test_ids_beyond_32_bits(tmp_path):
+    start, many = 2**32 + 5, label_codes(np.arange(200) // 3)
+    codes = many[partition_of(many, 2) == 1]
+    n_items = start + len(codes)
+    before = hollow_shard(tmp_path / "before.h5", start, Identity(n_items, 64, 2, "m", "c"))
+    about = {"n_items": n_items, "partitions": 2, "model": "m", "config": "c"}
+    write_shard(tmp_path / "far.h5", codes, start=start, **about)
+    merge_partition([tmp_path / "far.h5", before], 1, tmp_path / "p.h5")
+    assert Partition.open(tmp_path / "p.h5").ids.dtype == np.uint64
+    index = Index([Header.read(tmp_path / "p.h5")] * 2)  # only the second is asked
+    offsets, ids = index.lookup(codes)
+    items = dictionary(codes)
+    for code, low, high in zip(codes, offsets, offsets[1:]):
+        expected = [start + item for item in items[code.tobytes()]]
+        assert ids[low:high].tolist() == expected and index.find(code).tolist() == expected
+    with pytest.raises(InputError, match=r"/q\.h5: 4294967301 items; expected fewer than 4294967296: take more partit"):
+        merge_partition([before, tmp_path / "far.h5"], 0, tmp_path / "q.h5")
+
+
+def test_partitions_beyond_the_open_files_of_a_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_MOST_MAPPED", 3)
+    codes = label_codes(np.arange(500))
+    index, before = Index.open(build(tmp_path, codes, 1, 20)), psutil.Process().num_fds()
+    for _ in range(2):
+        check_answers(index, codes, codes)
+        assert before < psutil.Process().num_fds() <= before + 3
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        (np.zeros((2, 4), np.uint8), r"queries: codes are uint8 \(2, 4\); expected uint8 \(n, 8\)"),
+        (np.zeros((2, 9), np.uint8), r"uint8 \(2, 9\); expected"),
+        (np.zeros((2, 8), np.int64), r"int64 \(2, 8\); expected"),
+        (np.zeros(8, np.uint8), r"uint8 \(8,\); expected uint8 \(n, 8\)"),
+    ],
+)
+def test_queries_of_another_width(tmp_path, query, message):
+    index = Index.open(build(tmp_path, label_codes(np.arange(5))))
+    for ask in (index.lookup, index.count):
+        with pytest.raises(InputError, match=message):
+            ask(query)
+    one = query[0] if query.ndim == 2 else query[None]
+    with pytest.raises(InputError, match=r"a query is u?int\d+ \(.*\); expected uint8 \(8,\)"):
+        index.find(one)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Files
+
+
+@pytest.mark.parametrize("width", [1, 3, 4, 5, 8, 16])
+def test_the_order_is_stable_and_that_of_bytes(monkeypatch, width):
+    monkeypatch.setattr(partition_module, "_BLOCK", 70)
+    codes = np.random.default_rng(0).choice(np.array([0, 1, 128, 255], np.uint8), (500, width))
+    expected = sorted(range(500), key=lambda i: codes[i].tobytes())
+    found = sorted_order(codes)
+    assert found.dtype == np.uint32 and found.tolist() == expected
+    assert sorted_order(codes[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize("width", [2, 8, 16])
+def test_a_partition_by_hand(tmp_path, monkeypatch, width):
+    monkeypatch.setattr(partition_module, "_BLOCK", 300)
+    codes = np.random.default_rng(0).integers(0, 200, (1500, width), dtype=np.uint8)
+    codes[1000:] = codes[:500]
+    paths = build(tmp_path, codes, 3, 2)
+    for partition, path in enumerate(paths):
+        mine = np.flatnonzero(partition_of(codes, 2) == partition)
+        expected = sorted(mine.tolist(), key=lambda i: (codes[i].tobytes(), i))
+        with h5py.File(path) as file:
+            assert file["ids"][:].tolist() == expected and file["ids"].dtype == np.uint32
+            assert (file["codes"][:] == codes[expected]).all() and file["codes"].dtype == np.uint8
+            about = {name: value.decode() if isinstance(value, bytes) else value for name, value in file.attrs.items()}
+            shift, prefix = about.pop("prefix_shift"), file["prefix"][:]
+            assert all(file[name].chunks is None for name in file) and prefix.dtype == np.uint32
+        identity = {"n_items": 1500, "bits": 8 * width, "partitions": 2, "model": "m", "config": "c"}
+        assert about == {**identity, "partition": partition}
+        values = words(codes[expected])[:, 0] >> np.uint64(shift)
+        assert prefix.tolist() == [int((values < v).sum()) for v in range(len(prefix))]
+        assert prefix[-1] == len(expected) and 4 <= len(prefix) - 1 <= len(expected) / 64
+        opened = Partition.open(path)
+        assert (opened.codes == codes[expected]).all() and opened.ids.tolist() == expected
+        assert (opened.identity, opened.partition, len(opened)) == (Identity(**identity), partition, len(expected))
+
+
+def test_the_number_of_shards_changes_nothing(tmp_path):
+    codes = np.random.default_rng(0).integers(0, 256, (1000, 8), dtype=np.uint8)
+    codes[500:] = codes[:500]
+    content = {}
+    for shards in (1, 2, 3, 7):
+        paths = build(tmp_path / str(shards), codes, shards, 3)
+        content[shards] = [path.read_bytes() for path in paths]
+    assert all(each == content[1] for each in content.values())
+    parts = write_shards(tmp_path, codes, 3, 3)
+    merge_partition(parts[::-1], 1, tmp_path / "again.h5")
+    assert (tmp_path / "again.h5").read_bytes() == content[1][1]
+
+
+@pytest.mark.parametrize("partitions", [1, 16])
+def test_bytes_an_item(tmp_path, partitions):
+    """At most 12 and 1% from 10^6 items on: 8 of the code, 4 of its item."""
+    n = 10**6
+    codes = np.random.default_rng(0).integers(0, 256, (n, 8), dtype=np.uint8)
+    assert sum(path.stat().st_size for path in build(tmp_path, codes, 1, partitions)) <= 1.01 * 12 * n
+
+
+def test_a_merge_takes_the_memory_of_its_partition(tmp_path):
+    """Whatever the database: 12 bytes an item of the partition, besides the item, and some blocks."""
+    n, partitions = 1_600_000, 8
+    codes = np.random.default_rng(0).integers(0, 256, (n, 8), dtype=np.uint8)
+    parts = write_shards(tmp_path, codes, 4, partitions)
+    mine = int((partition_of(codes, partitions) == 3).sum())
+    tracemalloc.start()
+    merge_partition(parts, 3, tmp_path / "p.h5")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 24 * mine <= peak <= 24 * mine + 2**21
+
+
+def test_a_merge_opens_one_shard_at_a_time(tmp_path, monkeypatch):
+    parts = write_shards(tmp_path, label_codes(ROWS), 9, 2)
+    before, most, process = psutil.Process().num_fds(), [0], psutil.Process()
+    opened = h5py.File
+
+    def counted(*args):
+        file = opened(*args)
+        most.append(process.num_fds())
+        return file
+
+    monkeypatch.setattr(h5py, "File", counted)
+    merge_partition(parts, 0, tmp_path / "p.h5")
+    assert len(most) > 18 and max(most) <= before + 1
+
+
+def test_partitions_that_make_no_sense(tmp_path):
+    parts = write_shards(tmp_path, label_codes(ROWS), 3, 4)
+    for partition in (-1, 4):
+        with pytest.raises(InputError, match=rf"/p\.h5: partition {partition}; expected 0 to 3"):
+            merge_partition(parts, partition, tmp_path / "p.h5")
+    with pytest.raises(InputError, match="the shard with items 1000 to 2000 is missing"):
+        merge_partition([parts[0], parts[2]], 0, tmp_path / "p.h5")
+    with h5py.File(parts[1], "r+") as file:
+        file["codes"][file["offsets"][1]] ^= 1
+    merge_partition(parts, 0, tmp_path / "p.h5")
+    with pytest.raises(InputError, match=r"/shard_1-of-3\.h5: .*the content of partition 1 does not have its checksum"):
+        merge_partition(parts, 1, tmp_path / "q.h5")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["p.h5", *(path.name for path in parts)]
+
+
+def test_an_index_that_is_not_whole(tmp_path):
+    codes = label_codes(ROWS)
+    a, b, c = build(tmp_path / "a", codes)
+    other, fewer = build(tmp_path / "b", codes, model="new"), build(tmp_path / "c", codes[:2999])
+    moved = tmp_path / "moved.h5"
+    moved.write_bytes(b.read_bytes())
+    assert len(Index.open([c, a, b])) == 3000
+    for paths, message in [
+        ([], "no partitions; expected those of a whole index"),
+        ([b, c], r"partition 0 is missing; expected those from 0 to 2, as \S+/a/partition_1\.h5 says"),
+        ([c, a], r"partition 1 is missing; expected those from 0 to 2"),
+        ([a, b], r"partition 2 is missing; expected those from 0 to 2"),
+        ([a, b, moved, c], r"/moved\.h5: is partition 1, as \S+/a/partition_1\.h5 is; expected each once"),
+        ([a, b, c, c], r"/a/partition_2\.h5: is partition 2, as \S+/a/partition_2\.h5 is; expected each once"),
+        ([a, other[1], c], r"/b/partition_1\.h5: is of model new; expected model m, as \S+/a/partition_0\.h5 is"),
+        ([a, b, fewer[2]], r"/c/partition_2\.h5: is of n_items 2999; expected n_items 3000, as"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            Index.open(paths)
+    with h5py.File(moved, "r+") as file:
+        ids, prefix = file["ids"][:-1], file["prefix"][:]
+        codes, prefix[-1] = file["codes"][:-1], len(ids)
+        for name, values in (("ids", ids), ("codes", codes), ("prefix", prefix)):
+            del file[name]
+            file[name] = values
+    with pytest.raises(InputError, match=r"/a/partition_0\.h5 and the other partitions have 2999 items; expected 3000"):
+        Index.open([a, moved, c])
+
+
+def test_files_that_are_no_partitions(tmp_path):
+    (path,) = build(tmp_path, label_codes(ROWS), 1, 1)
+    whole = path.read_bytes()
+
+    def replace(name, change, **storage):
+        def damage(file):
+            values = change(file[name][:])
+            del file[name]
+            file.create_dataset(name, data=values, **storage)
+
+        return damage
+
+    def no_shift(file):
+        del file.attrs["prefix_shift"]
+
+    for damage, message in [
+        (replace("codes", lambda codes: codes[:, :7]), r"codes is uint8 \(3000, 7\); expected uint8 \(3000, 8\)"),
+        (replace("codes", lambda codes: codes[1:]), r"codes is uint8 \(2999, 8\); expected uint8 \(3000, 8\)"),
+        (replace("ids", lambda ids: ids.astype(np.uint64)), r"ids is uint64 \(3000,\); expected uint32 \(3000,\)"),
+        (replace("prefix", lambda prefix: prefix.astype(np.int64)), "prefix is int64"),
+        (replace("prefix", lambda prefix: prefix[:-1]), r"its prefix table ends at \d+; expected 3000"),
+        (replace("prefix", lambda prefix: prefix[:0]), "out of range"),
+        (replace("codes", lambda codes: codes, chunks=(100, 8)), "its datasets are not contiguous"),
+        (replace("ids", lambda ids: ids, compression="gzip"), "its datasets are not contiguous"),
+        (no_shift, "prefix_shift"),
+    ]:
+        path.write_bytes(whole)
+        with h5py.File(path, "r+") as file:
+            damage(file)
+        for open_it in (Partition.open, lambda path: Index.open([path])):
+            with pytest.raises(
+                InputError, match=rf"/partition_0\.h5: not a partition of an index, or damaged \(.*{message}"
+            ):
+                open_it(path)
+    path.write_bytes(whole[:-1])
+    with pytest.raises(InputError, match=r"damaged \(.*truncated.*make it again with: snakemake"):
+        Index.open([path])
+
+
+FULL_DISK = """
+import resource, signal, sys
+from rehash.equihash.partitions import merge_partition
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+merge_partition(sys.argv[3:], 0, sys.argv[2])
+"""
+
+
+@pytest.mark.parametrize("limit", [1000, 200_000, 350_000])
+def test_a_disk_that_fills_during_a_merge(tmp_path, limit):
+    """While it has no data yet, within the codes, and within the ids."""
+    parts = write_shards(tmp_path / "shards", label_codes(np.arange(30_000)), 2, 1)
+    (tmp_path / "out").write_text("the old content")
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(limit), str(tmp_path / "out"), *map(str, parts)],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(SCRIPTS), "PATH": ""},
+    )
+    assert done.returncode == 1, done.stderr
+    assert f"could not write {tmp_path / 'out'}: File too large. Nothing was left behind" in done.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "shards"]
+    assert (tmp_path / "out").read_text() == "the old content"

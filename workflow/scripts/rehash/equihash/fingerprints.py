@@ -1,0 +1,289 @@
+"""Fingerprints of a database in shards: files that can be made on different machines, cut for the index's partitions.
+
+A shard holds the packed codes of items start to stop of the database, grouped by the partition of the index that they
+belong to, so that a merge reads of each shard the slice that it needs and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, TypeVar
+
+import h5py
+import numpy as np
+
+from rehash.bits import Codes
+from rehash.errors import InputError
+from rehash.store import atomic
+
+MOST_PARTITIONS = 2**16  # their numbers are sorted as uint16, by radix
+_MASK = 2**64 - 1
+_Word = TypeVar("_Word", int, np.ndarray)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What all files of one index agree on.
+
+    Attributes:
+        n_items: of the whole database.
+        bits: of a fingerprint, a multiple of 8.
+        partitions: of the index.
+        model, config: digests of what the fingerprints were made with.
+    """
+
+    n_items: int
+    bits: int
+    partitions: int
+    model: str
+    config: str
+
+    def __post_init__(self) -> None:
+        """Raise an InputError if a number is out of range."""
+        for what, value, low, high in (
+            ("n_items", self.n_items, 0, 2**63 - 1),
+            ("bits", self.bits, 8, 2**31),
+            ("partitions", self.partitions, 1, MOST_PARTITIONS),
+        ):
+            if not low <= value <= high:
+                raise InputError(f"fingerprints: {what} is {value}; expected {low} to {high}")
+        if self.bits % 8:
+            raise InputError(f"fingerprints: bits is {self.bits}; expected a multiple of 8")
+
+    @classmethod
+    def read(cls, attributes: Mapping[str, Any]) -> Identity:
+        """From a file's attributes."""
+        values = {each.name: np.asarray(attributes[each.name]).item() for each in fields(cls)}
+        return cls(**{name: value.decode() if isinstance(value, bytes) else value for name, value in values.items()})
+
+    def attributes(self) -> dict[str, Any]:
+        """For a file; texts have a fixed length, for HDF5 sets 4 KiB aside for those that have none."""
+        return {
+            name: np.bytes_(value.encode()) if isinstance(value, str) else value for name, value in asdict(self).items()
+        }
+
+    @property
+    def width(self) -> int:
+        """Bytes of a fingerprint."""
+        return self.bits // 8
+
+    @property
+    def id_dtype(self) -> np.dtype:
+        """Of an item's number on disk."""
+        return np.dtype("<u4" if self.n_items < 2**32 else "<u8")
+
+    def check(self, other: Identity, path: str | Path, whose: str | Path) -> None:
+        """Raise an InputError that names the file at `path`, which is `other`'s, if that differs from this, `whose`."""
+        apart = [each.name for each in fields(self) if getattr(self, each.name) != getattr(other, each.name)]
+        if apart:
+            theirs, ours = (", ".join(f"{name} {getattr(each, name)}" for name in apart) for each in (other, self))
+            raise InputError(f"{path}: is of {theirs}; expected {ours}, as {whose}")
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """A shard's file, checked but for the content of its partitions, which is when it is read.
+
+    Attributes:
+        path: where it is.
+        start, stop: its items.
+        identity: of the index that it is made for.
+        checksum: SHA-256 of the manifest, with the checksums of all partitions.
+        offsets: int64 (partitions + 1): partition p is its rows offsets[p] to offsets[p + 1].
+    """
+
+    path: str
+    start: int
+    stop: int
+    identity: Identity
+    checksum: str
+    offsets: np.ndarray = field(repr=False)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Shard:
+        """Read the manifest.
+
+        Raises:
+            InputError: not a shard of fingerprints, truncated, or its manifest is damaged.
+        """
+        with opened(path, "shard of fingerprints") as file:
+            identity, offsets = Identity.read(file.attrs), file["offsets"][:]
+            start, stop = (int(file.attrs[name]) for name in ("start", "stop"))
+            checksum = _manifest_checksum(identity, start, stop, offsets, file["checksums"][:])
+            if file.attrs["checksum"] != checksum:
+                raise InputError(f"its manifest has the checksum {checksum}; expected {file.attrs['checksum']}")
+            check_dataset(file, "codes", np.uint8, (stop - start, identity.width))
+            check_dataset(file, "ids", identity.id_dtype, (stop - start,))
+        return cls(str(path), start, stop, identity, checksum, offsets)
+
+    def count(self, partition: int) -> int:
+        """How many of its items are in a partition."""
+        return int(self.offsets[partition + 1] - self.offsets[partition])
+
+    def read(self, partition: int, codes: Codes, ids: np.ndarray) -> None:
+        """Read a partition's items, ascending, into the arrays: uint8 (count, bits / 8) and id_dtype (count,).
+
+        Raises:
+            InputError: they are not what was written.
+        """
+        if not len(ids):
+            return
+        rows = np.s_[self.offsets[partition] : self.offsets[partition + 1]]
+        with opened(self.path, "shard of fingerprints") as file:
+            file["codes"].read_direct(codes, rows)
+            file["ids"].read_direct(ids, rows)
+            if _checksum(codes, ids) != file["checksums"][partition].tobytes():
+                raise InputError(f"the content of partition {partition} does not have its checksum")
+
+
+def words(codes: Codes) -> np.ndarray:
+    """Codes, uint8 (n, bits / 8), as big-endian numbers, uint64 (n, ceil(bits / 64)), the last filled with zeros.
+
+    Rows of numbers are ordered as rows of bytes are.
+    """
+    n, width = codes.shape
+    if width % 8:
+        codes = np.concatenate([codes, np.zeros((n, -width % 8), np.uint8)], axis=1)
+    return np.ascontiguousarray(codes).view(">u8").astype(np.uint64)
+
+
+def route(words: Iterable[_Word], partitions: int) -> _Word:
+    """The partition of a fingerprint given by its words, first to last: Python integers, or uint64 arrays (n,).
+
+    Each word goes through the finaliser of splitmix64 (Steele et al. 2014, variant 13 of Stafford's), so that whatever
+    bits vary, all bits of the result do; its upper half times `partitions` is the partition, over 2^32 (Lemire 2019).
+    """
+    mixed = 0
+    for word in words:
+        mixed = mixed ^ word
+        mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9 & _MASK
+        mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB & _MASK
+        mixed = mixed ^ mixed >> 31
+    return (mixed >> 32) * partitions >> 32
+
+
+def partition_of(codes: Codes, partitions: int) -> np.ndarray:
+    """The partition of each code, uint8 (n, bits / 8): int64 (n,), in [0, partitions); the same for equal codes."""
+    return route(words(codes).T, partitions).astype(np.int64)
+
+
+def label_codes(labels: np.ndarray) -> Codes:
+    """Labels, int64 (n,), as codes of 64 bits, uint8 (n, 8): the index of a database's labels is one of these codes."""
+    return np.asarray(labels, np.int64).astype(">i8").view(np.uint8).reshape(-1, 8)
+
+
+def write_shard(
+    output: str | Path, codes: Codes, *, start: int, n_items: int, partitions: int, model: str, config: str
+) -> None:
+    """Write the fingerprints of one shard, grouped by partition, and in it by item.
+
+    HDF5: `codes` uint8 (n, bits / 8), `ids` uint32 (n,), or uint64 if the database has 2^32 items or more, `offsets`
+    int64 (partitions + 1), `checksums` uint8 (partitions, 32): SHA-256 of each partition's codes and ids, and the
+    attributes start, stop, n_items, bits, partitions, model, config, checksum (see `Shard`). Its bytes follow from the
+    arguments. The peak of memory is 28 bytes an item and the codes once more.
+
+    Args:
+        codes: uint8 (n, bits / 8), of items start to start + n.
+        n_items: of the whole database.
+        partitions: of the index, at most MOST_PARTITIONS.
+        model, config: digests of what the codes were made with.
+
+    Raises:
+        InputError: codes of another shape or type, or a number that is out of range.
+    """
+    check_codes(codes, f"{output}: a shard")
+    identity, stop = Identity(n_items, 8 * codes.shape[1], partitions, model, config), start + len(codes)
+    if not 0 <= start <= stop <= n_items:
+        raise InputError(f"{output}: fingerprints of items {start} to {stop}; expected a range within 0 to {n_items}")
+    places = partition_of(codes, partitions)
+    order = np.argsort(places.astype(np.uint16), kind="stable")
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(places, minlength=partitions))])
+    codes, ids = codes[order], (order + start).astype(identity.id_dtype)
+    digests = b"".join(_checksum(codes[low:high], ids[low:high]) for low, high in pairwise(offsets))
+    checksums = np.frombuffer(digests, np.uint8).reshape(partitions, -1)
+    with atomic(output) as temporary, h5py.File(temporary, "w") as file:
+        file.update({"codes": codes, "ids": ids, "offsets": offsets, "checksums": checksums})
+        checksum = _manifest_checksum(identity, start, stop, offsets, checksums)
+        file.attrs.update({**identity.attributes(), "start": start, "stop": stop, "checksum": checksum})
+
+
+def check_shards(paths: Sequence[str | Path], expected: Identity | None = None) -> list[Shard]:
+    """Check that the files, in any order, are one database's and hold each item once; read their manifests only.
+
+    Args:
+        expected: what they have to be of; without it, what the first of them is of.
+
+    Returns:
+        The shards in the order of their items.
+
+    Raises:
+        InputError: names a shard that is missing, doubled, overlapping, foreign, truncated or damaged.
+    """
+    shards = sorted((Shard.open(path) for path in paths), key=lambda shard: (shard.start, shard.stop))
+    if not shards:
+        raise InputError("no shards of fingerprints; expected those of a whole database")
+    whose = "was asked for" if expected else f"{shards[0].path} is"
+    expected = expected or shards[0].identity
+    at, before = 0, None
+    for shard in shards:
+        expected.check(shard.identity, shard.path, whose)
+        if shard.start > at:
+            raise _missing(at, shard.start, f"{shard.path} begins there")
+        if shard.start < at:
+            what = "is doubled" if (shard.start, shard.stop) == (before.start, before.stop) else "overlaps"
+            raise InputError(
+                f"{shard.path}: {what}: has items {shard.start} to {shard.stop}, and {before.path} those from "
+                f"{before.start} to {before.stop}; expected each item once"
+            )
+        at, before = shard.stop, shard
+    if at < expected.n_items:
+        raise _missing(at, expected.n_items, "the database ends there")
+    return shards
+
+
+def check_codes(codes: Codes, where: str, width: int | None = None) -> None:
+    """Raise an InputError if the codes are not uint8 (n, width)."""
+    if codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] != (width or max(1, codes.shape[1])):
+        raise InputError(f"{where}: codes are {codes.dtype} {codes.shape}; expected uint8 (n, {width or 'bits / 8'})")
+
+
+def check_dataset(file: h5py.File, name: str, dtype: np.dtype | type, shape: tuple[int, ...]) -> None:
+    """Raise an InputError if a dataset is not of this type and shape."""
+    found = file[name]
+    if found.dtype != dtype or found.shape != shape:
+        raise InputError(f"{name} is {found.dtype} {found.shape}; expected {np.dtype(dtype)} {shape}")
+
+
+@contextlib.contextmanager
+def opened(path: str | Path, what: str) -> Iterator[h5py.File]:
+    """An HDF5 file to read from; all that is wrong with it becomes an InputError that names it."""
+    try:
+        with h5py.File(path) as file:
+            yield file
+    except (OSError, LookupError, ValueError, RuntimeError) as error:  # InputError is a ValueError
+        raise InputError(
+            f"{path}: not a {what}, or damaged ({error}); make it again with: snakemake --cores all --force {path}"
+        ) from error
+
+
+def _missing(start: int, stop: int, why: str) -> InputError:
+    return InputError(f"the shard with items {start} to {stop} is missing ({why}); expected each item once")
+
+
+def _checksum(codes: Codes, ids: np.ndarray) -> bytes:
+    digest = hashlib.sha256(np.ascontiguousarray(codes))
+    digest.update(ids)
+    return digest.digest()
+
+
+def _manifest_checksum(identity: Identity, start: int, stop: int, offsets: np.ndarray, checksums: np.ndarray) -> str:
+    digest = hashlib.sha256(json.dumps([asdict(identity), start, stop], sort_keys=True, default=int).encode())
+    digest.update(offsets)
+    digest.update(checksums)
+    return digest.hexdigest()

@@ -1,0 +1,132 @@
+"""The inverted index of a database: from a fingerprint to the items that have it.
+
+Its partitions (`rehash.equihash.partitions`) are files of their own, memory-mapped on their first use, so that an index
+of any size opens at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from struct import Struct
+
+import numpy as np
+
+from rehash.bits import Codes
+from rehash.equihash.fingerprints import Identity, check_codes, partition_of, route, words
+from rehash.equihash.partitions import Header, Partition
+from rehash.errors import InputError
+
+_MOST_MAPPED = 256  # partitions at a time: each holds a file open, and systems allow a process some hundreds
+
+
+class Index:
+    """The inverted index of a database: from a fingerprint to the items that have it.
+
+    Attributes:
+        identity: whose it is.
+    """
+
+    def __init__(self, headers: Sequence[Header]) -> None:
+        self.identity = headers[0].identity
+        self._words = Struct(f">{-(-self.identity.width // 8)}Q")  # `fingerprints.words` of one code
+        self._items = sum(header.items for header in headers)
+        self._partition = lru_cache(_MOST_MAPPED)(lambda partition: headers[partition].map())
+
+    @classmethod
+    def open(cls, paths: Sequence[str | Path]) -> Index:
+        """Open the files of all partitions (`merge_partition`), in any order.
+
+        Raises:
+            InputError: names a file that is no partition, damaged, of another index, or doubled; or what is missing.
+        """
+        headers = sorted((Header.read(path) for path in paths), key=lambda header: header.partition)
+        if not headers:
+            raise InputError("no partitions; expected those of a whole index")
+        identity = headers[0].identity
+        for expected, header in enumerate(headers):
+            identity.check(header.identity, header.path, f"{headers[0].path} is")
+            if header.partition < expected:
+                other = headers[expected - 1].path
+                raise InputError(f"{header.path}: is partition {header.partition}, as {other} is; expected each once")
+            if header.partition > expected:
+                raise _missing(expected, identity, header.path)
+        if len(headers) < identity.partitions:
+            raise _missing(len(headers), identity, headers[0].path)
+        index = cls(headers)
+        if len(index) != identity.n_items:
+            raise InputError(
+                f"{headers[0].path} and the other partitions have {len(index)} items; expected {identity.n_items}"
+            )
+        return index
+
+    def __len__(self) -> int:
+        return self._items
+
+    def lookup(self, codes: Codes) -> tuple[np.ndarray, np.ndarray]:
+        """The items of each code.
+
+        Args:
+            codes: uint8 (q, bits / 8).
+
+        Returns:
+            offsets, int64 (q + 1,), and ids, int64: the items of query j are ids[offsets[j]:offsets[j + 1]], ascending.
+
+        Raises:
+            InputError: codes of another width.
+        """
+        starts, counts = np.zeros((2, len(codes)), np.int64)
+        found, total = [np.empty(0, np.int64)], 0
+        for partition, rows, first, count in self._buckets(codes):
+            found.append(partition.ids[_spans(first, count)].astype(np.int64))
+            counts[rows], starts[rows] = count, np.cumsum(count) - count + total
+            total += len(found[-1])
+        return np.concatenate([[0], np.cumsum(counts)]), np.concatenate(found)[_spans(starts, counts)]
+
+    def count(self, codes: Codes) -> np.ndarray:
+        """How many items each code has, int64 (q,): lookup's offsets, without reading a single id.
+
+        Raises:
+            InputError: codes of another width.
+        """
+        counts = np.zeros(len(codes), np.int64)
+        for _, rows, _, count in self._buckets(codes):
+            counts[rows] = count
+        return counts
+
+    def find(self, code: np.ndarray) -> np.ndarray:
+        """The items of one code, uint8 (bits / 8,): int64 (n,), ascending. The fast way for one; `lookup` for many.
+
+        Raises:
+            InputError: a code of another width.
+        """
+        if code.shape != (self.identity.width,) or code.dtype != np.uint8:
+            raise InputError(f"a query is {code.dtype} {code.shape}; expected uint8 ({self.identity.width},)")
+        content = code.tobytes()
+        numbers = self._words.unpack(content.ljust(self._words.size, b"\0"))
+        return self._partition(route(numbers, self.identity.partitions)).find(content)
+
+    def _buckets(self, codes: Codes) -> Iterator[tuple[Partition, np.ndarray, np.ndarray, np.ndarray]]:
+        """Of each partition that is asked: the queries' places, int64, and `Partition.locate` of them."""
+        check_codes(codes, "queries", self.identity.width)
+        places = partition_of(codes, self.identity.partitions)
+        order = np.argsort(places.astype(np.uint16), kind="stable")
+        ends = np.cumsum(np.bincount(places, minlength=self.identity.partitions))
+        queries = words(codes)
+        for partition, (low, high) in enumerate(zip([0, *ends], ends)):
+            if low < high:
+                rows = order[low:high]
+                mapped = self._partition(partition)
+                yield mapped, rows, *mapped.locate(queries[rows])
+
+
+def _missing(partition: int, identity: Identity, path: str) -> InputError:
+    last = identity.partitions - 1
+    return InputError(f"partition {partition} is missing; expected those from 0 to {last}, as {path} says")
+
+
+def _spans(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """start, start + 1, ... of each span, one after the other: int64 (sum of counts,)."""
+    ends = np.cumsum(counts)
+    return np.repeat(starts - ends + counts, counts) + np.arange(counts.sum())

@@ -1,0 +1,243 @@
+"""Partitions of the inverted index: made from all shards, searched in place.
+
+A partition's file holds the fingerprints that fall to it in order, each with its item, and a small table that says
+where a range of fingerprints begins. It is memory-mapped, so that a look-up reads the few pages that it needs.
+"""
+
+from __future__ import annotations
+
+import mmap
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from rehash.bits import Codes
+from rehash.equihash.fingerprints import Identity, check_dataset, check_shards, opened, words
+from rehash.errors import InputError
+from rehash.progress import progress
+from rehash.store import atomic
+
+_ITEMS_A_RANGE = 64  # at least, on average: the table takes at most 4 / 64 bytes an item
+_BLOCK = 2**15  # items or queries at a time: what fits the processor's cache
+_SCANNED = 256  # rows that a single look-up reads at once
+_MOST_ITEMS = 2**32  # a place is packed into half a number
+
+
+def merge_partition(shards: Sequence[str | Path], partition: int, output: str | Path) -> None:
+    """Build one partition of the index from all shards of a database; reads of them what belongs to it.
+
+    HDF5, contiguous: `codes` uint8 (n, bits / 8), ascending by bytes; `ids` uint32 or uint64 (n,), those of equal codes
+    ascending; `prefix` uint32: the codes whose first 64 bits, as a number, shifted right by the attribute prefix_shift,
+    are v are those from prefix[v] to prefix[v + 1]; and the attributes n_items, bits, partitions, model, config,
+    partition.
+
+    Shards are opened one at a time. The peak of memory is 12 bytes an item of the partition more than the item has
+    (8 + 4 at 64 bits), however large the database.
+
+    Raises:
+        InputError: no such partition, or the shards are not whole (see `check_shards`), or damaged.
+    """
+    parts = check_shards(shards)
+    identity = parts[0].identity
+    if not 0 <= partition < identity.partitions:
+        raise InputError(f"{output}: partition {partition}; expected 0 to {identity.partitions - 1}")
+    n = sum(part.count(partition) for part in parts)
+    if n >= _MOST_ITEMS:
+        raise InputError(f"{output}: {n} items; expected fewer than {_MOST_ITEMS}: take more partitions")
+    codes, ids = np.empty((n, identity.width), np.uint8), np.empty(n, identity.id_dtype)
+    at = 0
+    for part in progress(parts, f"partition {partition}", "shard"):
+        to = at + part.count(partition)
+        part.read(partition, codes[at:to], ids[at:to])
+        at = to
+    order = sorted_order(codes)
+    with atomic(output) as temporary, h5py.File(temporary, "w") as file:
+        prefix, shift = _write_codes(file, codes, order)
+        written = file.create_dataset("ids", ids.shape, ids.dtype)
+        for rows in _blocks(n):
+            written[rows] = ids[order[rows]]
+        file["prefix"] = prefix
+        file.attrs.update({**identity.attributes(), "partition": partition, "prefix_shift": shift})
+
+
+def _write_codes(file: h5py.File, codes: Codes, order: np.ndarray) -> tuple[np.ndarray, int]:
+    """Write the codes in order; returns the table of where ranges of them begin, uint32, and its shift."""
+    last = int(words(codes[order[-1:]])[0, 0]) if len(codes) else 0
+    bits = max(len(codes) // _ITEMS_A_RANGE, 1).bit_length() - 1
+    shift = min(max(last.bit_length() - bits, 0), 63)
+    counts = np.zeros((last >> shift) + 1, np.int64)
+    written = file.create_dataset("codes", codes.shape, codes.dtype)
+    for rows in _blocks(len(codes)):
+        ascending = codes[order[rows]]
+        written[rows] = ascending
+        ranges = words(ascending)[:, 0] >> np.uint64(shift)
+        low, high = int(ranges[0]), int(ranges[-1]) + 1
+        counts[low:high] += np.bincount((ranges - ranges[0]).astype(np.int64))
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.uint32), shift
+
+
+def sorted_order(codes: Codes) -> np.ndarray:
+    """The stable order of codes, uint8 (n, width), by their bytes: uint32 (n,), n below 2^32.
+
+    A radix sort by 32 bits, from the last to the first: each pass sorts numbers of 64 bits, a digit above the place so
+    far, which numpy does several times as fast as it finds an order, and in the same time however the digits are
+    distributed. Takes 12 bytes an item.
+    """
+    order, packed = np.arange(len(codes), dtype=np.uint32), np.empty(len(codes), np.uint64)
+    for column in range(0, codes.shape[1], 4)[::-1]:
+        for rows in _blocks(len(codes)):
+            digits = words(codes[order[rows]][:, column : column + 4])[:, 0]  # in the upper half
+            packed[rows] = digits | np.arange(rows.start, rows.stop, dtype=np.uint64)
+        packed.sort()
+        for rows in _blocks(len(codes)):
+            packed[rows] = order[packed[rows] & np.uint64(_MOST_ITEMS - 1)]
+        order[:] = packed
+    return order
+
+
+@dataclass(frozen=True)
+class Header:
+    """Of a partition's file: whose it is, and where it has what."""
+
+    path: str
+    identity: Identity
+    partition: int
+    shift: int
+    items: int
+    ranges: int
+    places: tuple[int, int, int]
+
+    @classmethod
+    def read(cls, path: str | Path) -> Header:
+        """Raise an InputError if the file is no partition of an index, or is damaged."""
+        with opened(path, "partition of an index") as file:
+            identity = Identity.read(file.attrs)
+            partition, shift = (int(file.attrs[name]) for name in ("partition", "prefix_shift"))
+            items, entries = len(file["ids"]), len(file["prefix"])
+            check_dataset(file, "codes", np.uint8, (items, identity.width))
+            check_dataset(file, "ids", identity.id_dtype, (items,))
+            check_dataset(file, "prefix", np.uint32, (entries,))
+            if file["prefix"][-1] != items:
+                raise InputError(f"its prefix table ends at {file['prefix'][-1]}; expected {items}")
+            places = tuple(file[name].id.get_offset() for name in ("codes", "ids", "prefix"))
+            if items and None in places:
+                raise InputError("its datasets are not contiguous")
+        return cls(str(path), identity, partition, shift, items, entries, tuple(place or 0 for place in places))
+
+    def map(self) -> Partition:
+        """The arrays of the file, mapped once, so that it counts as one open file."""
+        with open(self.path, "rb") as file:
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        shape, (codes_at, ids_at, prefix_at) = (self.items, self.identity.width), self.places
+        codes = np.frombuffer(content, np.uint8, shape[0] * shape[1], codes_at).reshape(shape)
+        ids = np.frombuffer(content, self.identity.id_dtype, self.items, ids_at)
+        prefix = np.frombuffer(content, "<u4", self.ranges, prefix_at)
+        return Partition(self.identity, self.partition, codes, ids, prefix, self.shift, content, codes_at)
+
+
+@dataclass(frozen=True, eq=False)
+class Partition:
+    """One partition of an index, memory-mapped.
+
+    Attributes:
+        identity, partition: of which index, and which of it.
+        codes: uint8 (n, bits / 8), ascending by bytes.
+        ids: uint32 or uint64 (n,), those of equal codes ascending.
+    """
+
+    identity: Identity
+    partition: int
+    codes: Codes = field(repr=False)
+    ids: np.ndarray = field(repr=False)
+    _prefix: np.ndarray = field(repr=False)
+    _shift: int = field(repr=False)
+    _content: mmap.mmap = field(repr=False)
+    _codes_at: int = field(repr=False)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Partition:
+        """Open a file of `merge_partition`.
+
+        Raises:
+            InputError: it is none, or is damaged.
+        """
+        return Header.read(path).map()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def locate(self, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The buckets of codes, given as their words, uint64 (q, ceil(bits / 64)): int64 (q,), int64 (q,).
+
+        The first of a bucket's rows, and how many there are; of no meaning and 0 if the code is not there.
+        """
+        first, count = np.zeros((2, len(queries)), np.int64)
+        for rows in _blocks(len(queries) if len(self) else 0):
+            first[rows], count[rows] = self._locate(queries[rows])
+        return first, count
+
+    def _locate(self, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        last = np.uint64(len(self._prefix) - 2)  # for what is beyond all codes, too
+        ranges = np.minimum(queries[:, 0] >> np.uint64(self._shift), last).astype(np.int64)
+        low, high = (self._prefix[each].astype(np.int64) for each in (ranges, ranges + 1))
+        first = self._bound(queries, low, high, np.less)
+        hits = np.flatnonzero((self._words(first) == queries).all(axis=1))
+        count = np.zeros(len(queries), np.int64)
+        count[hits] = self._bound(queries[hits], first[hits], high[hits], np.less_equal) - first[hits]
+        return first, count
+
+    def _bound(self, queries: np.ndarray, low: np.ndarray, high: np.ndarray, below: np.ufunc) -> np.ndarray:
+        """The first rows in low to high whose code is not below the query; a binary search with one step for all.
+
+        A step may look beyond `high`, where no code is below the query; the last row stands for all after it.
+        """
+        first, step = low.copy(), 1 << int((high - low).max(initial=0)).bit_length()
+        while step := step >> 1:
+            first += _compare(self._words(first + (step - 1)), queries, below) * np.int64(step)
+        return np.minimum(first, len(self))
+
+    def _words(self, rows: np.ndarray) -> np.ndarray:
+        return words(self.codes.take(rows, axis=0, mode="clip"))
+
+    def find(self, code: bytes) -> np.ndarray:
+        """The items of one code, ascending, int64 (n,)."""
+        content, begin, width, items = self._content, self._codes_at, len(code), len(self)
+
+        def at(row: int) -> bytes:
+            return content[begin + row * width : begin + (row + 1) * width]
+
+        key = int.from_bytes(code[:8].ljust(8, b"\0"), "big")
+        place = min(key >> self._shift, len(self._prefix) - 2)
+        low, high = self._prefix[place : place + 2].tolist()
+        while high - low > _SCANNED:
+            middle = (low + high) // 2
+            low, high = (middle + 1, high) if at(middle) < code else (low, middle)
+        rows = content[begin + low * width : begin + (high + 1) * width]  # a row behind the last has no item
+        found = rows.find(code)
+        while found > 0 and found % width:  # across two rows
+            found = rows.find(code, found + 1)
+        if found < 0:
+            return np.empty(0, np.int64)
+        first, step = low + found // width, 1
+        end = first + 1
+        while end + step <= items and at(end + step - 1) == code:  # most buckets are small
+            end, step = end + step, 2 * step
+        end = bisect_right(range(items), code, end, min(end + step - 1, items), key=at)
+        return self.ids[first:end].astype(np.int64)
+
+
+def _compare(codes: np.ndarray, queries: np.ndarray, below: np.ufunc) -> np.ndarray:
+    """Bool (n,): whether codes are below queries, words uint64 (n, w); np.less, or np.less_equal."""
+    result = below(codes[:, -1], queries[:, -1])
+    for column in range(codes.shape[1] - 1)[::-1]:
+        a, b = codes[:, column], queries[:, column]
+        result = (a < b) | ((a == b) & result)
+    return result
+
+
+def _blocks(n: int) -> Iterator[slice]:
+    return (slice(low, min(low + _BLOCK, n)) for low in range(0, n, _BLOCK))
