@@ -1,12 +1,13 @@
 """Runs and families as pure functions of the config."""
 
 import copy
+import dataclasses
 
 import pytest
 import yaml
 
 from graphs import CONFIGS, ROOT
-from rehash.config import validated
+from rehash.config import load_schema, validated
 from rehash.equihash import models
 from rehash.errors import InputError
 
@@ -115,3 +116,13 @@ def test_the_readme_of_objectives_lists_them_all():
             shared = name == "hash_net_shannon" and setting not in ("alpha", "lambda_s")
             text = str(default).lower() if isinstance(default, bool) else f"{default:g}"
             assert shared or f"`{setting}` {text}" in row, (name, setting)
+
+
+def test_defaults_of_the_training_are_the_librarys():
+    from rehash.equihash.train import FORWARDS, Schedule
+
+    blocks = load_schema()["properties"]["equihash"]["properties"]["models"]["additionalProperties"]
+    properties = blocks["additionalProperties"]["properties"]["training"]["properties"]
+    defaults = {one.name: one.default for one in dataclasses.fields(Schedule)}
+    assert {key: value["default"] for key, value in properties.items()} == defaults
+    assert tuple(properties["forward"]["enum"]) == FORWARDS
