@@ -161,3 +161,19 @@ def test_a_network_of_other_views_is_refused(files, tmp_path):
     ):
         measure_distances([files / "0.safetensors"], files / "bank.h5", None, *outputs, **settings)
     assert not list(tmp_path.iterdir())
+
+
+def test_queries_of_another_database_or_half_a_file_are_refused(files, tmp_path):
+    other, half = tmp_path / "other.h5", tmp_path / "half.h5"
+    draw_labels(tmp_path / "labels.h5", Database(9, "other", 200, 400, 2), 0, 200)
+    draw_queries([tmp_path / "labels.h5"], other, positives=5, negatives=5, pairs=1, seed=9)
+    half.write_bytes((files / "queries.h5").read_bytes()[:2000])
+    keys = {"task": "t", "model": "m", "variant": "default", "seed": 1, "database": "small"}
+    shards = [files / "labels0.h5", files / "labels1.h5"]
+    words = {"settings": TASK, "split": "test", "seed": 9, "device": "cpu", "threads": 1}
+    for path, message in ((other, "of the database .*'other'"), (half, "not the queries of this database, or damaged")):
+        with pytest.raises(InputError, match=message):
+            evaluate_hash(
+                files / "0.safetensors", files / "bank.h5", None, shards, path, tmp_path / "e.csv", keys=keys, **words
+            )
+    assert not (tmp_path / "e.csv").exists()

@@ -239,6 +239,8 @@ def test_impossible_settings_are_named(bank, tmp_path):
 def test_pairs_of_labels_never_share_one():
     labels = draw_pairs(30, 100, seed=1, name="x")
     assert labels.shape == (15, 2) and sorted(labels.ravel()) == list(range(30))
+    with pytest.raises(InputError, match="x: 1 label; pairs of views need two that differ"):
+        draw_pairs(1, 100, seed=1, name="x")
     many = draw_pairs(6 * 10**18, 50, seed=1, name="x")
     assert many.shape == (50, 2) and len(set(many.ravel().tolist())) == 100
     assert (many == draw_pairs(6 * 10**18, 50, seed=1, name="x")).all() and many.max() > 10**18

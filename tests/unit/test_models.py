@@ -83,6 +83,20 @@ def test_mistakes_are_named(blocks, message):
         models.check_models(config)
 
 
+@pytest.mark.parametrize(
+    ("variant", "message"),
+    [
+        ("steps=0", "variant steps=0: training.steps: 0 is less than the minimum of 1"),
+        ("bits=12", "variant bits=12: bits: 12 is not a multiple of 8"),
+        ("forward=onec", "training.forward: 'onec' is not one of"),
+        ("learning_rate=fast", "training.learning_rate: 'fast' is not of type 'number'"),
+    ],
+)
+def test_a_variant_is_checked_as_the_config_is(variant, message):
+    with pytest.raises(InputError, match=message):
+        models.run_params(validated(copy.deepcopy(CONFIG)), "digits", "hash_net", variant, "1")
+
+
 def test_bits_fill_bytes():
     with pytest.raises(InputError, match=r"equihash.models.digits.m.bits: 12 is not a multiple of 8"):
         changed(models={"digits": {"m": {"bits": 12}}})

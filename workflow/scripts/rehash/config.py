@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -35,6 +36,21 @@ def validated(config: dict, schema: dict | None = None) -> dict:
         raise _explained(errors[0])
     _check_references(config)
     return config
+
+
+def check_values(values: dict, keys: tuple[str, ...], where: str) -> None:
+    """Raise an InputError if a block put together elsewhere is not as the schema has it at `keys` ("*": any name)."""
+    schema = _cached_schema()
+    for key in keys:
+        schema = schema["additionalProperties"] if key == "*" else schema["properties"][key]
+    for error in _FillingValidator(schema).iter_errors(copy.deepcopy(values)):
+        at = ".".join(str(part) for part in error.absolute_path)
+        raise InputError(f"{where}: {at}: {error.message}")
+
+
+@cache
+def _cached_schema() -> dict:
+    return load_schema()
 
 
 def _fill(validator, properties, instance, schema):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from rehash.bits import as_keys
 from rehash.equihash.banks import Bank
 from rehash.equihash.collisions import bucket_sizes, collision_rows, internal_collisions, label_match, matching_pairs
 from rehash.equihash.encode import encode, encoded, open_network
+from rehash.equihash.labels import Database
 from rehash.equihash.queries import LabelShards
 from rehash.equihash.retrieval import Relevant, add_up, negative_outcomes, positive_outcomes, retrieval_rows
 from rehash.equihash.task import Task
 from rehash.equihash.views import open_mosaics
+from rehash.errors import InputError
 from rehash.store import write_csv
 from rehash.training import resolve_device, set_reproducible
 
@@ -53,6 +56,7 @@ def evaluate_hash(
     mosaics = open_mosaics(task, Bank.open(bank, split), perlin, target)
     opened = LabelShards.open(shards)
     database, labels, codes = opened.database, [], []
+    positive, negative, relevant = _read_queries(queries, database)
     for start, part in opened.blocks(f"encoding {opened.database.name}"):
         labels.append(part)
         codes += [
@@ -61,9 +65,6 @@ def evaluate_hash(
     labels, found = np.concatenate(labels), as_keys(np.concatenate(codes))
     ids = np.argsort(found, kind="stable")
     index, sizes = (found[ids], ids), [database.n_items]
-    with h5py.File(queries) as file:
-        positive, negative = file["positive/labels"][:], file["negative/labels"][:]
-        relevant = Relevant(file["positive/offsets"][:], file["positive/ids"][:])
     asked = {
         kind: as_keys(encode(network, mosaics, label, seed=seed, name=database.name, kind=kind))
         for kind, label in (("positive", positive), ("negative", negative))
@@ -81,3 +82,19 @@ def evaluate_hash(
     table = pd.concat(rows, ignore_index=True)
     write_csv(table.assign(**keys)[[*keys, *table.columns]], output)
     return {"device": str(target), "seed": seed, "items": database.n_items}
+
+
+def _read_queries(path: str | Path, database: Database) -> tuple[np.ndarray, np.ndarray, Relevant]:
+    """Labels of positive and of negative queries, and what the positive ones shall retrieve."""
+    try:
+        with h5py.File(path) as file:
+            theirs = {name: file.attrs[name] for name in asdict(database)}
+            if theirs != asdict(database):
+                raise InputError(f"of the database {theirs}; expected {asdict(database)}")
+            relevant = Relevant(file["positive/offsets"][:], file["positive/ids"][:])
+            return file["positive/labels"][:], file["negative/labels"][:], relevant
+    except (OSError, KeyError, ValueError) as error:  # InputError is a ValueError
+        raise InputError(
+            f"{path}: not the queries of this database, or damaged ({error}); make it again with: "
+            f"snakemake --cores all --force {path}"
+        ) from error

@@ -7,6 +7,7 @@ from functools import cache
 from itertools import product
 from typing import Any
 
+from rehash.config import check_values
 from rehash.digest import code_digest
 from rehash.equihash import objectives
 from rehash.equihash.plan import DATABASE, block, label_files, task_inputs, task_settings
@@ -95,6 +96,8 @@ def run_params(config: dict, task: str, model: str, variant: str, seed: str) -> 
             known = sorted(name for part in parts.values() for name in part)
             raise unknown("parameter", name, known, f"{where}, variant {variant}")
         part[name] = value
+    values = {**parts["model"], "training": parts["schedule"]}
+    check_values(values, ("equihash", "models", "*", "*"), f"{where}, variant {variant}")
     settings = objectives.complete(found["objective"], parts["settings"], f"{where}, variant {variant}")
     return {
         "task": task_settings(config, task),

@@ -258,8 +258,7 @@ def train_hash(
     loss, a mean since the last evaluation. losses: keys, seed, step, term, mean, for the loss and each of its terms.
 
     Args:
-        keys: task, model, variant. task: see `Task.of`. schedule: the
-            fields of `Schedule`. settings: of the objective.
+        keys: task, model, variant. task: see `Task.of`. schedule: the fields of `Schedule`. settings: of the objective.
 
     Returns:
         Notes for the provenance: device, wall time with earlier runs, code changes.

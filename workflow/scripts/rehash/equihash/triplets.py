@@ -12,6 +12,7 @@ import torch
 from rehash.equihash.entropy import tuple_entropies
 from rehash.equihash.mosaics import Mosaics
 from rehash.equihash.tuples import Tuples
+from rehash.errors import InputError
 from rehash.seeds import stream
 
 RADII = (0, 1, 2)
@@ -45,7 +46,12 @@ def draw_pairs(label_count: int, n: int, *, seed: int, name: str) -> np.ndarray:
     """Pairs of labels, int64 (n, 2), in which no label comes twice, so that pairs are independent.
 
     Fewer than n where there are not so many labels.
+
+    Raises:
+        InputError: there are fewer than two.
     """
+    if label_count < 2:
+        raise InputError(f"{name}: {label_count} label; pairs of views need two that differ, so a larger bank")
     n = min(n, label_count // 2)
     return stream(seed, "equihash", "labels of triplets", name).choice(label_count, (n, 2), replace=False)
 
