@@ -68,28 +68,15 @@ class TupleEntropy(torch.nn.Module):
     """The entropy term: the sum over tuples of bits of the entropy of their joint distribution over the batch.
 
     Args:
-        size: bits of a tuple. covered: 0 for all tuples, else a random cover, in which each subset of so many bits lies
-            in a tuple. tuples: at least so many in the cover. permuted: permute the bits anew at each step.
-        discrete, prior: see `rehash.equihash.entropy.tuple_entropy`.
-        seed: of the stream of the cover.
+        settings: an objective with the tuple_size, covered, tuples, permuted, discrete and prior of ShannonHamming.
     """
 
-    def __init__(
-        self,
-        bits: int,
-        *,
-        size: int,
-        covered: int,
-        tuples: int,
-        permuted: bool,
-        discrete: bool,
-        prior: float,
-        seed: int,
-    ) -> None:
+    def __init__(self, settings: Objective) -> None:
         super().__init__()
-        self.permuted, self.discrete, self.prior = permuted, discrete, prior
-        chance = stream(seed, "equihash", "cover of tuples")
-        self.tuples = Tuples.cover(bits, size, covered, tuples, chance) if covered else Tuples.all(bits, size)
+        self.permuted, self.discrete, self.prior = settings.permuted, settings.discrete, settings.prior
+        bits, size, covered = settings.bits, settings.tuple_size, settings.covered
+        chance = stream(settings.seed, "equihash", "cover of tuples")
+        self.tuples = Tuples.cover(bits, size, covered, settings.tuples, chance) if covered else Tuples.all(bits, size)
 
     def forward(self, logits: torch.Tensor, source: Source) -> torch.Tensor:
         """Nats, () of logits (N, bits)."""

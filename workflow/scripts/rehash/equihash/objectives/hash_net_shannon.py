@@ -35,16 +35,7 @@ class HashNetShannon(Objective):
         """The tuples."""
         at_least("hash_net_shannon", 0, alpha=self.alpha, gamma=self.gamma, prior=self.prior)
         at_least("hash_net_shannon", 1, beta_every=self.beta_every)
-        self.shannon = TupleEntropy(
-            self.bits,
-            size=self.tuple_size,
-            covered=self.covered,
-            tuples=self.tuples,
-            permuted=self.permuted,
-            discrete=self.discrete,
-            prior=self.prior,
-            seed=self.seed,
-        )
+        self.shannon = TupleEntropy(self)
 
     def forward(
         self, logits: torch.Tensor, targets: torch.Tensor, step: int, source: Source

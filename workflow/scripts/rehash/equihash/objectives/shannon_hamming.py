@@ -41,16 +41,7 @@ class ShannonHamming(Objective):
     def begin(self) -> None:
         """The tuples."""
         at_least("shannon_hamming", 0, huber=self.huber, prior=self.prior, lambda_h=self.lambda_h)
-        self.shannon = TupleEntropy(
-            self.bits,
-            size=self.tuple_size,
-            covered=self.covered,
-            tuples=self.tuples,
-            permuted=self.permuted,
-            discrete=self.discrete,
-            prior=self.prior,
-            seed=self.seed,
-        )
+        self.shannon = TupleEntropy(self)
         if self.group_lambda_s:
             self.group = GroupEntropy(self.bits, self.group_size, self.group_bits)
 
