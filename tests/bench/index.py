@@ -117,12 +117,12 @@ def build(codes: np.ndarray, folder: Path) -> list[Path]:
     partitions = -(-len(codes) // ITEMS_A_PARTITION)
     shards = [folder / f"shard_{shard}.h5" for shard in range(SHARDS)]
     paths = [folder / f"partition_{partition}.h5" for partition in range(partitions)]
-    about = {"n_items": len(codes), "partitions": partitions, "model": "bench", "config": "bench"}
+    about = {"n_items": len(codes), "model": "bench", "config": "bench"}
     for shard, path in enumerate(shards):
         start, stop = shard_range(len(codes), SHARDS, shard)
         write_shard(path, codes[start:stop], start=start, **about)
     for partition, path in enumerate(paths):
-        merge_partition(shards, partition, path)
+        merge_partition(shards, path, partition=partition, partitions=partitions)
     return paths
 
 

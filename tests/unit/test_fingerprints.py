@@ -11,10 +11,11 @@ import pytest
 from scipy import stats
 
 from rehash.equihash.fingerprints import (
-    MOST_PARTITIONS,
+    GROUPS,
     Identity,
     Shard,
     check_shards,
+    groups_of,
     label_codes,
     partition_of,
     route,
@@ -22,10 +23,11 @@ from rehash.equihash.fingerprints import (
     write_shard,
 )
 from rehash.equihash.labels import shard_range
+from rehash.equihash.mixing import mix
 from rehash.errors import InputError
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
-ABOUT = {"partitions": 5, "model": "a1b2", "config": "c3d4"}
+ABOUT = {"model": "a1b2", "config": "c3d4"}
 WIDTHS = [1, 2, 3, 8, 12, 16]
 
 
@@ -41,10 +43,10 @@ def write_shards(folder: Path, codes: np.ndarray, shards: int, **about) -> list[
     return paths
 
 
-def read(shard: Shard, partition: int) -> tuple[np.ndarray, np.ndarray]:
-    n = shard.count(partition)
+def read(shard: Shard, groups: range) -> tuple[np.ndarray, np.ndarray]:
+    n = shard.count(groups)
     codes, ids = np.empty((n, shard.identity.width), np.uint8), np.empty(n, shard.identity.id_dtype)
-    shard.read(partition, codes, ids)
+    shard.read(groups, codes, ids)
     return codes, ids
 
 
@@ -77,11 +79,11 @@ def slow_partition(code: bytes, partitions: int) -> int:
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
         z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
         mixed = z ^ (z >> 31)
-    return mixed // 2**32 * partitions // 2**32
+    return mixed // 2**54 * partitions // 2**10
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("partitions", [1, 7, MOST_PARTITIONS])
+@pytest.mark.parametrize("partitions", [1, 7, GROUPS])
 def test_partitions_are_those_of_exact_integers(width, partitions):
     codes = random_codes(200, width)
     codes[:3] = [[0] * width, [255] * width, [128] + [0] * (width - 1)]
@@ -94,13 +96,39 @@ def test_partitions_are_those_of_exact_integers(width, partitions):
 
 def test_the_mixer_is_splitmix64s():
     """Its first output of the seed 0 is published: 0xE220A8397B1DCDAF."""
-    assert route([0x9E3779B97F4A7C15], 2**16) == 0xE220
-    assert route([0x9E3779B97F4A7C15], 10) == 0xE220A839 * 10 // 2**32
+    assert mix(0x9E3779B97F4A7C15) == 0xE220A8397B1DCDAF
+    assert mix(np.array([0x9E3779B97F4A7C15], np.uint64)).tolist() == [0xE220A8397B1DCDAF]
+    assert route([0x9E3779B97F4A7C15], 2**10) == 0xE220 >> 6
+    assert route([0x9E3779B97F4A7C15], 10) == (0xE220 >> 6) * 10 // 2**10
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 3, 7, 37, 1000, GROUPS])
+def test_partitions_are_runs_of_groups(partitions):
+    runs = [groups_of(partition, partitions) for partition in range(partitions)]
+    assert [group for run in runs for group in run] == list(range(GROUPS))
+    codes = random_codes(3000, 8)
+    for partition, group in zip(partition_of(codes, partitions).tolist(), partition_of(codes, GROUPS).tolist()):
+        assert group in runs[partition]
+    assert max(map(len, runs)) - min(map(len, runs)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("partition", "partitions", "message"),
+    [
+        (0, 0, "an index of 0 partitions; expected 1 to 1024"),
+        (0, 1025, "an index of 1025 partitions; expected 1 to 1024"),
+        (-1, 4, "partition -1; expected 0 to 3"),
+        (4, 4, "partition 4; expected 0 to 3"),
+    ],
+)
+def test_partitions_that_make_no_sense(partition, partitions, message):
+    with pytest.raises(InputError, match=message):
+        groups_of(partition, partitions)
 
 
 @pytest.mark.parametrize("what", ["random", "counted", "first bytes", "biased", "last bytes of 128 bits"])
 def test_partitions_are_balanced_whatever_bits_vary(what):
-    n, partitions = 60_000, 37
+    n, partitions = 60_000, 32
     counted = label_codes(np.arange(n))
     rng = np.random.default_rng(1)
     codes = {
@@ -126,28 +154,28 @@ def test_labels_as_codes():
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("partitions", [1, 5, 300])
-def test_a_shard_by_hand(tmp_path, width, partitions):
+def test_a_shard_by_hand(tmp_path, width):
     codes = random_codes(120, width)
     codes[60:] = codes[:60]
-    write_shard(tmp_path / "s.h5", codes, start=1000, n_items=5000, partitions=partitions, model="m", config="c")
-    rows = [
-        [i for i, code in enumerate(codes) if slow_partition(code.tobytes(), partitions) == p]
-        for p in range(partitions)
-    ]
+    write_shard(tmp_path / "s.h5", codes, start=1000, n_items=5000, model="m", config="c")
+    rows = [[] for _ in range(GROUPS)]
+    for i, code in enumerate(codes):
+        rows[slow_partition(code.tobytes(), GROUPS)].append(i)
     shard, found = Shard.open(tmp_path / "s.h5"), datasets(tmp_path / "s.h5")
-    assert shard.identity == Identity(5000, 8 * width, partitions, "m", "c")
+    assert shard.identity == Identity(5000, 8 * width, "m", "c")
     assert (shard.path, shard.start, shard.stop) == (str(tmp_path / "s.h5"), 1000, 1120)
     assert found["ids"].tolist() == [1000 + i for part in rows for i in part] and found["ids"].dtype == np.uint32
     assert found["codes"].tolist() == codes[found["ids"] - 1000].tolist() and found["codes"].dtype == np.uint8
     assert found["offsets"].tolist() == np.cumsum([0, *map(len, rows)]).tolist()
     assert found["offsets"].dtype == np.int64 and (shard.offsets == found["offsets"]).all()
-    for p, part in enumerate(rows):
-        mine, ids = read(shard, p)
-        assert shard.count(p) == len(part) and ids.tolist() == [1000 + i for i in part]
+    for run in (range(0), range(0, GROUPS), range(300, 700), range(5, 6), range(GROUPS, GROUPS)):
+        part = [i for group in run for i in rows[group]]
+        mine, ids = read(shard, run)
+        assert shard.count(run) == len(part) and ids.tolist() == [1000 + i for i in part]
         assert (mine == codes[part]).all()
-        content = mine.tobytes() + ids.tobytes()
-        assert found["checksums"][p].tobytes() == hashlib.sha256(content).digest()
+    for group, part in enumerate(rows):
+        content = codes[part].tobytes() + np.array([1000 + i for i in part], np.uint32).tobytes()
+        assert found["checksums"][group].tobytes() == hashlib.sha256(content).digest()
     with h5py.File(tmp_path / "s.h5") as file:
         assert set(file.attrs) == {*Identity.__dataclass_fields__, "start", "stop", "checksum"}
         assert (file.attrs["n_items"], file.attrs["bits"], file.attrs["start"]) == (5000, 8 * width, 1000)
@@ -161,7 +189,7 @@ def test_the_bytes_follow_from_the_arguments(tmp_path):
     write_shard(tmp_path / "d", codes, **{**about, "start": np.int64(100), "n_items": np.int64(1000)})
     assert len({(tmp_path / name).read_bytes() for name in "abcd"}) == 1
     checksum = Shard.open(tmp_path / "a").checksum
-    for changed in ({"start": 101}, {"n_items": 1001}, {"partitions": 6}, {"model": "b"}, {"config": "b"}):
+    for changed in ({"start": 101}, {"n_items": 1001}, {"model": "b"}, {"config": "b"}):
         write_shard(tmp_path / "e", codes, **{**about, **changed})
         assert Shard.open(tmp_path / "e").checksum != checksum
     write_shard(tmp_path / "e", np.roll(codes, 1, axis=0), **about)
@@ -173,7 +201,7 @@ def test_the_bytes_follow_from_the_arguments(tmp_path):
 )
 def test_ids_are_as_wide_as_the_database_needs(tmp_path, n_items, dtype):
     write_shard(tmp_path / "s", random_codes(5, 8), start=n_items - 5, n_items=n_items, **ABOUT)
-    ids = np.concatenate([read(Shard.open(tmp_path / "s"), p)[1] for p in range(5)])
+    ids = read(Shard.open(tmp_path / "s"), range(GROUPS))[1]
     assert ids.dtype == dtype and sorted(ids.tolist()) == list(range(n_items - 5, n_items))
 
 
@@ -188,8 +216,6 @@ def test_ids_are_as_wide_as_the_database_needs(tmp_path, n_items, dtype):
         (np.zeros((0, 8), np.uint8), {"start": 11}, "items 11 to 11"),
         (np.zeros((4, 8), np.uint8), {"n_items": -1}, "n_items is -1; expected 0 to"),
         (np.zeros((4, 8), np.uint8), {"n_items": 2**63}, "n_items is 9223372036854775808; expected 0 to"),
-        (np.zeros((4, 8), np.uint8), {"partitions": 0}, "partitions is 0; expected 1 to 65536"),
-        (np.zeros((4, 8), np.uint8), {"partitions": 65_537}, "partitions is 65537; expected 1 to 65536"),
     ],
 )
 def test_shards_that_make_no_sense(tmp_path, codes, changed, message):
@@ -203,7 +229,7 @@ def test_shards_that_make_no_sense(tmp_path, codes, changed, message):
 )
 def test_fingerprints_are_whole_bytes(bits, message):
     with pytest.raises(InputError, match=message):
-        Identity(10, bits, 1, "m", "c")
+        Identity(10, bits, "m", "c")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -243,7 +269,6 @@ def test_shards_that_are_no_whole_database(tmp_path):
     [
         ({"model": "other"}, r"is of model other; expected model a1b2, as \S+/0-of-2\.h5 is$"),
         ({"config": "other"}, "is of config other; expected config c3d4, as"),
-        ({"partitions": 6}, "is of partitions 6; expected partitions 5, as"),
         ({"n_items": 41}, "is of n_items 41; expected n_items 40, as"),
         ({"width": 16}, "is of bits 128; expected bits 64, as"),
         ({"model": "x", "config": "y"}, "is of model x, config y; expected model a1b2, config c3d4, as"),
@@ -261,7 +286,7 @@ def test_foreign_shards(tmp_path, changed, message):
 def test_shards_of_another_model_than_was_asked_for(tmp_path):
     paths = write_shards(tmp_path, random_codes(40, 8), 2)
     with pytest.raises(InputError, match=r"/0-of-2\.h5: is of model a1b2; expected model new, as was asked for$"):
-        check_shards(paths, expected=Identity(40, 64, 5, "new", "c3d4"))
+        check_shards(paths, expected=Identity(40, 64, "new", "c3d4"))
 
 
 def test_a_truncated_shard(tmp_path):
@@ -333,14 +358,18 @@ def test_a_damaged_manifest(tmp_path):
 @pytest.mark.parametrize("name", ["codes", "ids"])
 def test_damaged_content_is_found_when_it_is_read(tmp_path, name):
     (path,) = write_shards(tmp_path, random_codes(200, 8), 1)
-    clean = [read(Shard.open(path), p) for p in range(5)]
-    row = int(Shard.open(path).offsets[3]) - 1  # the last of partition 2
-    flip(path, name, row)
+    sizes = np.diff(Shard.open(path).offsets)
+    group = int(np.flatnonzero(sizes)[7])
+    runs = [range(group), range(group + 1, GROUPS)]
+    clean = [read(Shard.open(path), run) for run in runs]
+    flip(path, name, int(Shard.open(path).offsets[group + 1]) - 1)
     (shard,) = check_shards([path])
-    for p in (0, 1, 3, 4):
-        assert all((mine == theirs).all() for mine, theirs in zip(read(shard, p), clean[p]))
-    with pytest.raises(InputError, match=r"/0-of-1\.h5: .*the content of partition 2 does not have its checksum"):
-        read(shard, 2)
+    for run, theirs in zip(runs, clean):
+        assert all((mine == other).all() for mine, other in zip(read(shard, run), theirs))
+    message = rf"/0-of-1\.h5: .*the content of group {group} does not have its checksum"
+    for run in (range(group, group + 1), range(GROUPS), range(group - 3, group + 3)):
+        with pytest.raises(InputError, match=message):
+            read(shard, run)
 
 
 FULL_DISK = """
@@ -350,7 +379,7 @@ from rehash.equihash.fingerprints import write_shard
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 codes = np.random.default_rng(0).integers(0, 256, (90_000, 8), np.uint8)
-write_shard(sys.argv[1], codes, start=0, n_items=90_000, partitions=3, model="m", config="c")
+write_shard(sys.argv[1], codes, start=0, n_items=90_000, model="m", config="c")
 """
 
 

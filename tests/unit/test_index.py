@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from rehash.equihash import fingerprints
 from rehash.equihash import index as module
 from rehash.equihash import partitions as partition_module
-from rehash.equihash.fingerprints import Identity, label_codes, partition_of, words, write_shard
+from rehash.equihash.fingerprints import GROUPS, Identity, label_codes, partition_of, words, write_shard
 from rehash.equihash.index import Index
 from rehash.equihash.labels import shard_range
 from rehash.equihash.partitions import Header, Partition, merge_partition, sorted_order
@@ -26,21 +26,21 @@ from rehash.errors import InputError
 SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
 
 
-def write_shards(folder: Path, codes: np.ndarray, shards: int, partitions: int, model: str = "m") -> list[Path]:
+def write_shards(folder: Path, codes: np.ndarray, shards: int, model: str = "m") -> list[Path]:
     paths = [folder / f"shard_{shard}-of-{shards}.h5" for shard in range(shards)]
     for shard, path in enumerate(paths):
         start, stop = shard_range(len(codes), shards, shard)
-        about = {"n_items": len(codes), "partitions": partitions, "model": model, "config": "c"}
+        about = {"n_items": len(codes), "model": model, "config": "c"}
         write_shard(path, codes[start:stop], start=start, **about)
     return paths
 
 
 def build(folder: Path, codes: np.ndarray, shards: int = 2, partitions: int = 3, **about) -> list[Path]:
     folder.mkdir(exist_ok=True)
-    parts = write_shards(folder, codes, shards, partitions, **about)
+    parts = write_shards(folder, codes, shards, **about)
     paths = [folder / f"partition_{partition}.h5" for partition in range(partitions)]
     for partition, path in enumerate(paths):
-        merge_partition(parts, partition, path)
+        merge_partition(parts, path, partition=partition, partitions=partitions)
     return paths
 
 
@@ -156,7 +156,7 @@ def test_few_items(tmp_path, n, shards, partitions):
     codes = np.random.default_rng(0).integers(0, 256, (n, 8), dtype=np.uint8)
     index = Index.open(build(tmp_path, codes, shards, partitions))
     check_answers(index, codes, np.concatenate([codes, codes, neighbours(codes)]))
-    assert index.identity == Identity(n, 64, partitions, "m", "c")
+    assert index.identity == Identity(n, 64, "m", "c") and index.partitions == partitions
 
 
 def test_hundreds_of_partitions(tmp_path, monkeypatch):
@@ -194,9 +194,9 @@ def test_prefix_tables_fit_the_codes_that_there_are(tmp_path, label_count):
 
 
 def hollow_shard(path: Path, n: int, identity: Identity) -> Path:
-    """Of n items, all in partition 0, whose content was never written and takes no space."""
-    offsets = np.array([0] + [n] * identity.partitions)
-    checksums = np.zeros((identity.partitions, 32), np.uint8)
+    """Of n items, all in the first group, whose content was never written and takes no space."""
+    offsets = np.array([0] + [n] * GROUPS)
+    checksums = np.zeros((GROUPS, 32), np.uint8)
     with h5py.File(path, "w") as file:
         file.create_dataset("codes", (n, identity.width), np.uint8)
         file.create_dataset("ids", (n,), identity.id_dtype)
@@ -210,10 +210,10 @@ def test_ids_beyond_32_bits(tmp_path):
     start, many = 2**32 + 5, label_codes(np.arange(200) // 3)
     codes = many[partition_of(many, 2) == 1]
     n_items = start + len(codes)
-    before = hollow_shard(tmp_path / "before.h5", start, Identity(n_items, 64, 2, "m", "c"))
-    about = {"n_items": n_items, "partitions": 2, "model": "m", "config": "c"}
+    before = hollow_shard(tmp_path / "before.h5", start, Identity(n_items, 64, "m", "c"))
+    about = {"n_items": n_items, "model": "m", "config": "c"}
     write_shard(tmp_path / "far.h5", codes, start=start, **about)
-    merge_partition([tmp_path / "far.h5", before], 1, tmp_path / "p.h5")
+    merge_partition([tmp_path / "far.h5", before], tmp_path / "p.h5", partition=1, partitions=2)
     assert Partition.open(tmp_path / "p.h5").ids.dtype == np.uint64
     index = Index([Header.read(tmp_path / "p.h5")] * 2)  # only the second is asked
     offsets, ids = index.lookup(codes)
@@ -222,7 +222,7 @@ def test_ids_beyond_32_bits(tmp_path):
         expected = [start + item for item in items[code.tobytes()]]
         assert ids[low:high].tolist() == expected and index.find(code).tolist() == expected
     with pytest.raises(InputError, match=r"/q\.h5: 4294967301 items; expected fewer than 4294967296: take more partit"):
-        merge_partition([before, tmp_path / "far.h5"], 0, tmp_path / "q.h5")
+        merge_partition([before, tmp_path / "far.h5"], tmp_path / "q.h5", partition=0, partitions=2)
 
 
 def test_partitions_beyond_the_open_files_of_a_process(tmp_path, monkeypatch):
@@ -282,8 +282,8 @@ def test_a_partition_by_hand(tmp_path, monkeypatch, width):
             about = {name: value.decode() if isinstance(value, bytes) else value for name, value in file.attrs.items()}
             shift, prefix = about.pop("prefix_shift"), file["prefix"][:]
             assert all(file[name].chunks is None for name in file) and prefix.dtype == np.uint32
-        identity = {"n_items": 1500, "bits": 8 * width, "partitions": 2, "model": "m", "config": "c"}
-        assert about == {**identity, "partition": partition}
+        identity = {"n_items": 1500, "bits": 8 * width, "model": "m", "config": "c"}
+        assert about == {**identity, "partition": partition, "partitions": 2}
         values = words(codes[expected])[:, 0] >> np.uint64(shift)
         assert prefix.tolist() == [int((values < v).sum()) for v in range(len(prefix))]
         assert prefix[-1] == len(expected) and 4 <= len(prefix) - 1 <= len(expected) / 64
@@ -300,8 +300,8 @@ def test_the_number_of_shards_changes_nothing(tmp_path):
         paths = build(tmp_path / str(shards), codes, shards, 3)
         content[shards] = [path.read_bytes() for path in paths]
     assert all(each == content[1] for each in content.values())
-    parts = write_shards(tmp_path, codes, 3, 3)
-    merge_partition(parts[::-1], 1, tmp_path / "again.h5")
+    parts = write_shards(tmp_path, codes, 3)
+    merge_partition(parts[::-1], tmp_path / "again.h5", partition=1, partitions=3)
     assert (tmp_path / "again.h5").read_bytes() == content[1][1]
 
 
@@ -317,17 +317,17 @@ def test_a_merge_takes_the_memory_of_its_partition(tmp_path):
     """Whatever the database: 12 bytes an item of the partition, besides the item, and some blocks."""
     n, partitions = 1_600_000, 8
     codes = np.random.default_rng(0).integers(0, 256, (n, 8), dtype=np.uint8)
-    parts = write_shards(tmp_path, codes, 4, partitions)
+    parts = write_shards(tmp_path, codes, 4)
     mine = int((partition_of(codes, partitions) == 3).sum())
     tracemalloc.start()
-    merge_partition(parts, 3, tmp_path / "p.h5")
+    merge_partition(parts, tmp_path / "p.h5", partition=3, partitions=partitions)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert 24 * mine <= peak <= 24 * mine + 2**21
 
 
 def test_a_merge_opens_one_shard_at_a_time(tmp_path, monkeypatch):
-    parts = write_shards(tmp_path, label_codes(ROWS), 9, 2)
+    parts = write_shards(tmp_path, label_codes(ROWS), 9)
     before, most, process = psutil.Process().num_fds(), [0], psutil.Process()
     opened = h5py.File
 
@@ -337,22 +337,24 @@ def test_a_merge_opens_one_shard_at_a_time(tmp_path, monkeypatch):
         return file
 
     monkeypatch.setattr(h5py, "File", counted)
-    merge_partition(parts, 0, tmp_path / "p.h5")
+    merge_partition(parts, tmp_path / "p.h5", partition=0, partitions=2)
     assert len(most) > 18 and max(most) <= before + 1
 
 
 def test_partitions_that_make_no_sense(tmp_path):
-    parts = write_shards(tmp_path, label_codes(ROWS), 3, 4)
+    parts = write_shards(tmp_path, label_codes(ROWS), 3)
     for partition in (-1, 4):
-        with pytest.raises(InputError, match=rf"/p\.h5: partition {partition}; expected 0 to 3"):
-            merge_partition(parts, partition, tmp_path / "p.h5")
+        with pytest.raises(InputError, match=f"partition {partition}; expected 0 to 3"):
+            merge_partition(parts, tmp_path / "p.h5", partition=partition, partitions=4)
     with pytest.raises(InputError, match="the shard with items 1000 to 2000 is missing"):
-        merge_partition([parts[0], parts[2]], 0, tmp_path / "p.h5")
+        merge_partition([parts[0], parts[2]], tmp_path / "p.h5", partition=0, partitions=4)
     with h5py.File(parts[1], "r+") as file:
-        file["codes"][file["offsets"][1]] ^= 1
-    merge_partition(parts, 0, tmp_path / "p.h5")
-    with pytest.raises(InputError, match=r"/shard_1-of-3\.h5: .*the content of partition 1 does not have its checksum"):
-        merge_partition(parts, 1, tmp_path / "q.h5")
+        group = int(np.flatnonzero(np.diff(file["offsets"][256:513]))[0]) + 256
+        file["codes"][file["offsets"][group]] ^= 1
+    merge_partition(parts, tmp_path / "p.h5", partition=0, partitions=4)
+    message = rf"/shard_1-of-3\.h5: .*the content of group {group} does not have its checksum"
+    with pytest.raises(InputError, match=message):
+        merge_partition(parts, tmp_path / "q.h5", partition=1, partitions=4)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p.h5", *(path.name for path in parts)]
 
 
@@ -360,7 +362,7 @@ def test_an_index_that_is_not_whole(tmp_path):
     codes = label_codes(ROWS)
     a, b, c = build(tmp_path / "a", codes)
     other, fewer = build(tmp_path / "b", codes, model="new"), build(tmp_path / "c", codes[:2999])
-    moved = tmp_path / "moved.h5"
+    halves, moved = build(tmp_path / "d", codes, partitions=2), tmp_path / "moved.h5"
     moved.write_bytes(b.read_bytes())
     assert len(Index.open([c, a, b])) == 3000
     for paths, message in [
@@ -371,6 +373,7 @@ def test_an_index_that_is_not_whole(tmp_path):
         ([a, b, moved, c], r"/moved\.h5: is partition 1, as \S+/a/partition_1\.h5 is; expected each once"),
         ([a, b, c, c], r"/a/partition_2\.h5: is partition 2, as \S+/a/partition_2\.h5 is; expected each once"),
         ([a, other[1], c], r"/b/partition_1\.h5: is of model new; expected model m, as \S+/a/partition_0\.h5 is"),
+        ([a, halves[1], c], r"/d/partition_1\.h5: is one of 2 partitions; expected 3, as \S+/a/partition_0\.h5 says"),
         ([a, b, fewer[2]], r"/c/partition_2\.h5: is of n_items 2999; expected n_items 3000, as"),
     ]:
         with pytest.raises(InputError, match=message):
@@ -429,14 +432,14 @@ import resource, signal, sys
 from rehash.equihash.partitions import merge_partition
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
-merge_partition(sys.argv[3:], 0, sys.argv[2])
+merge_partition(sys.argv[3:], sys.argv[2], partition=0, partitions=1)
 """
 
 
 @pytest.mark.parametrize("limit", [1000, 200_000, 350_000])
 def test_a_disk_that_fills_during_a_merge(tmp_path, limit):
     """While it has no data yet, within the codes, and within the ids."""
-    parts = write_shards(tmp_path / "shards", label_codes(np.arange(30_000)), 2, 1)
+    parts = write_shards(tmp_path / "shards", label_codes(np.arange(30_000)), 2)
     (tmp_path / "out").write_text("the old content")
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(limit), str(tmp_path / "out"), *map(str, parts)],

@@ -1,7 +1,8 @@
-"""Fingerprints of a database in shards: files that can be made on different machines, cut for the index's partitions.
+"""Fingerprints of a database in shards: files that can be made on different machines, cut for any index.
 
-A shard holds the packed codes of items start to stop of the database, grouped by the partition of the index that they
-belong to, so that a merge reads of each shard the slice that it needs and nothing else.
+A shard holds the packed codes of items start to stop of the database in GROUPS groups, by the first bits of the mixed
+code. A partition of an index is a run of groups, so that a merge reads of each shard the slice that it needs and
+nothing else, and an index of another number of partitions needs no new encoding.
 """
 
 from __future__ import annotations
@@ -19,28 +20,26 @@ import h5py
 import numpy as np
 
 from rehash.bits import Codes
+from rehash.equihash.mixing import mix
 from rehash.errors import InputError
 from rehash.store import atomic
 
-MOST_PARTITIONS = 2**16  # their numbers are sorted as uint16, by radix
-_MASK = 2**64 - 1
+GROUPS = 2**10  # and the most partitions of an index
 _Word = TypeVar("_Word", int, np.ndarray)
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What all files of one index agree on.
+    """What all files of one database's fingerprints agree on.
 
     Attributes:
         n_items: of the whole database.
         bits: of a fingerprint, a multiple of 8.
-        partitions: of the index.
         model, config: digests of what the fingerprints were made with.
     """
 
     n_items: int
     bits: int
-    partitions: int
     model: str
     config: str
 
@@ -49,7 +48,6 @@ class Identity:
         for what, value, low, high in (
             ("n_items", self.n_items, 0, 2**63 - 1),
             ("bits", self.bits, 8, 2**31),
-            ("partitions", self.partitions, 1, MOST_PARTITIONS),
         ):
             if not low <= value <= high:
                 raise InputError(f"fingerprints: {what} is {value}; expected {low} to {high}")
@@ -88,14 +86,14 @@ class Identity:
 
 @dataclass(frozen=True, eq=False)
 class Shard:
-    """A shard's file, checked but for the content of its partitions, which is when it is read.
+    """A shard's file, checked but for the content of its groups, which is when it is read.
 
     Attributes:
         path: where it is.
         start, stop: its items.
-        identity: of the index that it is made for.
-        checksum: SHA-256 of the manifest, with the checksums of all partitions.
-        offsets: int64 (partitions + 1): partition p is its rows offsets[p] to offsets[p + 1].
+        identity: whose fingerprints they are.
+        checksum: SHA-256 of the manifest, with the checksums of all groups.
+        offsets: int64 (GROUPS + 1): group g is its rows offsets[g] to offsets[g + 1].
     """
 
     path: str
@@ -122,24 +120,29 @@ class Shard:
             check_dataset(file, "ids", identity.id_dtype, (stop - start,))
         return cls(str(path), start, stop, identity, checksum, offsets)
 
-    def count(self, partition: int) -> int:
-        """How many of its items are in a partition."""
-        return int(self.offsets[partition + 1] - self.offsets[partition])
+    def count(self, groups: range) -> int:
+        """How many of its items are in a run of groups."""
+        return int(self.offsets[groups.stop] - self.offsets[groups.start])
 
-    def read(self, partition: int, codes: Codes, ids: np.ndarray) -> None:
-        """Read a partition's items, ascending, into the arrays: uint8 (count, bits / 8) and id_dtype (count,).
+    def read(self, groups: range, codes: Codes, ids: np.ndarray) -> None:
+        """Read the items of a run of groups, one after the other, each ascending.
+
+        Args:
+            codes, ids: read into; uint8 (count, bits / 8) and id_dtype (count,).
 
         Raises:
             InputError: they are not what was written.
         """
         if not len(ids):
             return
-        rows = np.s_[self.offsets[partition] : self.offsets[partition + 1]]
+        offsets = self.offsets[groups.start : groups.stop + 1]
         with opened(self.path, "shard of fingerprints") as file:
-            file["codes"].read_direct(codes, rows)
-            file["ids"].read_direct(ids, rows)
-            if _checksum(codes, ids) != file["checksums"][partition].tobytes():
-                raise InputError(f"the content of partition {partition} does not have its checksum")
+            file["codes"].read_direct(codes, np.s_[offsets[0] : offsets[-1]])
+            file["ids"].read_direct(ids, np.s_[offsets[0] : offsets[-1]])
+            checksums = file["checksums"][groups.start : groups.stop]
+            for group, checksum, (low, high) in zip(groups, checksums, pairwise(offsets - offsets[0])):
+                if _checksum(codes[low:high], ids[low:high]) != checksum.tobytes():
+                    raise InputError(f"the content of group {group} does not have its checksum")
 
 
 def words(codes: Codes) -> np.ndarray:
@@ -156,16 +159,26 @@ def words(codes: Codes) -> np.ndarray:
 def route(words: Iterable[_Word], partitions: int) -> _Word:
     """The partition of a fingerprint given by its words, first to last: Python integers, or uint64 arrays (n,).
 
-    Each word goes through the finaliser of splitmix64 (Steele et al. 2014, variant 13 of Stafford's), so that whatever
-    bits vary, all bits of the result do; its upper half times `partitions` is the partition, over 2^32 (Lemire 2019).
+    Each word goes through `mix`, so that whatever bits vary, all bits of the result do. Its first bits are the
+    fingerprint's group; groups are dealt out to partitions in runs (see `groups_of`).
     """
     mixed = 0
     for word in words:
-        mixed = mixed ^ word
-        mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9 & _MASK
-        mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB & _MASK
-        mixed = mixed ^ mixed >> 31
-    return (mixed >> 32) * partitions >> 32
+        mixed = mix(mixed ^ word)
+    return (mixed >> 54) * partitions >> 10
+
+
+def groups_of(partition: int, partitions: int) -> range:
+    """The groups of a partition.
+
+    Raises:
+        InputError: there is no such partition, or partitions are not 1 to GROUPS.
+    """
+    if not 1 <= partitions <= GROUPS:
+        raise InputError(f"an index of {partitions} partitions; expected 1 to {GROUPS}")
+    if not 0 <= partition < partitions:
+        raise InputError(f"partition {partition}; expected 0 to {partitions - 1}")
+    return range(-(-GROUPS * partition // partitions), -(-GROUPS * (partition + 1) // partitions))
 
 
 def partition_of(codes: Codes, partitions: int) -> np.ndarray:
@@ -178,35 +191,32 @@ def label_codes(labels: np.ndarray) -> Codes:
     return np.asarray(labels, np.int64).astype(">i8").view(np.uint8).reshape(-1, 8)
 
 
-def write_shard(
-    output: str | Path, codes: Codes, *, start: int, n_items: int, partitions: int, model: str, config: str
-) -> None:
-    """Write the fingerprints of one shard, grouped by partition, and in it by item.
+def write_shard(output: str | Path, codes: Codes, *, start: int, n_items: int, model: str, config: str) -> None:
+    """Write the fingerprints of one shard, by group, and in it by item.
 
     HDF5: `codes` uint8 (n, bits / 8), `ids` uint32 (n,), or uint64 if the database has 2^32 items or more, `offsets`
-    int64 (partitions + 1), `checksums` uint8 (partitions, 32): SHA-256 of each partition's codes and ids, and the
-    attributes start, stop, n_items, bits, partitions, model, config, checksum (see `Shard`). Its bytes follow from the
-    arguments. The peak of memory is 28 bytes an item and the codes once more.
+    int64 (GROUPS + 1), `checksums` uint8 (GROUPS, 32): SHA-256 of each group's codes and ids, and the attributes start,
+    stop, n_items, bits, model, config, checksum (see `Shard`). Its bytes follow from the arguments. The peak of memory
+    is 28 bytes an item and the codes once more.
 
     Args:
         codes: uint8 (n, bits / 8), of items start to start + n.
         n_items: of the whole database.
-        partitions: of the index, at most MOST_PARTITIONS.
         model, config: digests of what the codes were made with.
 
     Raises:
         InputError: codes of another shape or type, or a number that is out of range.
     """
     check_codes(codes, f"{output}: a shard")
-    identity, stop = Identity(n_items, 8 * codes.shape[1], partitions, model, config), start + len(codes)
+    identity, stop = Identity(n_items, 8 * codes.shape[1], model, config), start + len(codes)
     if not 0 <= start <= stop <= n_items:
         raise InputError(f"{output}: fingerprints of items {start} to {stop}; expected a range within 0 to {n_items}")
-    places = partition_of(codes, partitions)
-    order = np.argsort(places.astype(np.uint16), kind="stable")
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(places, minlength=partitions))])
+    groups = partition_of(codes, GROUPS)
+    order = np.argsort(groups.astype(np.uint16), kind="stable")
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(groups, minlength=GROUPS))])
     codes, ids = codes[order], (order + start).astype(identity.id_dtype)
     digests = b"".join(_checksum(codes[low:high], ids[low:high]) for low, high in pairwise(offsets))
-    checksums = np.frombuffer(digests, np.uint8).reshape(partitions, -1)
+    checksums = np.frombuffer(digests, np.uint8).reshape(GROUPS, -1)
     with atomic(output) as temporary, h5py.File(temporary, "w") as file:
         file.update({"codes": codes, "ids": ids, "offsets": offsets, "checksums": checksums})
         checksum = _manifest_checksum(identity, start, stop, offsets, checksums)

@@ -14,7 +14,7 @@ from struct import Struct
 import numpy as np
 
 from rehash.bits import Codes
-from rehash.equihash.fingerprints import Identity, check_codes, partition_of, route, words
+from rehash.equihash.fingerprints import check_codes, partition_of, route, words
 from rehash.equihash.partitions import Header, Partition
 from rehash.errors import InputError
 
@@ -26,10 +26,11 @@ class Index:
 
     Attributes:
         identity: whose it is.
+        partitions: how many it has.
     """
 
     def __init__(self, headers: Sequence[Header]) -> None:
-        self.identity = headers[0].identity
+        self.identity, self.partitions = headers[0].identity, headers[0].partitions
         self._words = Struct(f">{-(-self.identity.width // 8)}Q")  # `fingerprints.words` of one code
         self._items = sum(header.items for header in headers)
         self._partition = lru_cache(_MOST_MAPPED)(lambda partition: headers[partition].map())
@@ -44,16 +45,21 @@ class Index:
         headers = sorted((Header.read(path) for path in paths), key=lambda header: header.partition)
         if not headers:
             raise InputError("no partitions; expected those of a whole index")
-        identity = headers[0].identity
+        identity, partitions = headers[0].identity, headers[0].partitions
         for expected, header in enumerate(headers):
             identity.check(header.identity, header.path, f"{headers[0].path} is")
+            if header.partitions != partitions:
+                raise InputError(
+                    f"{header.path}: is one of {header.partitions} partitions; expected {partitions}, as "
+                    f"{headers[0].path} says"
+                )
             if header.partition < expected:
                 other = headers[expected - 1].path
                 raise InputError(f"{header.path}: is partition {header.partition}, as {other} is; expected each once")
             if header.partition > expected:
-                raise _missing(expected, identity, header.path)
-        if len(headers) < identity.partitions:
-            raise _missing(len(headers), identity, headers[0].path)
+                raise _missing(expected, partitions, header.path)
+        if len(headers) < partitions:
+            raise _missing(len(headers), partitions, headers[0].path)
         index = cls(headers)
         if len(index) != identity.n_items:
             raise InputError(
@@ -105,14 +111,14 @@ class Index:
             raise InputError(f"a query is {code.dtype} {code.shape}; expected uint8 ({self.identity.width},)")
         content = code.tobytes()
         numbers = self._words.unpack(content.ljust(self._words.size, b"\0"))
-        return self._partition(route(numbers, self.identity.partitions)).find(content)
+        return self._partition(route(numbers, self.partitions)).find(content)
 
     def _buckets(self, codes: Codes) -> Iterator[tuple[Partition, np.ndarray, np.ndarray, np.ndarray]]:
         """Of each partition that is asked: the queries' places, int64, and `Partition.locate` of them."""
         check_codes(codes, "queries", self.identity.width)
-        places = partition_of(codes, self.identity.partitions)
+        places = partition_of(codes, self.partitions)
         order = np.argsort(places.astype(np.uint16), kind="stable")
-        ends = np.cumsum(np.bincount(places, minlength=self.identity.partitions))
+        ends = np.cumsum(np.bincount(places, minlength=self.partitions))
         queries = words(codes)
         for partition, (low, high) in enumerate(zip([0, *ends], ends)):
             if low < high:
@@ -121,9 +127,8 @@ class Index:
                 yield mapped, rows, *mapped.locate(queries[rows])
 
 
-def _missing(partition: int, identity: Identity, path: str) -> InputError:
-    last = identity.partitions - 1
-    return InputError(f"partition {partition} is missing; expected those from 0 to {last}, as {path} says")
+def _missing(partition: int, partitions: int, path: str) -> InputError:
+    return InputError(f"partition {partition} is missing; expected those from 0 to {partitions - 1}, as {path} says")
 
 
 def _spans(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 from rehash.bits import Codes
-from rehash.equihash.fingerprints import Identity, check_dataset, check_shards, opened, words
+from rehash.equihash.fingerprints import Identity, check_dataset, check_shards, groups_of, opened, words
 from rehash.errors import InputError
 from rehash.progress import progress
 from rehash.store import atomic
@@ -27,13 +27,13 @@ _SCANNED = 256  # rows that a single look-up reads at once
 _MOST_ITEMS = 2**32  # a place is packed into half a number
 
 
-def merge_partition(shards: Sequence[str | Path], partition: int, output: str | Path) -> None:
-    """Build one partition of the index from all shards of a database; reads of them what belongs to it.
+def merge_partition(shards: Sequence[str | Path], output: str | Path, *, partition: int, partitions: int) -> None:
+    """Build one of an index's partitions from all shards of a database; reads of them what belongs to it.
 
     HDF5, contiguous: `codes` uint8 (n, bits / 8), ascending by bytes; `ids` uint32 or uint64 (n,), those of equal codes
     ascending; `prefix` uint32: the codes whose first 64 bits, as a number, shifted right by the attribute prefix_shift,
-    are v are those from prefix[v] to prefix[v + 1]; and the attributes n_items, bits, partitions, model, config,
-    partition.
+    are v are those from prefix[v] to prefix[v + 1]; and the attributes n_items, bits, model, config, partition,
+    partitions.
 
     Shards are opened one at a time. The peak of memory is 12 bytes an item of the partition more than the item has
     (8 + 4 at 64 bits), however large the database.
@@ -41,18 +41,16 @@ def merge_partition(shards: Sequence[str | Path], partition: int, output: str | 
     Raises:
         InputError: no such partition, or the shards are not whole (see `check_shards`), or damaged.
     """
-    parts = check_shards(shards)
+    groups, parts = groups_of(partition, partitions), check_shards(shards)
     identity = parts[0].identity
-    if not 0 <= partition < identity.partitions:
-        raise InputError(f"{output}: partition {partition}; expected 0 to {identity.partitions - 1}")
-    n = sum(part.count(partition) for part in parts)
+    n = sum(part.count(groups) for part in parts)
     if n >= _MOST_ITEMS:
         raise InputError(f"{output}: {n} items; expected fewer than {_MOST_ITEMS}: take more partitions")
     codes, ids = np.empty((n, identity.width), np.uint8), np.empty(n, identity.id_dtype)
     at = 0
     for part in progress(parts, f"partition {partition}", "shard"):
-        to = at + part.count(partition)
-        part.read(partition, codes[at:to], ids[at:to])
+        to = at + part.count(groups)
+        part.read(groups, codes[at:to], ids[at:to])
         at = to
     order = sorted_order(codes)
     with atomic(output) as temporary, h5py.File(temporary, "w") as file:
@@ -61,7 +59,8 @@ def merge_partition(shards: Sequence[str | Path], partition: int, output: str | 
         for rows in _blocks(n):
             written[rows] = ids[order[rows]]
         file["prefix"] = prefix
-        file.attrs.update({**identity.attributes(), "partition": partition, "prefix_shift": shift})
+        about = {"partition": partition, "partitions": partitions, "prefix_shift": shift}
+        file.attrs.update({**identity.attributes(), **about})
 
 
 def _write_codes(file: h5py.File, codes: Codes, order: np.ndarray) -> tuple[np.ndarray, int]:
@@ -106,6 +105,7 @@ class Header:
     path: str
     identity: Identity
     partition: int
+    partitions: int
     shift: int
     items: int
     ranges: int
@@ -116,7 +116,9 @@ class Header:
         """Raise an InputError if the file is no partition of an index, or is damaged."""
         with opened(path, "partition of an index") as file:
             identity = Identity.read(file.attrs)
-            partition, shift = (int(file.attrs[name]) for name in ("partition", "prefix_shift"))
+            partition, partitions, shift = (
+                int(file.attrs[name]) for name in ("partition", "partitions", "prefix_shift")
+            )
             items, entries = len(file["ids"]), len(file["prefix"])
             check_dataset(file, "codes", np.uint8, (items, identity.width))
             check_dataset(file, "ids", identity.id_dtype, (items,))
@@ -126,7 +128,9 @@ class Header:
             places = tuple(file[name].id.get_offset() for name in ("codes", "ids", "prefix"))
             if items and None in places:
                 raise InputError("its datasets are not contiguous")
-        return cls(str(path), identity, partition, shift, items, entries, tuple(place or 0 for place in places))
+        return cls(
+            str(path), identity, partition, partitions, shift, items, entries, tuple(place or 0 for place in places)
+        )
 
     def map(self) -> Partition:
         """The arrays of the file, mapped once, so that it counts as one open file."""
@@ -136,7 +140,8 @@ class Header:
         codes = np.frombuffer(content, np.uint8, shape[0] * shape[1], codes_at).reshape(shape)
         ids = np.frombuffer(content, self.identity.id_dtype, self.items, ids_at)
         prefix = np.frombuffer(content, "<u4", self.ranges, prefix_at)
-        return Partition(self.identity, self.partition, codes, ids, prefix, self.shift, content, codes_at)
+        about = self.identity, self.partition, self.partitions
+        return Partition(*about, codes, ids, prefix, self.shift, content, codes_at)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,13 +149,15 @@ class Partition:
     """One partition of an index, memory-mapped.
 
     Attributes:
-        identity, partition: of which index, and which of it.
+        identity: whose fingerprints.
+        partition, partitions: which it is, and of how many.
         codes: uint8 (n, bits / 8), ascending by bytes.
         ids: uint32 or uint64 (n,), those of equal codes ascending.
     """
 
     identity: Identity
     partition: int
+    partitions: int
     codes: Codes = field(repr=False)
     ids: np.ndarray = field(repr=False)
     _prefix: np.ndarray = field(repr=False)

@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 
 from rehash.equihash.labels import LABEL_BLOCK, Database
+from rehash.equihash.mixing import mix
 from rehash.errors import InputError
 from rehash.progress import progress
 from rehash.seeds import stream
@@ -148,16 +149,10 @@ def _lowest(labels: np.ndarray, count: int, key: np.ndarray) -> np.ndarray:
 
 
 def _priorities(labels: np.ndarray, key: np.ndarray) -> np.ndarray:
-    """int64 (n,) to uint64 (n,): SplitMix64's mixer (Steele et al. 2014) once for each word of the key.
-
-    It is a bijection, so that different labels never tie.
-    """
+    """int64 (n,) to uint64 (n,), `mix` once a word of the key: a bijection, so that different labels never tie."""
     mixed = labels.astype(np.uint64)
     for word in key:
-        mixed += word
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        mixed ^= mixed >> np.uint64(31)
+        mixed = mix(mixed + word)
     return mixed
 
 
