@@ -12,6 +12,7 @@ include: "workflow/rules/hash_encoders.smk"
 include: "workflow/rules/tgsh.smk"
 include: "workflow/rules/equihash.smk"
 include: "workflow/rules/equihash_models.smk"
+include: "workflow/rules/equihash_index.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -29,7 +29,7 @@ def test_labels_and_queries_fit_together(built):
         carriers[label].append(item)
     assert 70_000 / len(carriers) > 2  # a pool of half as many labels, some of which no item carries
     with h5py.File(folder / "queries.h5") as file:
-        positive, offsets, ids = (file[f"positive/{name}"][:] for name in ("labels", "offsets", "ids"))
+        positive, offsets, ids = (file[f"positive/70000/{name}"][:] for name in ("labels", "offsets", "ids"))
         negative, pairs = file["negative/labels"][:], file["pairs/labels"][:]
     assert len(set(positive.tolist())) == 500
     for j, label in enumerate(positive.tolist()):
@@ -46,7 +46,7 @@ def test_shards_change_no_label(built, tmp_path):
     again = tmp_path / "results" / "equihash" / "databases" / "small"
     assert (labels(again, 5) == labels(whole, 3)).all()
     with h5py.File(whole / "queries.h5") as one, h5py.File(again / "queries.h5") as other:
-        for name in ("positive/labels", "positive/ids", "negative/labels", "pairs/labels"):
+        for name in ("positive/70000/labels", "positive/70000/ids", "negative/labels", "pairs/labels"):
             assert (one[name][:] == other[name][:]).all(), name
 
 

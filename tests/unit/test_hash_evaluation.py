@@ -1,6 +1,8 @@
 """A network on a small database against a Python dictionary; distances and families as tables."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from itertools import product
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -9,12 +11,15 @@ import pytest
 import torch
 
 from rehash.equihash.banks import Bank
+from rehash.equihash.counts import check_counts, evaluate_partition
 from rehash.equihash.distances import measure_distances
-from rehash.equihash.evaluate import evaluate_hash
+from rehash.equihash.encode import encode_queries, encode_shard
+from rehash.equihash.evaluate import evaluate
 from rehash.equihash.family import collect_family
 from rehash.equihash.labels import Database, draw_labels
 from rehash.equihash.networks import build_network
-from rehash.equihash.queries import draw_queries
+from rehash.equihash.partitions import merge_partition
+from rehash.equihash.queries import Queries, draw_queries
 from rehash.equihash.task import Task
 from rehash.equihash.views import open_mosaics
 from rehash.equihash.weights import write_network
@@ -51,7 +56,7 @@ def files(tmp_path_factory):
     for shard, (start, stop) in enumerate([(0, 300), (300, 700)]):
         draw_labels(folder / f"labels{shard}.h5", database, start, stop)
     shards = [folder / "labels1.h5", folder / "labels0.h5"]
-    draw_queries(shards, folder / "queries.h5", positives=60, negatives=50, pairs=5, seed=9)
+    draw_queries(shards, folder / "queries.h5", sizes=(300, 700), positives=60, negatives=50, pairs=40, seed=9)
     return folder
 
 
@@ -60,56 +65,161 @@ def fingerprint(network: torch.nn.Module, view: torch.Tensor) -> tuple[bool, ...
         return tuple((network(view[None])[0] > 0).tolist())
 
 
-def test_evaluation_is_what_a_dictionary_says(files, tmp_path):
-    evaluate_hash(
-        files / "0.safetensors",
-        files / "bank.h5",
-        None,
-        [files / "labels0.h5", files / "labels1.h5"],
-        files / "queries.h5",
-        tmp_path / "evaluation.csv",
-        keys={"task": "t", "model": "m", "variant": "default", "seed": 1, "database": "small"},
-        settings=TASK,
-        split="test",
-        seed=9,
-        device="cpu",
-        threads=1,
-    )
-    table = pd.read_csv(tmp_path / "evaluation.csv")
-    assert list(table) == "task model variant seed database database_size metric value low high n".split()
-    found = table.set_index("metric")
+SAVING = {"code": "", "on_code_change": "restart", "save_every_s": 30}
+ENCODING = {"settings": TASK, "split": "test", "seed": 9, "device": "cpu", "threads": 1}
 
+
+def evaluated(files: Path, folder: Path, partitions: int, probes: int = 30) -> Path:
+    """A database encoded, indexed and evaluated by the functions of the rules; the folder with the tables."""
+    labels = [files / "labels0.h5", files / "labels1.h5"]
+    source = files / "0.safetensors", files / "bank.h5", None
+    shards = [folder / f"shard{n}.h5" for n in range(2)]
+    for path, shard in zip(labels, shards):
+        encode_shard(*source, path, shard, saving=SAVING, **ENCODING)
+    codes, queries = folder / "codes.h5", files / "queries.h5"
+    encode_queries(*source, queries, codes, probed=25, saving=SAVING, **ENCODING)
+    counts = []
+    for partition in range(partitions):
+        merge_partition(shards, folder / f"p{partition}.h5", partition=partition, partitions=partitions)
+        counts.append(folder / f"c{partition}.h5")
+        evaluate_partition(folder / f"p{partition}.h5", codes, queries, labels, counts[-1], probes=probes)
+    outputs = {name: folder / f"{name}.csv" for name in ("evaluation", "bucket_sizes", "probes", "distances")}
+    keys = {"task": "t", "model": "m", "variant": "default", "seed": 1, "database": "small"}
+    evaluate(counts[::-1], codes, queries, outputs, keys=keys, probes=probes, seed=9)
+    return folder
+
+
+def test_evaluation_is_what_a_dictionary_says(files, tmp_path):
+    """Every metric of a network, of the whole database and of its first 300 items, by brute force."""
+    folder = evaluated(files, tmp_path, 3)
+    table = pd.read_csv(folder / "evaluation.csv")
+    assert list(table) == "task model variant seed database database_size metric value low high n".split()
     network = calibrated(1)
     mosaics = open_mosaics(Task.of(TASK), Bank.open(files / "bank.h5", "test"), None, CPU)
     labels = np.concatenate([h5py.File(files / f"labels{n}.h5")["labels"][:] for n in (0, 1)])
     views = mosaics.items(labels, 0, seed=9, name="small", kind="database")
-    buckets = defaultdict(set)
-    for item, view in enumerate(views):
-        buckets[fingerprint(network, view)].add(item)
-    assert 5 < len(buckets) < 250
-    collisions = sum(labels[a] != labels[b] for bucket in buckets.values() for a in bucket for b in bucket if a < b)
-    assert found.value["internal_collisions"] == collisions > 100
-    pool = 350
-    differ = 1 - (1 / pool + (1 - 1 / pool) / 400)
-    assert found.value["irrelevant_collision_rate"] == pytest.approx(2 * collisions / (700 * 699) / differ, rel=1e-12)
+    codes = [fingerprint(network, view) for view in views]
+    asked = Queries.read(files / "queries.h5")
+    sizes = pd.read_csv(folder / "bucket_sizes.csv")
+    for size in (300, 700):
+        found = table[table.database_size == size].set_index("metric")
+        buckets = defaultdict(set)
+        for item, code in enumerate(codes[:size]):
+            buckets[code].add(item)
+        assert 5 < len(buckets) < 250
+        expected = Counter(map(len, buckets.values()))
+        mine = sizes[sizes.database_size == size]
+        assert dict(zip(mine.bucket_size, mine.buckets)) == expected
+        collisions = sum(labels[a] != labels[b] for bucket in buckets.values() for a in bucket for b in bucket if a < b)
+        assert found.value["internal_collisions"] == collisions > 50
+        pool = 350
+        differ = 1 - (1 / pool + (1 - 1 / pool) / 400)
+        icr = 2 * collisions / (size * (size - 1)) / differ
+        assert found.value["irrelevant_collision_rate"] == pytest.approx(icr, rel=1e-12)
+        positive = asked.positive[size][0]
+        shown = mosaics.items(positive, 0, seed=9, name=f"small {size}", kind="positive")
+        hits = wanted = answered = perfect = 0
+        jaccard = []
+        for label, view in zip(positive, shown):
+            relevant = set(np.flatnonzero(labels[:size] == label))
+            bucket = buckets.get(fingerprint(network, view), set())
+            hits, wanted = hits + len(relevant & bucket), wanted + len(relevant)
+            answered, perfect = answered + bool(bucket), perfect + (relevant == bucket)
+            jaccard.append(len(relevant & bucket) / len(relevant | bucket))
+        assert 0 < hits < wanted
+        assert found.value["recall"] == pytest.approx(hits / wanted, rel=1e-12)
+        assert found.value["true_positive_rate"] == answered / 60
+        assert found.value["perfect_retrieval_rate"] == perfect / 60
+        assert found.value["jaccard"] == pytest.approx(np.mean(jaccard), rel=1e-12)
+        shown = mosaics.items(asked.negative, 0, seed=9, name="small", kind="negative")
+        assert found.value["false_positive_rate"] == sum(fingerprint(network, v) in buckets for v in shown) / 50
+    assert (table.low <= table.value).all() and (table.value <= table.high).all()
 
-    with h5py.File(files / "queries.h5") as file:
-        positive, negative = file["positive/labels"][:], file["negative/labels"][:]
-    shown = mosaics.items(positive, 0, seed=9, name="small", kind="positive")
-    hits = wanted = answered = perfect = 0
-    jaccard = []
+    pairs = pd.read_csv(folder / "distances.csv")
+    views = {
+        kind: mosaics.items(asked.pairs[:, column], 0, seed=9, name="small", kind=kind)
+        for kind, column in (("pair_a1", 0), ("pair_a2", 0), ("pair_b1", 1))
+    }
+    a1, a2, b1 = ([fingerprint(network, view) for view in seen] for seen in views.values())
+    for kind, metric, other in (("same", "recall", a2), ("different", "fallout", b1)):
+        distances = [sum(x != y for x, y in zip(*both)) for both in zip(a1, other)]
+        counts = pairs[pairs.pairs_of == kind].set_index("distance")["count"]
+        assert counts[counts > 0].to_dict() == Counter(distances) and (pairs.bits == 8).all()
+        for r in range(4):
+            assert found.value[f"{metric}_at_{r}"] == np.mean([d <= r for d in distances])
+
+    probed = pd.read_csv(folder / "probes.csv").set_index(["metric", "probes"]).value
+    positive, relevant = asked.positive[700]
+    shown = mosaics.items(positive[:25], 0, seed=9, name="small 700", kind="positive")
+    got = np.zeros((3, 30))
     for label, view in zip(positive, shown):
-        relevant, bucket = set(np.flatnonzero(labels == label)), buckets.get(fingerprint(network, view), set())
-        hits, wanted = hits + len(relevant & bucket), wanted + len(relevant)
-        answered, perfect = answered + bool(bucket), perfect + (relevant == bucket)
-        jaccard.append(len(relevant & bucket) / len(relevant | bucket))
-    assert 0 < hits < wanted
-    assert found.value["recall"] == pytest.approx(hits / wanted, rel=1e-12)
-    assert found.value["true_positive_rate"] == answered / 60 and found.value["perfect_retrieval_rate"] == perfect / 60
-    assert found.value["jaccard"] == pytest.approx(np.mean(jaccard), rel=1e-12)
-    shown = mosaics.items(negative, 0, seed=9, name="small", kind="negative")
-    assert found.value["false_positive_rate"] == sum(fingerprint(network, v) in buckets for v in shown) / 50
-    assert (found.low <= found.value).all() and (found.value <= found.high).all()
+        with torch.no_grad():
+            logits = network(view[None])[0]
+        order = sorted(product([False, True], repeat=8), key=lambda flips: sum(abs(logits[np.array(flips)]).tolist()))
+        mine = set(np.flatnonzero(labels == label))
+        for rank, flips in enumerate(order[:30]):
+            bucket = buckets.get(tuple(((logits > 0).numpy() ^ np.array(flips)).tolist()), set())
+            got[:, rank] += len(bucket & mine), len(bucket), 0
+        got[2] += len(mine)
+    hits, retrieved = got[:2].cumsum(axis=1)
+    for t in (1, 2, 10, 30):
+        assert probed["recall", t] == pytest.approx(hits[t - 1] / got[2, 0])
+        assert probed["precision", t] == pytest.approx(hits[t - 1] / retrieved[t - 1])
+
+
+def test_the_number_of_partitions_changes_no_table(files, tmp_path):
+    tables = []
+    for partitions in (1, 4):
+        folder = tmp_path / str(partitions)
+        folder.mkdir()
+        evaluated(files, folder, partitions)
+        tables.append({path.name: path.read_bytes() for path in folder.glob("*.csv")})
+    assert len(tables[0]) == 4 and tables[0] == tables[1]
+
+
+def test_files_that_do_not_fit_together(files, tmp_path):
+    folder = evaluated(files, tmp_path, 2)
+    labels, queries = [files / "labels0.h5", files / "labels1.h5"], files / "queries.h5"
+    source = files / "bank.h5", None, queries, folder / "foreign.h5"
+    encode_queries(files / "1.safetensors", *source, probed=25, saving=SAVING, **ENCODING)
+    draw_labels(tmp_path / "other.h5", Database(9, "other", 200, 400, 2), 0, 200)
+    draw_queries([tmp_path / "other.h5"], tmp_path / "otherq.h5", positives=5, negatives=5, pairs=1, seed=9)
+    draw_queries(labels, tmp_path / "fewer.h5", positives=5, negatives=5, pairs=1, seed=9)
+    (tmp_path / "half.h5").write_bytes((folder / "p0.h5").read_bytes()[:3000])
+    partition, codes, output = folder / "p0.h5", folder / "codes.h5", folder / "out.h5"
+    for words, message in [
+        (
+            (partition, folder / "foreign.h5", queries, labels),
+            r"/foreign\.h5: is of model \w+; expected model \w+, as .*p0",
+        ),
+        (
+            (partition, codes, tmp_path / "otherq.h5", labels),
+            r"otherq\.h5: queries of .*'other'.*expected those of .*'small'",
+        ),
+        (
+            (partition, codes, queries, [tmp_path / "other.h5"]),
+            r"queries\.h5: queries of .*'small'.*expected .*'other'",
+        ),
+        ((partition, codes, tmp_path / "fewer.h5", labels), r"codes\.h5: its positives of size 300 are not those of"),
+        ((tmp_path / "half.h5", codes, queries, labels), r"half\.h5: not a partition of an index, or damaged"),
+        ((partition, partition, queries, labels), r"p0\.h5: not a file of fingerprints of queries, or damaged"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            evaluate_partition(*words, output, probes=3)
+    assert not output.exists()
+    whole, three = [folder / "c0.h5", folder / "c1.h5"], tmp_path / "three"
+    three.mkdir()
+    evaluated(files, three, 3)
+    (tmp_path / "twin.h5").write_bytes(whole[1].read_bytes())
+    for counts, message in [
+        ([], "no counts; expected those of all partitions"),
+        (whole[:1], "the counts of partition 1 of 2 are missing"),
+        ([*whole, tmp_path / "twin.h5"], r"twin\.h5: is of partition 1, as .*c1\.h5 is; expected each once"),
+        ([whole[0], three / "c1.h5"], r"three/c1\.h5: is of 3 partitions; expected 2, as .*c0\.h5"),
+        ([whole[0], codes], r"codes\.h5: not a file of counts, or damaged"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            check_counts(counts)
 
 
 def test_distances_of_networks_are_counted(files, tmp_path):
@@ -161,19 +271,3 @@ def test_a_network_of_other_views_is_refused(files, tmp_path):
     ):
         measure_distances([files / "0.safetensors"], files / "bank.h5", None, *outputs, **settings)
     assert not list(tmp_path.iterdir())
-
-
-def test_queries_of_another_database_or_half_a_file_are_refused(files, tmp_path):
-    other, half = tmp_path / "other.h5", tmp_path / "half.h5"
-    draw_labels(tmp_path / "labels.h5", Database(9, "other", 200, 400, 2), 0, 200)
-    draw_queries([tmp_path / "labels.h5"], other, positives=5, negatives=5, pairs=1, seed=9)
-    half.write_bytes((files / "queries.h5").read_bytes()[:2000])
-    keys = {"task": "t", "model": "m", "variant": "default", "seed": 1, "database": "small"}
-    shards = [files / "labels0.h5", files / "labels1.h5"]
-    words = {"settings": TASK, "split": "test", "seed": 9, "device": "cpu", "threads": 1}
-    for path, message in ((other, "of the database .*'other'"), (half, "not the queries of this database, or damaged")):
-        with pytest.raises(InputError, match=message):
-            evaluate_hash(
-                files / "0.safetensors", files / "bank.h5", None, shards, path, tmp_path / "e.csv", keys=keys, **words
-            )
-    assert not (tmp_path / "e.csv").exists()

@@ -11,9 +11,10 @@ import pytest
 from scipy import stats
 
 from rehash.equihash import queries
+from rehash.equihash.label_shards import LabelShards
 from rehash.equihash.labels import LABEL_BLOCK, Database, count_labels, draw_labels, labels, shard_range
 from rehash.equihash.philox import integers_at, philox
-from rehash.equihash.queries import draw_queries
+from rehash.equihash.queries import Queries, draw_queries
 from rehash.errors import InputError
 
 
@@ -39,7 +40,7 @@ def write_labels(path: Path, values: np.ndarray, start: int = 0, **about) -> Pat
 
 def content(path: Path, name: str = "labels") -> np.ndarray:
     with h5py.File(path) as file:
-        return file[name][:]
+        return file[name.replace("positive", f"positive/{file.attrs['n_items']}")][:]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -203,7 +204,9 @@ def test_queries_by_brute_force(tmp_path, label_count, multiplicity):
     draw_queries(shards, tmp_path / "q.h5", positives=count, negatives=count, pairs=count, seed=4)
     carriers = by_brute_force(labels(database, 0, database.n_items))
     with h5py.File(tmp_path / "q.h5") as file:
-        positive, offsets, ids = (file[f"positive/{name}"][:] for name in ("labels", "offsets", "ids"))
+        positive, offsets, ids = (
+            file[f"positive/{database.n_items}/{name}"][:] for name in ("labels", "offsets", "ids")
+        )
         negative, pairs = file["negative/labels"][:], file["pairs/labels"][:]
         assert file.attrs["name"] == "d" and file.attrs["n_items"] == database.n_items
     assert {each.dtype for each in (positive, offsets, ids, negative, pairs)} == {np.dtype(np.int64)}
@@ -228,7 +231,7 @@ def test_all_labels_there_are(tmp_path):
     for more, message in [
         (
             {"positives": len(carriers) + 1},
-            f"{len(carriers) + 1} positive queries, but it has {len(carriers)} distinct",
+            f"{len(carriers) + 1} positive queries, but its first 3000 items have {len(carriers)} distinct",
         ),
         ({"negatives": lacking + 1}, f"{lacking + 1} negative queries, but {lacking} of the 2000 labels are not in it"),
     ]:
@@ -388,3 +391,55 @@ def test_pairs_need_two_labels(tmp_path):
         draw_queries([path], tmp_path / "q.h5", positives=1, negatives=0, pairs=1, seed=0)
     draw_queries([path], tmp_path / "q.h5", positives=1, negatives=0, pairs=0, seed=0)
     assert content(tmp_path / "q.h5", "positive/ids").tolist() == list(range(9))
+
+
+def test_the_first_items_are_a_database_of_their_own(tmp_path):
+    """Of each size, queries are what a database of that size would be asked."""
+    values = np.random.default_rng(3).integers(0, 900, 2000)
+    whole = write_labels(tmp_path / "whole.h5", values, label_count=5000)
+    about = {"positives": 200, "negatives": 50, "pairs": 20, "seed": 4}
+    draw_queries([whole], tmp_path / "q.h5", sizes=(500, 1300, 2000), **about)
+    found = Queries.read(tmp_path / "q.h5")
+    assert list(found.positive) == [500, 1300, 2000]
+    for size, (positive, relevant) in found.positive.items():
+        carriers = by_brute_force(values[:size])
+        ids = [relevant.ids[low:high].tolist() for low, high in pairwise(relevant.offsets)]
+        assert dict(zip(positive.tolist(), ids)) == {label: carriers[label] for label in positive.tolist()}
+        alone = write_labels(tmp_path / "alone.h5", values[:size], label_count=5000)
+        draw_queries([alone], tmp_path / "a.h5", **about)
+        assert content(tmp_path / "a.h5", "positive/labels").tolist() == positive.tolist()
+    assert not set(found.negative.tolist()) & set(values.tolist()) and len(found.pairs) == 20
+    assert found.database == Database(0, "d", 2000, 5000)
+    for size in (0, 2001):
+        with pytest.raises(InputError, match=f"database d: a size of {size}; expected 1 to 2000, its items"):
+            draw_queries([whole], tmp_path / "r.h5", sizes=(500, size), **about)
+    with pytest.raises(InputError, match="database d: 700 positive queries, but its first 500 items have"):
+        draw_queries([whole], tmp_path / "r.h5", sizes=(2000, 500), **{**about, "positives": 700})
+    assert not (tmp_path / "r.h5").exists()
+
+
+def test_files_that_are_no_queries(tmp_path):
+    path = write_labels(tmp_path / "l.h5", np.arange(50), label_count=100)
+    draw_queries([path], tmp_path / "q.h5", positives=5, negatives=5, pairs=5, seed=0)
+    whole = (tmp_path / "q.h5").read_bytes()
+    for broken in (b"", whole[: len(whole) // 2], path.read_bytes()):
+        (tmp_path / "q.h5").write_bytes(broken)
+        with pytest.raises(InputError, match=r"/q\.h5: not the queries of a database, or damaged .* --force \S+/q\.h5"):
+            Queries.read(tmp_path / "q.h5")
+    (tmp_path / "q.h5").write_bytes(whole)
+    with h5py.File(tmp_path / "q.h5", "r+") as file:
+        file["positive/50/offsets"][-1] = 77
+    with pytest.raises(InputError, match="relevant ids: offsets from 0 to 77"):
+        Queries.read(tmp_path / "q.h5")
+
+
+def test_labels_of_any_items(tmp_path):
+    database = Database(1, "d", 70_001, 10**7, 2)
+    whole = labels(database, 0, 70_001)
+    for shards in (1, 5):
+        opened = LabelShards.open(draw_shards(database, tmp_path, shards))
+        for ids in (np.random.default_rng(0).integers(0, 70_001, 5000), np.arange(70_001)[::-1], np.empty(0, int)):
+            assert (opened.take(ids.astype(np.uint32)) == whole[ids]).all()
+    small = Database(1, "s", 5, 10)
+    opened = LabelShards.open(draw_shards(small, tmp_path, 8))
+    assert opened.take(np.array([4, 0, 4])).tolist() == labels(small, 0, 5)[[4, 0, 4]].tolist()

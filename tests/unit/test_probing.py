@@ -12,7 +12,7 @@ import pytest
 from rehash import bits
 from rehash.equihash import probing
 from rehash.equihash.probing import probe_hits, probe_masks, recall_against_probes
-from rehash.equihash.retrieval import Relevant
+from rehash.equihash.queries import Relevant
 from rehash.errors import InputError
 
 UNIT = 2.0**-40  # |logits| in whole units are summed without rounding

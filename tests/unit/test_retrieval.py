@@ -22,8 +22,8 @@ from rehash.equihash.collisions import (
     matching_pairs,
 )
 from rehash.equihash.labels import Database
+from rehash.equihash.queries import Relevant
 from rehash.equihash.retrieval import (
-    Relevant,
     add_up,
     bucket_ranges,
     distance_counts,

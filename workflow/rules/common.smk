@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(workflow.current_basedir) / ".." / "scripts"))
 
 from rehash import graph
 from rehash.config import validated
-from rehash.equihash import models, sizing
+from rehash.equihash import evaluations, models, sizing
 from rehash.equihash import plan as equihash
 from rehash.hash_encoders import plan
 from rehash.tgsh import plan as tgsh
@@ -34,5 +34,8 @@ wildcard_constraints:
     family=r"\w+",
     shard=r"\d+",
     shards=r"\d+",
+    partition=r"\d+",
+    partitions=r"\d+",
+    comparison="|".join(evaluations.COMPARISONS),
     figure="|".join(tgsh.TABLES),
     file=r"[^/]+",

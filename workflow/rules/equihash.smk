@@ -3,6 +3,7 @@ rule equihash:
     input:
         equihash.targets(config),
         models.targets(config),
+        evaluations.targets(config),
 
 
 rule build_bank:

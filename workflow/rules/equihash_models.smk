@@ -12,7 +12,7 @@ rule train_hash:
     benchmark:
         f"{models.RUN}train_hash.tsv"
     wildcard_constraints:
-        variant=f"(?!{models.IMPORTED}/)[^/]+",
+        variant=f"(?!{models.IMPORTED}/|{models.SYNTHETIC}/)[^/]+",
     conda:
         "../../envs/train.yaml"
     threads: config["threads"]
@@ -147,36 +147,10 @@ rule plot_distances:
         "../scripts/plot_distances.py"
 
 
-rule evaluate_hash:
-    """Encode a database with a network, ask it its queries, and count collisions."""
-    input:
-        unpack(lambda wildcards: models.evaluation_inputs(config, wildcards.task, wildcards.database)),
-        weights=models.WEIGHTS,
-    output:
-        table=models.EVALUATION,
-        provenance=f"{models.RUN}{{database}}/evaluation.json",
-    log:
-        f"{models.RUN}{{database}}/evaluate_hash.log",
-    conda:
-        "../../envs/train.yaml"
-    threads: config["threads"]
-    resources:
-        gpu=gpus,
-        mem_mb=lambda wildcards, attempt: sizing.evaluation_mb(config, wildcards.database, attempt),
-        runtime=lambda wildcards, attempt: sizing.evaluation_minutes(config, wildcards.database, attempt),
-    params:
-        code=graph.digest_of("evaluate_hash"),
-        evaluation=lambda wildcards: models.evaluation_params(config, wildcards.task, wildcards.database),
-    message:
-        "Evaluating {wildcards.model} ({wildcards.variant}, seed {wildcards.seed}) on the database {wildcards.database}"
-    script:
-        "../scripts/evaluate_hash.py"
-
-
 rule collect_family:
     """Put the evaluations of a family of ablations into one table."""
     input:
-        evaluations=lambda wildcards: models.family_evaluations(config, **wildcards),
+        evaluations=lambda wildcards: evaluations.family_evaluations(config, **wildcards),
     output:
         table=f"{models.FAMILY}.csv",
         provenance=f"{models.FAMILY}.json",

@@ -1,4 +1,4 @@
-entries = plan.figures(config) + tgsh.figures(config) + equihash.figures(config) + models.figures(config)
+entries = [entry for part in (plan, tgsh, equihash, models, evaluations) for entry in part.figures(config)]
 
 
 rule write_report:
@@ -8,6 +8,7 @@ rule write_report:
         tgsh.targets(config),
         equihash.targets(config),
         models.targets(config),
+        evaluations.targets(config),
         template=workflow.source_path("../report/report.html.j2"),
         captions=[workflow.source_path(f"../report/{entry['caption']}.rst") for entry in entries],
     output:

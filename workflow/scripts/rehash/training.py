@@ -138,18 +138,27 @@ class StateFile:
         write_bytes(save(held, {"rehash": json.dumps(header)}), self.path)
 
 
-def run(job: Job, state: StateFile, *, save_every_s: float = 30, log_every_s: float = 10, title: str = "") -> None:
+def run(
+    job: Job,
+    state: StateFile,
+    *,
+    save_every_s: float = 30,
+    log_every_s: float = 10,
+    title: str = "",
+    unit: str = "step",
+) -> None:
     """Take all steps of `job`, from its saved state if there is one; save it now and then, and when told to stop.
 
-    SIGTERM and SIGINT save the state and leave with the signal's usual exit status.
+    A job may finish several `unit`s at once. SIGTERM and SIGINT save the state and leave with the signal's usual exit
+    status.
     """
     if saved := state.load():
         job.restore(*saved)
-        log.info("%s: going on from step %d", title, job.finished_steps)
+        log.info("%s: going on from %s %d", title, unit, job.finished_steps)
     stop = _StopSignal()
     begun, first = time.monotonic(), job.finished_steps
     last_save = last_log = begun
-    with stop, tqdm(total=job.total, initial=first, desc=title, unit="step", disable=None, leave=False) as bar:
+    with stop, tqdm(total=job.total, initial=first, desc=title, unit=unit, disable=None, leave=False) as bar:
         while not job.done:
             job.step()
             now = time.monotonic()
@@ -163,7 +172,8 @@ def run(job: Job, state: StateFile, *, save_every_s: float = 30, log_every_s: fl
                 bar.update(job.finished_steps - bar.n)
                 share = (job.finished_steps - first) / max(1, job.total - first)
                 left = (now - begun) * (1 - share) / max(share, 1e-9)
-                log.info("%s: %s | at most %s left", title, job.status(), tqdm.format_interval(left))
+                rate = f"{(job.finished_steps - first) / (now - begun):.3g} {unit}s a second"
+                log.info("%s: %s | %s | at most %s left", title, job.status(), rate, tqdm.format_interval(left))
                 last_log = now
     state.save(*job.state())  # what is still to be written may fail, or be killed
     log.info("%s: %s | finished", title, job.status())

@@ -10,16 +10,15 @@ from typing import Any
 from rehash.config import check_values
 from rehash.digest import code_digest
 from rehash.equihash import objectives
-from rehash.equihash.plan import DATABASE, block, label_files, task_inputs, task_settings
+from rehash.equihash.plan import block, task_settings
 from rehash.errors import InputError, unknown
 
 RUN = "results/equihash/models/{task}/{model}/{variant}/seed={seed}/"
 WEIGHTS = f"{RUN}network.safetensors"
 TRAINING = "results/equihash/tasks/{task}/training"
 DISTANCES = "results/equihash/tasks/{task}/distances"
-EVALUATION = f"{RUN}{{database}}/evaluation.csv"
 FAMILY = "results/equihash/families/{task}/{family}"
-DEFAULT, UNTRAINED, IMPORTED = "default", "untrained", "imported"
+DEFAULT, UNTRAINED, IMPORTED, SYNTHETIC = "default", "untrained", "imported", "synthetic"
 _UNTRAINED_BATCHES = 40  # enough for BatchNorm's running statistics to forget their start: 0.9^40 is below 0.02
 
 
@@ -47,6 +46,11 @@ def family_config(config: dict, task: str, family: str) -> dict:
     if family not in families:
         raise unknown("family", family, families, f"config: equihash.families.{task}")
     return families[family]
+
+
+def variant_of(model: dict) -> str:
+    """The variant of a model that its block describes, as it stands."""
+    return IMPORTED if model["import"] else SYNTHETIC if model["synthetic"] else DEFAULT
 
 
 def variant_name(values: dict[str, Any]) -> str:
@@ -84,8 +88,8 @@ def run_params(config: dict, task: str, model: str, variant: str, seed: str) -> 
     """
     found = model_config(config, task, model)
     where = f"config: equihash.models.{task}.{model}"
-    if found["import"]:
-        raise InputError(f"{where}: it is imported, not trained; its only variant is {IMPORTED}")
+    if (only := variant_of(found)) != DEFAULT:
+        raise InputError(f"{where}: it is {only}, not trained; its only variant is {only}")
     settings = objectives.complete(found["objective"], found["settings"], f"{where}.settings")
     parts = {"settings": settings, "schedule": dict(found["training"]), "model": {"bits": found["bits"]}}
     batches = found["training"]["micro_batches"]
@@ -131,7 +135,9 @@ def runs(config: dict, task: str, *, untrained: bool = False) -> list[dict[str, 
     """The runs of a task's models as wildcards; with `untrained`, each trained one is followed by its start."""
     found = []
     for model, settings in config["equihash"]["models"].get(task, {}).items():
-        variants = [IMPORTED] if settings["import"] else [DEFAULT, UNTRAINED] if untrained else [DEFAULT]
+        variants = [variant_of(settings)]
+        if untrained and variants == [DEFAULT]:
+            variants.append(UNTRAINED)
         found += [
             {"task": task, "model": model, "variant": variant, "seed": seed}
             for seed in seeds(config, task, model)
@@ -160,20 +166,14 @@ def family_parameters(config: dict, task: str, family: str) -> dict[str, dict[st
     return {v: {name: value for name, value in values.items() if name in varied} for v, values in variants.items()}
 
 
-def family_evaluations(config: dict, task: str, family: str) -> list[str]:
-    """The evaluations of all runs of a family."""
-    database = family_config(config, task, family)["database"]
-    return [EVALUATION.format(**run, database=database) for run in family_runs(config, task, family)]
-
-
 def histories(config: dict, task: str) -> list[str]:
     """The histories of a task's trained models."""
-    return [f"{RUN}training.csv".format(**run) for run in runs(config, task) if run["variant"] != IMPORTED]
+    return [f"{RUN}training.csv".format(**run) for run in runs(config, task) if run["variant"] == DEFAULT]
 
 
 def weights(config: dict, task: str) -> list[str]:
     """The weights of a task's models, and of their untrained starts."""
-    return [WEIGHTS.format(**run) for run in runs(config, task, untrained=True)]
+    return [WEIGHTS.format(**run) for run in runs(config, task, untrained=True) if run["variant"] != SYNTHETIC]
 
 
 def import_params(config: dict, task: str, model: str, seed: str) -> dict[str, Any]:
@@ -198,7 +198,11 @@ def check_models(config: dict) -> None:
                 raise unknown(f"task without {part}", task, wing[part], f"config: equihash.build.{part}")
     for task, models in wing["models"].items():
         for model, found in models.items():
-            if found["import"] is None:
+            if found["import"] and found["synthetic"]:
+                raise InputError(
+                    f"config: equihash.models.{task}.{model}: has import and synthetic; expected one of them"
+                )
+            if variant_of(found) == DEFAULT:
                 run_params(config, task, model, DEFAULT, "0")
     for task, families in wing["families"].items():
         for family, found in families.items():
@@ -220,27 +224,6 @@ def distance_params(config: dict, task: str) -> dict[str, Any]:
     return {
         "settings": task_settings(config, task),
         "triplets": config["equihash"]["distances"]["triplets"],
-        **{key: config[key] for key in ("seed", "device", "threads")},
-    }
-
-
-def evaluation_inputs(config: dict, task: str, database: str) -> dict[str, Any]:
-    """Role -> paths of what a network is evaluated on."""
-    shown = block(config, "databases", database)["task"]
-    if shown != task:
-        raise InputError(f"database {database}: it is of the task {shown}, the network of {task}")
-    return {
-        **task_inputs(config, task),
-        "labels": label_files(config, database),
-        "queries": f"{DATABASE}queries.h5".format(database=database),
-    }
-
-
-def evaluation_params(config: dict, task: str, database: str) -> dict[str, Any]:
-    """What a network's evaluation depends on besides its files."""
-    return {
-        "settings": task_settings(config, task),
-        "split": block(config, "databases", database)["split"],
         **{key: config[key] for key in ("seed", "device", "threads")},
     }
 
@@ -269,7 +252,7 @@ def _steps(config: dict, task: str) -> str:
     trained = {
         model: found["training"]
         for model, found in config["equihash"]["models"][task].items()
-        if found["import"] is None
+        if variant_of(found) == DEFAULT
     }
     return " ".join(
         f"{model}: {t['steps']:,} steps of {t['micro_batches'] * t['pairs']:,} pairs"

@@ -96,10 +96,17 @@ def label_files(config: dict, database: str) -> list[str]:
     return [LABELS.format(database=database, shard=shard, shards=shards) for shard in range(shards)]
 
 
-def query_params(config: dict, database: str) -> dict[str, int]:
+def sizes(config: dict, database: str) -> list[int]:
+    """The sizes of a database that are asked: numbers of first items, of which all is the last."""
+    found = block(config, "databases", database)
+    return sorted({*found["sizes"], found["items"]})
+
+
+def query_params(config: dict, database: str) -> dict[str, Any]:
     """What a database's queries depend on besides its labels."""
     found = block(config, "databases", database)
-    return {**{key: found[key] for key in ("positives", "negatives", "pairs")}, "seed": config["seed"]}
+    kept = {key: found[key] for key in ("positives", "negatives", "pairs")}
+    return {**kept, "sizes": sizes(config, database), "seed": config["seed"]}
 
 
 def figures(config: dict) -> list[dict[str, Any]]:
@@ -147,11 +154,11 @@ def perlin_minutes(config: dict, perlin: str, attempt: int) -> int:
 
 def label_minutes(config: dict, database: str, attempt: int) -> int:
     """A generous run time limit: a microsecond an item and pass."""
-    return minutes(3 * block(config, "databases", database)["items"] * 1e-6 / 60, attempt)
+    return minutes(4 * block(config, "databases", database)["items"] * 1e-6 / 60, attempt)
 
 
 def query_mb(config: dict, database: str, attempt: int) -> int:
     """Memory to draw queries: a block of labels, and about 200 bytes a query and found item."""
-    found = block(config, "databases", database)
-    queries = found["positives"] * (1 + found["multiplicity"]) + found["negatives"] + found["pairs"]
+    found, asked = block(config, "databases", database), len(sizes(config, database))
+    queries = asked * found["positives"] * (1 + found["multiplicity"]) + found["negatives"] + found["pairs"]
     return int((1500 + 2 * queries * 200 / 1e6) * attempt)

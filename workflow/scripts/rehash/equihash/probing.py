@@ -22,7 +22,8 @@ import numpy as np
 import pandas as pd
 
 from rehash.bits import pack
-from rehash.equihash.retrieval import Relevant, bucket_ranges, hits
+from rehash.equihash.queries import Relevant
+from rehash.equihash.retrieval import bucket_ranges, hits
 from rehash.errors import InputError
 from rehash.intervals import RESAMPLES, percentile_interval, resampled
 

@@ -1,24 +1,22 @@
 """The queries that a database is asked: labels that it has, labels that it has not, and pairs of different labels.
 
 All is found in passes over the label files of its shards, a block at a time, so that memory grows with the queries and
-not with the database.
+not with the database. The first n items of a database are a database of their own, of size n, with queries of its own.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
-from itertools import groupby
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
 
+from rehash.equihash.label_shards import LabelShards
 from rehash.equihash.labels import LABEL_BLOCK, Database
 from rehash.equihash.mixing import mix
 from rehash.errors import InputError
-from rehash.progress import progress
 from rehash.seeds import stream
 from rehash.store import atomic
 
@@ -30,104 +28,136 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio, odd: Fibo
 
 
 @dataclass(frozen=True)
-class LabelShards:
-    """The label files of a whole database, in order.
+class Relevant:
+    """The ids that each query should retrieve.
 
     Attributes:
-        database: whose labels they are.
-        parts: path, first item and the item after the last of each.
+        offsets: int64 (q + 1,), from 0 on.
+        ids: int64; those of query j are ids[offsets[j]:offsets[j + 1]].
+    """
+
+    offsets: np.ndarray
+    ids: np.ndarray
+
+    def __post_init__(self) -> None:
+        """Raise an InputError if the offsets are not of these ids."""
+        if self.offsets[0] != 0 or self.offsets[-1] != len(self.ids) or (np.diff(self.offsets) < 0).any():
+            raise InputError(
+                f"relevant ids: offsets from {self.offsets[0]} to {self.offsets[-1]}; expected them to ascend from 0 "
+                f"to {len(self.ids)}, the number of ids"
+            )
+
+    def take(self, queries: np.ndarray) -> Relevant:
+        """Those of some queries, int (m,), in their order; a query may come more than once."""
+        lengths = np.diff(self.offsets)[queries]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        return Relevant(
+            offsets, self.ids[np.arange(offsets[-1]) + np.repeat(self.offsets[queries] - offsets[:-1], lengths)]
+        )
+
+
+@dataclass(frozen=True)
+class Queries:
+    """What a database is asked.
+
+    Attributes:
+        database: which.
+        positive: by size, labels of the first so many items, int64 (p,), and the items that carry them.
+        negative: labels of no item, int64 (n,).
+        pairs: two labels that differ, int64 (m, 2).
     """
 
     database: Database
-    parts: tuple[tuple[str, int, int], ...]
+    positive: dict[int, tuple[np.ndarray, Relevant]]
+    negative: np.ndarray
+    pairs: np.ndarray
 
     @classmethod
-    def open(cls, paths: Sequence[str | Path]) -> LabelShards:
-        """Check that the files, in any order, are one database's and hold each item once.
+    def read(cls, path: str | Path) -> Queries:
+        """Read a file of `draw_queries`.
 
         Raises:
-            InputError: a file is none of labels, they are of several databases, overlap, or leave a gap.
+            InputError: it is none, or is damaged.
         """
-        found = sorted((_identity(path) for path in paths), key=lambda each: each[1:3])
-        if not found:
-            raise InputError("no label files; expected those of all shards of a database")
-        path, _, _, database = found[0]
-        for other, _, _, theirs in found:
-            if theirs != database:
-                raise InputError(f"{other}: labels of {theirs}, but {path} has those of {database}")
-        at = 0
-        for other, start, stop, _ in found:
-            if start != at:
-                what = "overlap" if start < at else "leave a gap"
-                raise InputError(f"{other}: starts at item {start}, expected {at}: the shards {what}")
-            at = stop
-        if at != database.n_items:
-            raise InputError(f"{other}: ends at item {at}, expected {database.n_items}: the last shards are missing")
-        return cls(database, tuple((path, start, stop) for path, start, stop, _ in found))
+        try:
+            with h5py.File(path) as file:
+                about = {name: np.asarray(value).item() for name, value in file.attrs.items()}
+                positive = {
+                    size: (group["labels"][:], Relevant(group["offsets"][:], group["ids"][:]))
+                    for size, group in sorted((int(name), group) for name, group in file["positive"].items())
+                }
+                return cls(Database(**about), positive, file["negative/labels"][:], file["pairs/labels"][:])
+        except (OSError, KeyError, TypeError, ValueError) as error:  # InputError is a ValueError
+            raise InputError(
+                f"{path}: not the queries of a database, or damaged ({error}); make it again with: "
+                f"snakemake --cores all --force {path}"
+            ) from error
 
-    def blocks(self, title: str) -> Iterator[tuple[int, np.ndarray]]:
-        """All labels in order: the first item's number, and int64 (n,) with n at most LABEL_BLOCK.
-
-        Raises:
-            InputError: a file cannot be read, or has a label that is out of range.
-        """
-        spans = [(part, low) for part in self.parts for low in range(part[1], part[2], LABEL_BLOCK)]
-        for (path, start, stop), group in groupby(progress(spans, title, "block"), key=lambda span: span[0]):
-            with _opened(path) as file:
-                for _, low in group:
-                    labels = file["labels"][low - start : min(low + LABEL_BLOCK, stop) - start]
-                    if labels.min() < 0 or labels.max() >= self.database.label_count:
-                        raise InputError(
-                            f"{path}: labels from {labels.min()} to {labels.max()} in the {LABEL_BLOCK} items from "
-                            f"{low}; expected 0 to {self.database.label_count - 1}"
-                        )
-                    yield low, labels
+    def check(self, database: Database, path: str | Path) -> None:
+        """Raise an InputError that names the file if these are queries of another database."""
+        if self.database != database:
+            raise InputError(f"{path}: queries of {self.database}; expected those of {database}")
 
 
 def draw_queries(
-    shards: Sequence[str | Path], output: str | Path, *, positives: int, negatives: int, pairs: int, seed: int
+    shards: Sequence[str | Path],
+    output: str | Path,
+    *,
+    sizes: Sequence[int] = (),
+    positives: int,
+    negatives: int,
+    pairs: int,
+    seed: int,
 ) -> None:
     """Draw a database's queries from the label files of all its shards (`labels.draw_labels`).
 
-    HDF5: `positive/labels` int64 (p,), `positive/offsets` int64 (p + 1,), `positive/ids` int64: the items that carry
-    label j are ids[offsets[j]:offsets[j + 1]], ascending; `negative/labels` int64 (n,); `pairs/labels` int64 (m, 2);
-    and the attributes of the database.
+    HDF5: for each size s `positive/{s}/labels` int64 (p,), `offsets` int64 (p + 1,) and `ids` int64: those of the first
+    s items that carry label j are ids[offsets[j]:offsets[j + 1]], ascending; `negative/labels` int64 (n,);
+    `pairs/labels` int64 (m, 2); and the attributes of the database.
 
-    Positives are distinct, and each distinct label of the database is equally likely to be one, however many items
+    Positives are distinct, and each distinct label of the first s items is equally likely to be one, however many items
     carry it: every label has a random priority, a keyed hash of the label alone, and the p lowest are taken (bottom-k
-    sampling, Cohen & Kaplan 2007). Negatives are distinct labels that no item carries, each equally likely. The two
-    labels of a pair are any two that differ. Each of the three has a random stream of its own.
+    sampling, Cohen & Kaplan 2007). Negatives are distinct labels that no item of the whole database carries, each
+    equally likely, and so are negatives of every size. The two labels of a pair are any two that differ. Each of the
+    three has a random stream of its own.
+
+    Args:
+        sizes: of the databases that are asked, numbers of first items; of the whole one by default.
 
     Memory: the positives' ids, and some hundred bytes a query; at least about 200 MB.
 
     Raises:
-        InputError: the shards do not fit together, or fewer labels than queries are there.
+        InputError: the shards do not fit together, there is no such size, or fewer labels than queries are there.
     """
     opened = LabelShards.open(shards)
     database = opened.database
+    sizes = sizes or (database.n_items,)
+    for size in sizes:
+        if not 1 <= size <= database.n_items:
+            raise InputError(f"database {database.name}: a size of {size}; expected 1 to {database.n_items}, its items")
     streams = {
         kind: stream(seed, "equihash", "queries", database.name, kind) for kind in ("positive", "negative", "pair")
     }
     key = streams["positive"].integers(2**64, size=2, dtype=np.uint64)
-    positive = _distinct_labels(opened, positives, key)
-    offsets, ids = _items(opened, positive, key)
     written = {
-        "positive/labels": positive,
-        "positive/offsets": offsets,
-        "positive/ids": ids,
         "negative/labels": _absent_labels(opened, negatives, streams["negative"]),
         "pairs/labels": _pairs(database, pairs, streams["pair"]),
     }
+    for size in sizes:
+        positive = _distinct_labels(opened, size, positives, key)
+        offsets, ids = _items(opened, size, positive, key)
+        found = {"labels": positive, "offsets": offsets, "ids": ids}
+        written |= {f"positive/{size}/{name}": array for name, array in found.items()}
     with atomic(output) as temporary, h5py.File(temporary, "w") as file:
         for name, array in written.items():
             file.create_dataset(name, data=array)
         file.attrs.update(asdict(database))
 
 
-def _distinct_labels(shards: LabelShards, count: int, key: np.ndarray) -> np.ndarray:
-    """The `count` labels of lowest priority, in the order of their priorities, which is random too."""
+def _distinct_labels(shards: LabelShards, size: int, count: int, key: np.ndarray) -> np.ndarray:
+    """Of the first items, the `count` labels of lowest priority, in the order of their priorities: a random one."""
     kept, bound, waiting = np.empty(0, np.int64), np.uint64(2**64 - 1), []
-    for _, labels in shards.blocks("positive queries: labels"):
+    for _, labels in shards.blocks(f"positive queries of {size}: labels", size):
         waiting.append(labels[_priorities(labels, key) <= bound])
         if sum(map(len, waiting)) >= max(count, LABEL_BLOCK):
             kept, waiting = _lowest(np.concatenate([kept, *waiting]), count, key), []
@@ -136,8 +166,8 @@ def _distinct_labels(shards: LabelShards, count: int, key: np.ndarray) -> np.nda
     kept = _lowest(np.concatenate([kept, *waiting]), count, key)
     if len(kept) < count:
         raise InputError(
-            f"database {shards.database.name}: {count} positive queries, but it has {len(kept)} distinct labels; ask "
-            "for fewer"
+            f"database {shards.database.name}: {count} positive queries, but its first {size} items have {len(kept)} "
+            "distinct labels; ask for fewer"
         )
     return kept
 
@@ -156,13 +186,13 @@ def _priorities(labels: np.ndarray, key: np.ndarray) -> np.ndarray:
     return mixed
 
 
-def _items(shards: LabelShards, chosen: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Offsets and ids of the items that carry the labels of lowest priority."""
+def _items(shards: LabelShards, size: int, chosen: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets and ids of those of the first items that carry the labels of lowest priority."""
     bound = _priorities(chosen, key).max(initial=0)
     order = np.argsort(chosen)
     ordered = chosen[order]
     owners, ids = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for first, labels in shards.blocks("positive queries: ids"):
+    for first, labels in shards.blocks(f"positive queries of {size}: ids", size):
         rows = np.flatnonzero(_priorities(labels, key) <= bound)
         owners.append(order[np.searchsorted(ordered, labels[rows])])
         ids.append(rows + first)
@@ -233,26 +263,3 @@ def _pairs(database: Database, count: int, random: np.random.Generator) -> np.nd
     first = random.integers(database.label_count, size=count)
     second = random.integers(max(database.label_count - 1, 1), size=count)
     return np.stack([first, second + (second >= first)], axis=1)
-
-
-def _identity(path: str | Path) -> tuple[str, int, int, Database]:
-    """Path, start, stop and database of a label file."""
-    with _opened(path) as file:
-        about = {name: np.asarray(value).item() for name, value in file.attrs.items()}
-        database = Database(**{field.name: about[field.name] for field in fields(Database)})
-        labels, start, stop = file["labels"], about["start"], about["stop"]
-        if labels.dtype != np.int64 or labels.shape != (stop - start,):
-            raise InputError(f"labels are {labels.dtype} {labels.shape}; expected int64 ({stop - start},)")
-    return str(path), start, stop, database
-
-
-@contextlib.contextmanager
-def _opened(path: str | Path) -> Iterator[h5py.File]:
-    try:
-        with h5py.File(path) as file:
-            yield file
-    except (OSError, KeyError, InputError) as error:
-        raise InputError(
-            f"{path}: not a file of labels, or damaged ({error}); make it again with: snakemake --cores all --force "
-            f"{path}"
-        ) from error

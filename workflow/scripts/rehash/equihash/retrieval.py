@@ -12,13 +12,13 @@ ascending where keys are equal. The database of the first n items is the ids bel
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from math import fsum
 
 import numpy as np
 import pandas as pd
 
 from rehash.bits import Codes
+from rehash.equihash.queries import Relevant
 from rehash.errors import InputError
 from rehash.intervals import bootstrap_interval, clopper_pearson
 from rehash.seeds import stream
@@ -26,35 +26,6 @@ from rehash.seeds import stream
 OUTCOME = ["database_size", "retrieved", "relevant", "hits", "queries"]
 RADII = range(4)  # bits, of recall_at_r and fallout_at_r
 _BLOCK = 2**22  # queries and relevant ids that are looked up at once
-
-
-@dataclass(frozen=True)
-class Relevant:
-    """The ids that each query should retrieve.
-
-    Attributes:
-        offsets: int64 (q + 1,), from 0 on.
-        ids: int64; those of query j are ids[offsets[j]:offsets[j + 1]].
-    """
-
-    offsets: np.ndarray
-    ids: np.ndarray
-
-    def __post_init__(self) -> None:
-        """Raise an InputError if the offsets are not of these ids."""
-        if self.offsets[0] != 0 or self.offsets[-1] != len(self.ids) or (np.diff(self.offsets) < 0).any():
-            raise InputError(
-                f"relevant ids: offsets from {self.offsets[0]} to {self.offsets[-1]}; expected them to ascend from 0 "
-                f"to {len(self.ids)}, the number of ids"
-            )
-
-    def take(self, queries: np.ndarray) -> Relevant:
-        """Those of some queries, int (m,), in their order; a query may come more than once."""
-        lengths = np.diff(self.offsets)[queries]
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        return Relevant(
-            offsets, self.ids[np.arange(offsets[-1]) + np.repeat(self.offsets[queries] - offsets[:-1], lengths)]
-        )
 
 
 def bucket_ranges(keys: np.ndarray, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

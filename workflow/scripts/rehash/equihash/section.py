@@ -7,7 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from rehash.figures import equihash_distances, equihash_family, equihash_training
+from rehash.figures import (
+    equihash_distances,
+    equihash_family,
+    equihash_index,
+    equihash_retrieval,
+    equihash_training,
+)
 from rehash.report import data_uri, html_from_rst, html_table
 from rehash.store import read_csv
 
@@ -25,7 +31,12 @@ _TITLES = {
     "training": "what training teaches",
     "distances": "distances, trained and untrained",
     "family": "a family of ablations",
+    "retrieval": "what an index answers",
+    "bucket_sizes": "items a bucket",
+    "probes": "multi-probing",
+    "perfect_retrieval": "perfect retrieval, published and ours",
 }
+_TOGETHER = ("bucket_sizes", "probes")  # tables that are made with another, whose provenance is theirs
 
 
 def summary_table(stem: str, study: str) -> pd.DataFrame:
@@ -35,8 +46,15 @@ def summary_table(stem: str, study: str) -> pd.DataFrame:
         return equihash_training.summary_table(table)
     if study == "distances":
         return equihash_distances.summary_table(read_csv(f"{stem}_histogram.csv"), table)
-    if study == "family":
-        return equihash_family.summary_table(table)
+    tables = {
+        "family": equihash_family.summary_table,
+        "retrieval": equihash_retrieval.summary_table,
+        "bucket_sizes": equihash_index.bucket_table,
+        "probes": equihash_index.probe_table,
+        "perfect_retrieval": equihash_retrieval.published_table,
+    }
+    if study in tables:
+        return tables[study](table)
     if study == "views":
         return table.assign(**{column: table[column].map("{:,}".format) for column in ("pictures", "labels")})
     shown = table[table.frequency.isin([1, 2, 5, 10, 20, 50])]
@@ -46,7 +64,9 @@ def summary_table(stem: str, study: str) -> pd.DataFrame:
 def section(entry: dict[str, Any], caption: str | Path, text: str) -> dict[str, Any]:
     """One section of the report from a figure's table and picture (see equihash.plan.figures)."""
     stem = entry["stem"]
-    endings = {"figure (PDF)": ".pdf", "table (CSV)": ".csv", "provenance (JSON)": ".json"}
+    ends = {"figure (PDF)": f"{stem}.pdf", "table (CSV)": f"{stem}.csv", "provenance (JSON)": f"{stem}.json"}
+    if entry["study"] in _TOGETHER:
+        ends["provenance (JSON)"] = str(Path(stem).with_name("retrieval.json"))
     return {
         **entry,
         "title": _TITLES[entry["study"]],
@@ -58,5 +78,5 @@ def section(entry: dict[str, Any], caption: str | Path, text: str) -> dict[str, 
         "caption": html_from_rst(Path(caption).read_text()),
         "image": data_uri(f"{stem}.png"),
         "table": html_table(summary_table(stem, entry["study"])),
-        "files": {kind: str(Path(f"{stem}{ending}").relative_to("results")) for kind, ending in endings.items()},
+        "files": {kind: str(Path(path).relative_to("results")) for kind, path in ends.items()},
     }

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
 from matplotlib.figure import Figure
 
+from rehash.figures.equihash_distances import plot_distances
+from rehash.figures.equihash_index import plot_bucket_sizes, plot_probes
+from rehash.figures.equihash_retrieval import plot_retrieval
 from rehash.figures.mosaics import plot_contact_sheet
 from rehash.figures.perlin import plot_perlin
 from rehash.store import read_csv
 
 _SAMPLE = 64
+_COMPARISONS = {"retrieval": plot_retrieval, "bucket_sizes": plot_bucket_sizes, "probes": plot_probes}
 
 
 def draw_perlin(bank: str | Path, table: str | Path) -> Figure:
@@ -27,3 +32,12 @@ def draw_views(pictures: str | Path) -> Figure:
     with h5py.File(pictures) as file:
         title = f"task {file.attrs['task']}, {file.attrs['split']} split: a label a row, its views in columns"
         return plot_contact_sheet(file["views"][:], title, file["labels"][:].tolist())
+
+
+def draw_comparison(comparison: str, tables: Sequence[str | Path]) -> Figure:
+    """Networks on a database: retrieval, bucket_sizes, probes, or distances (and their rates, from retrieval)."""
+    table = read_csv(tables[0])
+    if comparison == "distances":
+        rates = read_csv(tables[1])
+        return plot_distances(table, rates[rates.metric.str.contains("_at_")])
+    return _COMPARISONS[comparison](table)

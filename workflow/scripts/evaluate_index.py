@@ -1,16 +1,14 @@
 """Evaluate a network on a database."""
 
-from rehash.equihash.evaluate import evaluate_hash
+from rehash.equihash.evaluate import evaluate
 from rehash.job import recorded
 
 with recorded(snakemake) as notes:
-    notes |= evaluate_hash(
-        snakemake.input.weights,
-        snakemake.input.bank,
-        snakemake.input.get("perlin"),
-        snakemake.input.labels,
+    notes |= evaluate(
+        snakemake.input.counts,
+        snakemake.input.codes,
         snakemake.input.queries,
-        snakemake.output.table,
+        {name: snakemake.output[name] for name in ("evaluation", "bucket_sizes", "probes", "distances")},
         keys={name: snakemake.wildcards[name] for name in ("task", "model", "variant", "seed", "database")},
         **snakemake.params.evaluation,
     )

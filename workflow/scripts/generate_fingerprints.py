@@ -1,0 +1,7 @@
+"""Generate fingerprints of one shard."""
+
+from rehash.equihash.synthetic import generate_fingerprints
+from rehash.job import recorded
+
+with recorded(snakemake) as notes:
+    notes |= generate_fingerprints(snakemake.input.labels, snakemake.output.fingerprints, **snakemake.params.synthetic)

@@ -1,0 +1,13 @@
+"""Generate fingerprints of a database's queries."""
+
+from rehash.equihash.synthetic import generate_query_codes
+from rehash.job import recorded
+
+with recorded(snakemake) as notes:
+    notes |= generate_query_codes(
+        snakemake.input.queries,
+        snakemake.output.codes,
+        snakemake.output.expected,
+        probed=snakemake.params.probed,
+        **snakemake.params.synthetic,
+    )

@@ -1,0 +1,12 @@
+"""Merge one partition of an index."""
+
+from rehash.equihash.partitions import merge_partition
+from rehash.job import recorded
+
+with recorded(snakemake):
+    merge_partition(
+        snakemake.input.fingerprints,
+        snakemake.output.partition,
+        partition=int(snakemake.wildcards.partition),
+        partitions=int(snakemake.wildcards.partitions),
+    )

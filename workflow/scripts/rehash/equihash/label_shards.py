@@ -1,0 +1,150 @@
+"""The label files of a database: checked, gone through in order, and looked up."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from itertools import groupby
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from rehash.equihash.labels import LABEL_BLOCK, Database
+from rehash.errors import InputError
+from rehash.progress import progress
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """The labels of items start to stop of a database (`rehash.equihash.labels.draw_labels`).
+
+    Attributes:
+        path: where they are.
+        start, stop: the first item, and the one after the last.
+        database: whose they are.
+        offset: where in the file the labels begin, in bytes.
+    """
+
+    path: str
+    start: int
+    stop: int
+    database: Database
+    offset: int
+
+    @classmethod
+    def open(cls, path: str | Path) -> LabelFile:
+        """Read what a file says about itself.
+
+        Raises:
+            InputError: it is none of labels, or is damaged.
+        """
+        with _opened(path) as file:
+            about = {name: np.asarray(value).item() for name, value in file.attrs.items()}
+            database = Database(**{field.name: about[field.name] for field in fields(Database)})
+            labels, start, stop = file["labels"], about["start"], about["stop"]
+            if labels.dtype != np.int64 or labels.shape != (stop - start,):
+                raise InputError(f"labels are {labels.dtype} {labels.shape}; expected int64 ({stop - start},)")
+            offset = labels.id.get_offset()
+            if offset is None and stop > start:
+                raise InputError("its labels are not contiguous")
+        return cls(str(path), start, stop, database, offset or 0)
+
+    def map(self) -> np.ndarray:
+        """The labels, int64 (stop - start,), memory-mapped."""
+        if self.start == self.stop:
+            return np.empty(0, np.int64)
+        return np.memmap(self.path, np.int64, "r", self.offset, (self.stop - self.start,)).view(np.ndarray)
+
+    def check(self, labels: np.ndarray, first: int) -> None:
+        """Raise an InputError if labels of items from `first` on are none of the database's."""
+        if len(labels) and (labels.min() < 0 or labels.max() >= self.database.label_count):
+            raise InputError(
+                f"{self.path}: labels from {labels.min()} to {labels.max()} in the {LABEL_BLOCK} items from {first}; "
+                f"expected 0 to {self.database.label_count - 1}"
+            )
+
+
+@dataclass(frozen=True)
+class LabelShards:
+    """The label files of a whole database, in order.
+
+    Attributes:
+        database: whose labels they are.
+        parts: its files.
+    """
+
+    database: Database
+    parts: tuple[LabelFile, ...]
+
+    @classmethod
+    def open(cls, paths: Sequence[str | Path]) -> LabelShards:
+        """Check that the files, in any order, are one database's and hold each item once.
+
+        Raises:
+            InputError: a file is none of labels, they are of several databases, overlap, or leave a gap.
+        """
+        found = sorted((LabelFile.open(path) for path in paths), key=lambda part: (part.start, part.stop))
+        if not found:
+            raise InputError("no label files; expected those of all shards of a database")
+        first, at = found[0], 0
+        for part in found:
+            if part.database != first.database:
+                raise InputError(
+                    f"{part.path}: labels of {part.database}, but {first.path} has those of {first.database}"
+                )
+        for part in found:
+            if part.start != at:
+                what = "overlap" if part.start < at else "leave a gap"
+                raise InputError(f"{part.path}: starts at item {part.start}, expected {at}: the shards {what}")
+            at = part.stop
+        if at != first.database.n_items:
+            raise InputError(
+                f"{part.path}: ends at item {at}, expected {first.database.n_items}: the last shards are missing"
+            )
+        return cls(first.database, tuple(found))
+
+    def blocks(self, title: str, size: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
+        """The labels in order: the first item's number, and int64 (n,) with n at most LABEL_BLOCK.
+
+        Args:
+            size: of the first `size` items; of all by default.
+
+        Raises:
+            InputError: a file cannot be read, or has a label that is out of range.
+        """
+        end = self.database.n_items if size is None else size
+        spans = [
+            (part, low, min(low + LABEL_BLOCK, part.stop, end))
+            for part in self.parts
+            for low in range(part.start, min(part.stop, end), LABEL_BLOCK)
+        ]
+        for part, group in groupby(progress(spans, title, "block"), key=lambda span: span[0]):
+            with _opened(part.path) as file:
+                for _, low, high in group:
+                    labels = file["labels"][low - part.start : high - part.start]
+                    part.check(labels, low)
+                    yield low, labels
+
+    def take(self, ids: np.ndarray) -> np.ndarray:
+        """The labels of items, ints (m,) in any order: int64 (m,). Reads what it needs, in the files' order."""
+        order = np.argsort(ids, kind="stable")
+        ordered, found = ids[order].astype(np.int64), np.empty(len(ids), np.int64)
+        ends = np.searchsorted(ordered, [part.stop for part in self.parts])
+        for part, low, high in zip(self.parts, [0, *ends], ends):
+            if low < high:
+                found[order[low:high]] = part.map()[ordered[low:high] - part.start]
+        return found
+
+
+@contextlib.contextmanager
+def _opened(path: str | Path) -> Iterator[h5py.File]:
+    try:
+        with h5py.File(path) as file:
+            yield file
+    except (OSError, KeyError, InputError) as error:
+        raise InputError(
+            f"{path}: not a file of labels, or damaged ({error}); make it again with: snakemake --cores all --force "
+            f"{path}"
+        ) from error

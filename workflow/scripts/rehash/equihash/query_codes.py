@@ -1,0 +1,111 @@
+"""The fingerprints of a database's queries, in one file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from rehash.bits import Codes
+from rehash.equihash.fingerprints import Identity, opened
+from rehash.equihash.labels import Database
+from rehash.equihash.queries import Queries
+from rehash.errors import InputError
+from rehash.store import atomic, value_digest
+
+_TRIPLET = {"pair_a1": 0, "pair_a2": 0, "pair_b1": 1}  # kind of view -> which label of a pair
+
+
+@dataclass(frozen=True, eq=False)
+class ViewList:
+    """Views that follow each other: of labels, int64 (n,), as items start, start + 1, ... of a name and a kind.
+
+    name, kind: of the random streams, see `rehash.equihash.draws.block_source`.
+    """
+
+    labels: np.ndarray
+    start: int
+    name: str
+    kind: str
+
+
+def query_views(queries: Queries) -> dict[str, ViewList]:
+    """The views of a database's queries, by where their codes are in a file: the positives of the largest size first.
+
+    Queries of two sizes share no noise, though they may share a label.
+    """
+    database = queries.database
+    lists = {
+        f"positive/{size}": ViewList(labels, 0, f"{database.name} {size}", "positive")
+        for size, (labels, _) in sorted(queries.positive.items(), reverse=True)
+    }
+    lists["negative"] = ViewList(queries.negative, 0, database.name, "negative")
+    for kind, column in _TRIPLET.items():
+        lists[kind] = ViewList(queries.pairs[:, column], 0, database.name, kind)
+    return lists
+
+
+def config_digest(database: Database, seed: int, views: dict[str, Any]) -> str:
+    """What fingerprints follow from besides their network: a digest of the labels, the noise and the pictures."""
+    return value_digest({"database": asdict(database), "seed": seed, "views": views})
+
+
+@dataclass(frozen=True, eq=False)
+class QueryCodes:
+    """The fingerprints of a database's queries.
+
+    Attributes:
+        identity: of the database's fingerprints, which they can be looked up in.
+        positive: by size, uint8 (p, bits / 8).
+        negative: uint8 (n, bits / 8).
+        triplets: of two labels a and b, the codes of two views of a and of one of b, uint8 (m, bits / 8) each.
+        abs_logits: |logits| of the first positives of the largest size, as many as are multi-probed, float32 (q, bits).
+    """
+
+    identity: Identity
+    positive: dict[int, Codes]
+    negative: Codes
+    triplets: tuple[Codes, Codes, Codes]
+    abs_logits: np.ndarray
+
+    def write(self, output: str | Path) -> None:
+        """Write them as HDF5: `positive/{size}`, `negative`, `pair_a1`, `pair_a2`, `pair_b1`, `abs_logits`."""
+        content = {f"positive/{size}": codes for size, codes in self.positive.items()}
+        content |= {"negative": self.negative, **dict(zip(_TRIPLET, self.triplets)), "abs_logits": self.abs_logits}
+        with atomic(output) as temporary, h5py.File(temporary, "w") as file:
+            file.update(content)
+            file.attrs.update(self.identity.attributes())
+
+    @classmethod
+    def read(cls, path: str | Path) -> QueryCodes:
+        """Read what `write` has written.
+
+        Raises:
+            InputError: it has not, or the file is damaged.
+        """
+        with opened(path, "file of fingerprints of queries") as file:
+            identity = Identity.read(file.attrs)
+            positive = {int(size): file["positive"][size][:] for size in sorted(file["positive"], key=int)}
+            found = cls(
+                identity,
+                positive,
+                file["negative"][:],
+                tuple(file[kind][:] for kind in _TRIPLET),
+                file["abs_logits"][:],
+            )
+            for codes in (*positive.values(), found.negative, *found.triplets):
+                if codes.dtype != np.uint8 or codes.shape[1:] != (identity.width,):
+                    raise InputError(f"codes are {codes.dtype} {codes.shape}; expected uint8 (n, {identity.width})")
+            return found
+
+    @classmethod
+    def cut(cls, codes: Codes, abs_logits: np.ndarray, queries: Queries, identity: Identity) -> QueryCodes:
+        """From the codes of all `query_views`, one after the other."""
+        lists = query_views(queries)
+        edges = np.cumsum([len(each.labels) for each in lists.values()])
+        parts = dict(zip(lists, np.split(codes, edges[:-1])))
+        positive = {size: parts[f"positive/{size}"] for size in queries.positive}
+        return cls(identity, positive, parts["negative"], tuple(parts[kind] for kind in _TRIPLET), abs_logits)

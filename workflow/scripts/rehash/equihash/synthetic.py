@@ -1,0 +1,177 @@
+"""Fingerprints that no network made, whose collisions are known: for the index at sizes that no network has encoded.
+
+A label has a name, a number of `name_bits` bits that is a hash of the label, so that two labels have one name with
+probability 2^-name_bits; its fingerprint has k bits that look random and follow from the name. A view of the label
+has a logit for each bit, normal with deviation 1 around plus or minus m; its bit differs from the label's where the
+sign does, which has the probability `flips`, m being the normal quantile of 1 - flips.
+
+What an index of such fingerprints finds can be written down (`predicted`). A query's view differs from its label in j
+bits, j binomial (k, flips). Given j, a view of a label of the same name has the query's fingerprint with probability
+
+    a_j = flips^j (1 - flips)^(k - j).
+
+Of the M labels that items are drawn from, K others have the query's name, K binomial (M - 1, 2^-name_bits); given K, an
+item of another label has the query's fingerprint with probability
+
+    b_jK = K / (M - 1) a_j + (1 - K / (M - 1)) 2^-k.
+
+Of a label that r of N items carry, the bucket thus has H relevant items, binomial (r, a_j), and I others, binomial
+(N - r, b_jK), which are independent; the second term of b, fingerprints that are alike by chance, counts for small k.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binom, norm
+
+from rehash.bits import pack
+from rehash.equihash.fingerprints import Identity, write_shard
+from rehash.equihash.label_shards import LabelFile
+from rehash.equihash.labels import LABEL_BLOCK, Database
+from rehash.equihash.mixing import mix
+from rehash.equihash.queries import Queries
+from rehash.equihash.query_codes import QueryCodes, ViewList, config_digest, query_views
+from rehash.errors import InputError
+from rehash.progress import progress
+from rehash.seeds import stream
+from rehash.store import value_digest, write_csv
+
+_NEGLIGIBLE = 1e-15
+_SHARP = 1e-3  # relative deviations of the number of labels with one name, below which its mean will do
+_NODES = 200  # of the quadrature
+_WORD = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio
+
+
+def name_codes(labels: np.ndarray, bits: int, name_bits: int, seed: int) -> np.ndarray:
+    """The fingerprints of labels, int64 (n,), without noise: bool (n, bits)."""
+    key = np.uint64(stream(seed, "equihash", "synthetic names").integers(2**64, dtype=np.uint64))
+    names = mix(labels.astype(np.uint64) + key) >> np.uint64(64 - name_bits)
+    words = [mix(mix(names + key) + np.uint64(word * _WORD % 2**64)) for word in range(-(-bits // 64))]
+    return np.unpackbits(np.stack(words, axis=1).astype(">u8").view(np.uint8), axis=1, count=bits).view(bool)
+
+
+def synthetic_logits(views: ViewList, *, bits: int, flips: float, name_bits: int, seed: int) -> Iterator[np.ndarray]:
+    """The logits of views, block by block: float32 (n, bits).
+
+    Whole blocks of the global index have a random stream each, so that a view does not depend on where a list begins.
+    """
+    margin, stop = np.float32(norm.isf(flips)), views.start + len(views.labels)
+    edges = range(views.start // LABEL_BLOCK * LABEL_BLOCK, stop, LABEL_BLOCK)
+    for edge in progress(edges, f"{views.name}, {views.kind}", "block"):
+        low, high = max(views.start, edge), min(stop, edge + LABEL_BLOCK)
+        random = stream(seed, "equihash", "synthetic views", views.name, views.kind, edge)
+        noise = random.standard_normal((high - edge, bits), np.float32)
+        signs = name_codes(views.labels[low - views.start : high - views.start], bits, name_bits, seed)
+        yield np.where(signs, margin, -margin) + noise[low - edge :]
+
+
+def generate_fingerprints(labels: str | Path, output: str | Path, **settings: Any) -> dict[str, Any]:
+    """Write the fingerprints of a label file (see `rehash.equihash.fingerprints.write_shard`).
+
+    Args:
+        settings: bits, a multiple of 8; flips, above 0 and below 1/2; name_bits, 1 to 64; seed.
+
+    Raises:
+        InputError: no label file, or a setting that is out of range.
+    """
+    about, part = _about(settings), LabelFile.open(labels)
+    views = ViewList(part.map(), part.start, part.database.name, "database")
+    codes = np.empty((len(views.labels), settings["bits"] // 8), np.uint8)
+    at = 0
+    for logits in synthetic_logits(views, **settings):
+        codes[at : at + len(logits)] = pack(logits > 0)
+        at += len(logits)
+    digests = {**about, "config": config_digest(part.database, settings["seed"], {})}
+    write_shard(output, codes, start=part.start, n_items=part.database.n_items, **digests)
+    return {"items": len(codes)}
+
+
+def generate_query_codes(
+    queries: str | Path, output: str | Path, expected: str | Path, *, probed: int, **settings: Any
+) -> dict[str, Any]:
+    """Write the fingerprints of a database's queries (`QueryCodes`), and what its metrics come to (`predicted`, CSV).
+
+    Args:
+        probed: of how many positives of the largest size the logits are kept.
+        settings: see `generate_fingerprints`.
+    """
+    about, asked = _about(settings), Queries.read(queries)
+    codes, kept = [np.empty((0, settings["bits"] // 8), np.uint8)], [np.empty((0, settings["bits"]), np.float32)]
+    positives = len(asked.positive[max(asked.positive)][0])
+    wanted = min(probed, positives)
+    for views in query_views(asked).values():
+        for logits in synthetic_logits(views, **settings):
+            codes.append(pack(logits > 0))
+            kept.append(np.abs(logits[:wanted]))
+            wanted -= len(kept[-1])
+    digests = {**about, "config": config_digest(asked.database, settings["seed"], {})}
+    whose = Identity(asked.database.n_items, settings["bits"], **digests)
+    write_csv(predicted(asked, **{name: settings[name] for name in ("bits", "flips", "name_bits")}), expected)
+    QueryCodes.cut(np.concatenate(codes), np.concatenate(kept), asked, whose).write(output)
+    return {"items": sum(map(len, codes))}
+
+
+def _about(settings: dict[str, Any]) -> dict[str, str]:
+    for name, low, high in (("flips", 0, 0.5), ("name_bits", 0, 65)):
+        if not low < settings[name] < high:
+            raise InputError(
+                f"synthetic fingerprints: {name} is {settings[name]}; expected it between {low} and {high}"
+            )
+    return {"model": value_digest(settings)}
+
+
+def predicted(queries: Queries, *, bits: int, flips: float, name_bits: int) -> pd.DataFrame:
+    """What the metrics of `rehash.equihash.retrieval` come to on average over names, items and noise.
+
+    Columns database_size, metric and expected, for each size of the queries. The numbers of relevant items are those of
+    the queries.
+    """
+    j = np.arange(bits + 1)
+    weight = binom.pmf(j, bits, flips)
+    j, weight = j[weight > _NEGLIGIBLE], weight[weight > _NEGLIGIBLE]
+    mine = flips**j * (1 - flips) ** (bits - j)
+    shares, chance = _same_names(queries.database, name_bits)
+    other = shares * mine[:, None] + (1 - shares) * 2.0**-bits  # (j, K)
+    weights = weight[:, None] * chance
+    rows = []
+    for size, (_, relevant) in queries.positive.items():
+        counts = np.bincount(np.diff(relevant.offsets))
+        sums = dict.fromkeys(("true_positive_rate", "jaccard", "perfect_retrieval_rate"), 0.0)
+        for r in np.flatnonzero(counts):
+            none, a = (1 - other) ** (size - r), mine[:, None]
+            means = {
+                "true_positive_rate": 1 - (1 - a) ** r * none,
+                "perfect_retrieval_rate": a**r * none,
+                "jaccard": r * a * _mean_inverse(r, size - r, other),
+            }
+            for metric, mean in means.items():
+                sums[metric] += counts[r] * (weights * mean).sum()
+        found = {metric: total / counts.sum() for metric, total in sums.items()}
+        found["recall"] = weight @ mine
+        found["false_positive_rate"] = (weights * (1 - (1 - other) ** size)).sum()
+        found["irrelevant_collision_rate"] = (weights * other).sum()
+        rows += [{"database_size": size, "metric": metric, "expected": value} for metric, value in found.items()]
+    return pd.DataFrame(rows)
+
+
+def _same_names(database: Database, name_bits: int) -> tuple[np.ndarray, np.ndarray]:
+    """The share of other labels that have a label's name, and its probabilities."""
+    others = (database.pool_size or database.label_count) - 1
+    mean, deviation = others * 2.0**-name_bits, (others * 2.0**-name_bits) ** 0.5
+    if others == 0 or deviation < _SHARP * mean:
+        return np.array([2.0**-name_bits]), np.ones(1)
+    low, high = (binom(others, 2.0**-name_bits).isf(p) for p in (1 - _NEGLIGIBLE, _NEGLIGIBLE))
+    same = np.arange(max(low, 0), high + 1)
+    return same / others, binom.pmf(same, others, 2.0**-name_bits)
+
+
+def _mean_inverse(r: int, n: int, p: np.ndarray) -> np.ndarray:
+    """E 1 / (r + I), I binomial (n, p): float64 of p's shape; the integral of t^(r - 1) (1 - p + p t)^n from 0 to 1."""
+    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    t = (nodes + 1) / 2
+    return ((t ** (r - 1) * weights / 2) * np.exp(n * np.log1p(p[..., None] * (t - 1)))).sum(-1)
