@@ -15,6 +15,7 @@ import pandas as pd
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "workflow" / "scripts")]
 
 import entropy  # noqa: E402
+import index  # noqa: E402
 import mosaics  # noqa: E402
 import perlin  # noqa: E402
 import properties  # noqa: E402
@@ -37,7 +38,11 @@ def processor() -> str:
 
 
 def main() -> None:
-    rows = [row for part in (training, properties, study, tgsh, perlin, mosaics, entropy, seeds) for row in part.rows()]
+    rows = [
+        row
+        for part in (training, properties, study, tgsh, perlin, mosaics, entropy, seeds, index)
+        for row in part.rows()
+    ]
     table = pd.DataFrame(rows, columns=["stage", "work", "ours", "peer", "peer_name", "unit"])
     table["ratio"] = (table.peer / table.ours).round(1)
     table["machine"] = f"{processor()}, {os.cpu_count()} cores"

@@ -1,6 +1,6 @@
 """The inverted index against faiss, a dictionary and a chained table: building it, its size, and look-ups.
 
-`rows()` takes 10^6 fingerprints; `rows_of(10**7)` takes as long as it takes, by itself.
+With 10^6 and with 10^7 fingerprints.
 """
 
 import subprocess
@@ -12,12 +12,16 @@ from tempfile import TemporaryDirectory
 
 import faiss
 import numpy as np
+import pandas as pd
 import psutil
 
+from rehash.bits import as_keys
+from rehash.equihash.collisions import bucket_sizes, internal_collisions, matching_pairs
 from rehash.equihash.fingerprints import write_shard
 from rehash.equihash.index import Index
 from rehash.equihash.labels import shard_range
 from rehash.equihash.partitions import merge_partition
+from rehash.equihash.retrieval import add_up
 
 ITEMS = 10**6
 ITEMS_A_PARTITION = 10**6  # about what a partition of 10^9 items has
@@ -136,6 +140,24 @@ def check_equal(index: Index, queries: np.ndarray, peers: dict) -> None:
         assert ours == peers["a chained table"].find(key) == sorted(theirs[low2:high2].tolist())
 
 
+def collisions_of(labels: np.ndarray, index: Index) -> int:
+    """Internal collisions, counted by the partitions of an index."""
+    buckets, matching, sizes = [], [], [len(labels)]
+    for number in range(index.partitions):
+        partition = index.partition(number)
+        keys = as_keys(partition.codes)
+        buckets.append(bucket_sizes(keys, partition.ids, sizes))
+        matching.append(matching_pairs(keys, partition.ids, lambda ids: labels[ids], sizes))
+    return internal_collisions(add_up(buckets), add_up(matching))[len(labels)]
+
+
+def grouped_collisions(codes: np.ndarray, labels: np.ndarray) -> int:
+    """Pairs of one code, less pairs of one code and one label."""
+    table = pd.DataFrame({"code": codes.view(np.uint64)[:, 0], "label": labels})
+    alike, same = (table.groupby(keys).size().to_numpy() for keys in (["code"], ["code", "label"]))
+    return int((alike * (alike - 1) // 2).sum() - (same * (same - 1) // 2).sum())
+
+
 def rows_of(n: int):
     """(stage, work, ours, peer, peer's name, unit) for n fingerprints."""
     codes = fingerprints(n)
@@ -154,6 +176,14 @@ def rows_of(n: int):
         for name in BUILDERS:
             yield "size of an inverted index", items, size / n, resident_elsewhere(name, n) / n, name, "bytes an item"
         check_equal(index, few[:2000], peers)
+
+        labels = np.random.default_rng(2).integers(0, n // 3, n)
+        assert collisions_of(labels, index) == grouped_collisions(codes, labels)
+        ours, theirs = (
+            seconds(work, 1)
+            for work in (lambda: collisions_of(labels, index), lambda: grouped_collisions(codes, labels))
+        )
+        yield "internal collisions", items, ours, theirs, "pandas.groupby", "s"
 
         ours = seconds(lambda: index.lookup(queries)) / QUERIES
         for threads in (1, 2):
@@ -183,5 +213,6 @@ def rows_of(n: int):
 
 
 def rows():
-    """(stage, work, ours, peer, peer's name, unit) for a million fingerprints."""
+    """(stage, work, ours, peer, peer's name, unit) for a million fingerprints; and for ten, which takes its time."""
     yield from rows_of(ITEMS)
+    yield from rows_of(10 * ITEMS)

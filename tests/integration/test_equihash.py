@@ -1,13 +1,17 @@
 """The data half of the wing equihash, on the tests' graph."""
 
+import shutil
 from collections import defaultdict
 
 import h5py
 import numpy as np
 import pandas as pd
+import pytest
 from matplotlib.image import imread
 
 from graphs import CONFIGS, snakemake
+
+MANY = "results/equihash/databases/many/queries.h5"
 
 
 def labels(folder, shards: int) -> np.ndarray:
@@ -18,8 +22,18 @@ def labels(folder, shards: int) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def test_labels_and_queries_fit_together(built):
-    folder = built / "results" / "equihash" / "databases" / "small"
+@pytest.fixture(scope="module")
+def many(built, tmp_path_factory):
+    """A database of more than one block of labels, which nothing is evaluated on."""
+    directory = tmp_path_factory.mktemp("many")
+    shutil.copytree(built / "results" / "equihash" / "banks", directory / "results" / "equihash" / "banks")
+    shutil.copytree(built / "results" / "datasets", directory / "results" / "datasets")
+    snakemake(directory, MANY, "--cores", 2)
+    return directory
+
+
+def test_labels_and_queries_fit_together(built, many):
+    folder = many / "results" / "equihash" / "databases" / "many"
     found = labels(folder, 3)
     counts = pd.read_csv(built / "results" / "equihash" / "tasks" / "digits" / "views.csv").set_index("split")
     assert counts.pictures.to_dict() == {"train": 3333, "valid": 667, "test": 1000}
@@ -38,12 +52,11 @@ def test_labels_and_queries_fit_together(built):
     assert pairs.shape == (200, 2) and (pairs[:, 0] != pairs[:, 1]).all()
 
 
-def test_shards_change_no_label(built, tmp_path):
-    (tmp_path / "shards.yaml").write_text("equihash: {databases: {small: {shards: 5}}}\n")
-    target = "results/equihash/databases/small/queries.h5"
-    snakemake(tmp_path, target, "--cores", 2, configs=[*CONFIGS, tmp_path / "shards.yaml"])
-    whole = built / "results" / "equihash" / "databases" / "small"
-    again = tmp_path / "results" / "equihash" / "databases" / "small"
+def test_shards_change_no_label(many, tmp_path):
+    (tmp_path / "shards.yaml").write_text("equihash: {databases: {many: {shards: 5}}}\n")
+    snakemake(tmp_path, MANY, "--cores", 2, configs=[*CONFIGS, tmp_path / "shards.yaml"])
+    whole = many / "results" / "equihash" / "databases" / "many"
+    again = tmp_path / "results" / "equihash" / "databases" / "many"
     assert (labels(again, 5) == labels(whole, 3)).all()
     with h5py.File(whole / "queries.h5") as one, h5py.File(again / "queries.h5") as other:
         for name in ("positive/70000/labels", "positive/70000/ids", "negative/labels", "pairs/labels"):

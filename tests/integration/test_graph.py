@@ -209,7 +209,7 @@ def test_report_reads_well(built):
         "Rises, beyond the spread",
     ]
     assert text.count('<section id="hash_encoders-') == len(STUDIES) + 3 and text.count('<section id="tgsh-') == 8 + 6
-    assert text.count('<section id="equihash-') == 3 + 2 * 2 + 1
+    assert text.count('<section id="equihash-') == 3 + 2 * 2 + 1 + 2 * 3 + 1
     assert not re.search(r"\bnan\b", text)
     for link in re.findall(r'href="([^#"]+)"', text):
         assert (built / "results" / link).is_file(), link

@@ -71,8 +71,8 @@ def test_a_variant_changes_what_it_names_and_nothing_else():
             "unknown model 'hashnet'; did you mean 'hash_net'",
         ),
         (
-            {"families": {"digits": {"f": {"model": "hash_net", "grid": {"alpha": [1]}, "database": "10mdb"}}}},
-            "database 10mdb is of the task mnist; expected digits",
+            {"families": {"digits": {"f": {"model": "hash_net", "grid": {"alpha": [1]}, "database": "small_photos"}}}},
+            "database small_photos is of the task small_photos; expected digits",
         ),
         ({"build": {"models": ["mnist"]}}, "unknown task without models 'mnist'"),
     ],

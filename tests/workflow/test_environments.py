@@ -114,6 +114,10 @@ def test_scripts_that_need_no_torch_do_not_import_it():
     assert "torch" not in set().union(
         *(
             third_party(s)
-            for s in ("build_dataset", "measure_properties", "collect_study", "plot_study", "write_report")
+            for s in (
+                *("build_dataset", "measure_properties", "collect_study", "plot_study", "write_report"),
+                *("draw_queries", "generate_fingerprints", "merge_index", "evaluate_partition", "evaluate_index"),
+                *("compare_models", "plot_comparison", "plot_perfect_retrieval"),
+            )
         )
     )

@@ -41,8 +41,13 @@ def test_default_graph(tmp_path):
         **dict.fromkeys(("collect_study", "plot_study"), len(plan.PLOTTED)),
         **dict.fromkeys(a_benchmark, 3),
         "plot_benchmark": 3 * 6 + 2,
-        **dict.fromkeys(("measure_spectrum", "plot_perlin", "draw_queries"), 1),
-        **dict.fromkeys(("generate_perlin", "show_views", "plot_views", "draw_labels"), 2),
+        **dict.fromkeys(("measure_spectrum", "plot_perlin", "compare_perfect_retrieval", "plot_perfect_retrieval"), 1),
+        **dict.fromkeys(("generate_perlin", "show_views", "plot_views", "draw_queries", "compare_models"), 2),
+        "draw_labels": 2 + 1,
+        "encode_shard": 2 * 2 + 1,  # two networks of digits in two shards each, one of photographs
+        **dict.fromkeys(("merge_index", "evaluate_partition"), 2 * 2 + 1),
+        **dict.fromkeys(("encode_queries", "evaluate_index"), 2 + 1),
+        "plot_comparison": 2 * 3,
         "build_bank": 3,
         "train_hash": 2 * 3,  # trained and untrained
         **dict.fromkeys(("collect_training", "plot_training", "measure_distances", "plot_distances"), 2),
@@ -73,6 +78,7 @@ def test_paper_graph_is_the_published_studies(tmp_path):
     ablations = [run for run in families if "=" in run[1]]
     assert len(ablations) == len(set(ablations)) == 410
     assert len(re.findall(r"Evaluating \w+ \(\S+, seed \d+\) on the database ablations", output)) == 410
+    assert len(re.findall(r"Evaluating \w+ \(default, seed 3210\) on the database 10mdb", output)) == 4
     assert len(families) == 410 + 4 * 2  # and each model, trained and untrained
 
 
@@ -83,6 +89,24 @@ def test_published_photo_models_can_be_asked_for(tmp_path):
     (tmp_path / "data" / "openimages").mkdir(parents=True)
     jobs = planned(snakemake(tmp_path, "-n", *targets, configs=[DEFAULT, PAPER]))
     assert jobs["train_hash"] == 6 * 2 and jobs["generate_perlin"] == jobs["build_bank"] == 1
+
+
+def test_a_billion_items_are_hundreds_of_files(tmp_path):
+    """The published table as one target: five networks on 10^9 photo mosaics, and on their first 10^6, 10^7 and 10^8."""
+    (tmp_path / "data" / "openimages").mkdir(parents=True)
+    output = snakemake(tmp_path, "-n", "results/equihash/databases/1bdb/retrieval.pdf", configs=[DEFAULT, PAPER])
+    jobs = planned(output)
+    models = 6  # JMLH is not in the table
+    assert jobs["draw_labels"] == 100 and jobs["encode_shard"] == 100 * models
+    assert jobs["merge_index"] == jobs["evaluate_partition"] == 64 * models
+    assert jobs["draw_queries"] == 1 and jobs["encode_queries"] == jobs["evaluate_index"] == models
+    files = set(re.findall(r"results/equihash/\S+?\.h5", output))
+    assert 300 < sum("shannon_hamming/" in path or "databases" in path for path in files) < 1000
+    published = pd.read_csv(ROOT / "workflow" / "resources" / "published_equihash.csv")
+    config = validated(merged(yaml.safe_load(DEFAULT.read_text()), yaml.safe_load(PAPER.read_text())))
+    database = config["equihash"]["databases"]["1bdb"]
+    assert set(published.database_size) == {*database["sizes"], database["items"]}
+    assert set(published.model) <= set(config["equihash"]["models"]["openimages"])
 
 
 def test_paper_grid_covers_every_published_point():
@@ -172,7 +196,7 @@ def test_rules_that_use_the_device_ask_for_it():
             if script := re.search(r"scripts/(\w+)\.py", block):
                 asking[script[1]] = "gpu=gpus," in block
     reaching = {script: ("rehash.training", "resolve_device") in reached_definitions(script) for script in asking}
-    assert asking == reaching and sum(asking.values()) == 11
+    assert asking == reaching and sum(asking.values()) == 12
 
 
 @pytest.mark.parametrize(

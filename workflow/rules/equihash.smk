@@ -153,6 +153,8 @@ rule draw_labels:
         provenance="results/equihash/databases/{database}/labels/{shard}-of-{shards}.json",
     log:
         "results/equihash/databases/{database}/labels/{shard}-of-{shards}.log",
+    benchmark:
+        "results/equihash/databases/{database}/labels/{shard}-of-{shards}.tsv"
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -176,6 +178,8 @@ rule draw_queries:
         provenance=f"{equihash.DATABASE}queries.json",
     log:
         f"{equihash.DATABASE}draw_queries.log",
+    benchmark:
+        f"{equihash.DATABASE}draw_queries.tsv"
     conda:
         "../../envs/analysis.yaml"
     resources:

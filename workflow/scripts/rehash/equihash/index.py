@@ -27,13 +27,14 @@ class Index:
     Attributes:
         identity: whose it is.
         partitions: how many it has.
+        partition: gives one of them by its number, mapped (`rehash.equihash.partitions.Partition`).
     """
 
     def __init__(self, headers: Sequence[Header]) -> None:
         self.identity, self.partitions = headers[0].identity, headers[0].partitions
         self._words = Struct(f">{-(-self.identity.width // 8)}Q")  # `fingerprints.words` of one code
         self._items = sum(header.items for header in headers)
-        self._partition = lru_cache(_MOST_MAPPED)(lambda partition: headers[partition].map())
+        self.partition = lru_cache(_MOST_MAPPED)(lambda partition: headers[partition].map())
 
     @classmethod
     def open(cls, paths: Sequence[str | Path]) -> Index:
@@ -111,7 +112,7 @@ class Index:
             raise InputError(f"a query is {code.dtype} {code.shape}; expected uint8 ({self.identity.width},)")
         content = code.tobytes()
         numbers = self._words.unpack(content.ljust(self._words.size, b"\0"))
-        return self._partition(route(numbers, self.partitions)).find(content)
+        return self.partition(route(numbers, self.partitions)).find(content)
 
     def _buckets(self, codes: Codes) -> Iterator[tuple[Partition, np.ndarray, np.ndarray, np.ndarray]]:
         """Of each partition that is asked: the queries' places, int64, and `Partition.locate` of them."""
@@ -123,7 +124,7 @@ class Index:
         for partition, (low, high) in enumerate(zip([0, *ends], ends)):
             if low < high:
                 rows = order[low:high]
-                mapped = self._partition(partition)
+                mapped = self.partition(partition)
                 yield mapped, rows, *mapped.locate(queries[rows])
 
 

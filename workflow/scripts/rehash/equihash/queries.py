@@ -6,6 +6,7 @@ not with the database. The first n items of a database are a database of their o
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from rehash.errors import InputError
 from rehash.seeds import stream
 from rehash.store import atomic
 
+log = logging.getLogger("rehash")
 _DENSE = 2**24  # up to so many labels, those that the database lacks are simply listed
 _MOST_CANDIDATES = 2**24  # a round
 _ROUNDS = 8
@@ -117,9 +119,9 @@ def draw_queries(
 
     Positives are distinct, and each distinct label of the first s items is equally likely to be one, however many items
     carry it: every label has a random priority, a keyed hash of the label alone, and the p lowest are taken (bottom-k
-    sampling, Cohen & Kaplan 2007). Negatives are distinct labels that no item of the whole database carries, each
-    equally likely, and so are negatives of every size. The two labels of a pair are any two that differ. Each of the
-    three has a random stream of its own.
+    sampling, Cohen & Kaplan 2007); all, where a size below the whole database has fewer. Negatives are distinct labels
+    that no item of the whole database carries, each equally likely, and so are negatives of every size. The two labels
+    of a pair are any two that differ. Each of the three has a random stream of its own.
 
     Args:
         sizes: of the databases that are asked, numbers of first items; of the whole one by default.
@@ -164,11 +166,13 @@ def _distinct_labels(shards: LabelShards, size: int, count: int, key: np.ndarray
             if len(kept) == count > 0:
                 bound = _priorities(kept[-1:], key)[0]
     kept = _lowest(np.concatenate([kept, *waiting]), count, key)
-    if len(kept) < count:
+    if len(kept) < count and size == shards.database.n_items:
         raise InputError(
-            f"database {shards.database.name}: {count} positive queries, but its first {size} items have {len(kept)} "
-            "distinct labels; ask for fewer"
+            f"database {shards.database.name}: {count} positive queries, but it has {len(kept)} distinct labels; "
+            "ask for fewer"
         )
+    if len(kept) < count:
+        log.info("the first %d items have %d distinct labels, fewer than %d: all are asked", size, len(kept), count)
     return kept
 
 

@@ -1,0 +1,85 @@
+"""Keep what databases of config/scale.yaml cost, job by job, and what their metrics came to.
+
+python docs/scale.py RESULTS DATABASE ...     writes equihash_scale.csv and equihash_known.csv to docs/results
+"""
+
+import sys
+from functools import reduce
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "workflow" / "scripts")]
+
+from rehash.config import validated  # noqa: E402
+from rehash.equihash import evaluations, plan, sizing  # noqa: E402
+from rehash.store import write_csv  # noqa: E402
+
+KEPT = ROOT / "docs" / "results"
+_LABELS = ("draw_labels", "shards", f"{plan.DATABASE}labels/*.tsv", lambda config, **_: 2000)
+_QUERIES = (
+    "draw_queries",
+    None,
+    f"{plan.DATABASE}draw_queries.tsv",
+    lambda config, database, attempt, **_: plan.query_mb(config, database, attempt),
+)
+_MADE = {
+    "synthetic": (
+        ("generate_fingerprints", "shards", f"{evaluations.INDEXED}fingerprints/*.tsv", sizing.shard_mb),
+        ("generate_query_codes", None, f"{evaluations.INDEXED}generate_query_codes.tsv", sizing.query_codes_mb),
+    ),
+    "default": (
+        ("encode_shard", "shards", f"{evaluations.INDEXED}fingerprints/*.tsv", sizing.shard_mb),
+        ("encode_queries", None, f"{evaluations.INDEXED}encode_queries.tsv", sizing.query_codes_mb),
+    ),
+}
+_INDEX = (
+    ("merge_index", "partitions", f"{evaluations.INDEXED}index/*.tsv", sizing.merge_mb),
+    ("evaluate_partition", "partitions", f"{evaluations.INDEXED}counts/*.tsv", sizing.partition_mb),
+    ("evaluate_index", None, f"{evaluations.INDEXED}evaluate_index.tsv", sizing.evaluation_mb),
+)
+
+
+def merged(base: dict, over: dict) -> dict:
+    """As Snakemake lays one config over another."""
+    both = {
+        key: merged(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+        for key, value in over.items()
+    }
+    return {**base, **both}
+
+
+def costs(results: Path, config: dict, database: str) -> list[dict]:
+    """A row a rule: how many jobs, of how many items, how long they took, how large they were, what they asked for."""
+    (run,) = evaluations.database_runs(config, database)
+    found, rows = plan.block(config, "databases", database), []
+    for rule, parts, pattern, asked in (_LABELS, _QUERIES, *_MADE[run["variant"]], *_INDEX):
+        pattern = Path(pattern.format(**run)).relative_to("results")
+        jobs = pd.concat([pd.read_csv(path, sep="\t") for path in results.glob(str(pattern))])
+        count = found[parts] if parts else 1
+        assert len(jobs) == count, f"{rule}: {len(jobs)} jobs of {count}"
+        mb = asked(config, **run, shards=count, partitions=count, attempt=1)
+        row = {"database": database, "items": found["items"], "rule": rule, "jobs": count}
+        row |= {"items_a_job": found["items"] // count, "seconds_mean": jobs.s.mean(), "seconds_most": jobs.s.max()}
+        rows.append({**row, "peak_mb": jobs.max_rss.max(), "asked_mb": mb})
+    return rows
+
+
+def known(results: Path, config: dict, database: str) -> pd.DataFrame:
+    """What the metrics of known fingerprints had to come to, and what they came to."""
+    (run,) = evaluations.database_runs(config, database)
+    folder = results / Path(evaluations.INDEXED.format(**run)).relative_to("results")
+    tables = [pd.read_csv(folder / f"{name}.csv") for name in ("expected", "evaluation")]
+    return reduce(lambda a, b: a.merge(b, on=["database_size", "metric"]), tables)
+
+
+if __name__ == "__main__":
+    layers = [yaml.safe_load((ROOT / "config" / name).read_text()) for name in ("config.yaml", "scale.yaml")]
+    config, results = validated(reduce(merged, layers)), Path(sys.argv[1])
+    rows = [row for database in sys.argv[2:] for row in costs(results, config, database)]
+    table = pd.DataFrame(rows).round({"seconds_mean": 2, "seconds_most": 2, "peak_mb": 0})
+    write_csv(table, KEPT / "equihash_scale.csv")
+    synthetic = [name for name in sys.argv[2:] if evaluations.database_runs(config, name)[0]["variant"] == "synthetic"]
+    write_csv(pd.concat([known(results, config, name) for name in synthetic]), KEPT / "equihash_known.csv")

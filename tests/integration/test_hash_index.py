@@ -1,0 +1,125 @@
+"""Shards, partitions and evaluations of the wing equihash on the tests' graph: any cut, any kill, the same tables."""
+
+import re
+import shutil
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.image import imread
+
+from graphs import CONFIGS, killed, snakemake
+
+EQUIHASH = "results/equihash"
+RUN = f"{EQUIHASH}/models/digits/shannon_hamming/default/seed=3210/"
+KNOWN = f"{EQUIHASH}/models/digits/known/synthetic/seed=3210/small/"
+TABLES = ("evaluation", "bucket_sizes", "probes", "distances")
+
+
+def test_evaluations_are_tidy(built):
+    table = pd.read_csv(built / EQUIHASH / "databases" / "small" / "retrieval.csv")
+    assert table.model.unique().tolist() == ["shannon_hamming", "hash_net", "known"]
+    assert set(table.database_size) == {700, 3000}
+    counts = table.groupby(["model", "database_size"]).metric.nunique()
+    assert (counts == [7, 15] * 3).all(), "recall and fallout stand with the whole database"
+    assert (table.low <= table.value).all() and (table.value <= table.high).all()
+    assert not table.duplicated(["model", "database_size", "metric"]).any()
+    sizes = pd.read_csv(built / EQUIHASH / "databases" / "small" / "bucket_sizes.csv")
+    items = (sizes.bucket_size * sizes.buckets).groupby([sizes.model, sizes.database_size]).sum()
+    for model in table.model.unique():
+        assert items[model, 700] == 700 and items[model, 3000] == 3000
+    assert items["labels", 3000] == pytest.approx(3000, rel=0.01)
+
+
+def test_known_fingerprints_are_found_as_often_as_they_must(built):
+    folder = built / KNOWN
+    found = pd.read_csv(folder / "evaluation.csv").set_index(["database_size", "metric"])
+    expected = pd.read_csv(folder / "expected.csv").set_index(["database_size", "metric"]).expected
+    for metric in ("true_positive_rate", "recall", "jaccard", "perfect_retrieval_rate"):
+        for size in (700, 3000):
+            deviation = (found.high[size, metric] - found.low[size, metric]) / 3.92
+            assert abs(found.value[size, metric] - expected[size, metric]) < 4 * deviation, (size, metric)
+    assert expected[3000, "recall"] == pytest.approx((0.99**2 + 0.01**2) ** 64)
+
+
+def test_multi_probing_finds_more(built):
+    table = pd.read_csv(built / EQUIHASH / "databases" / "small" / "probes.csv")
+    for _, rows in table[table.metric == "recall"].groupby("model"):
+        assert rows.probes.tolist() == list(range(1, 101)) and (np.diff(rows.value) >= 0).all()
+    known = table[(table.model == "known") & (table.metric == "recall")].set_index("probes")
+    assert known.low[100] > known.high[1]
+
+
+def test_figures_are_drawn(built):
+    for name in (
+        "databases/small/retrieval",
+        "databases/small/bucket_sizes",
+        "databases/small/probes",
+        "perfect_retrieval",
+    ):
+        assert imread(built / EQUIHASH / f"{name}.png").std() > 0.1, name
+    table = pd.read_csv(built / EQUIHASH / "perfect_retrieval.csv")
+    assert table.status.value_counts().to_dict() == {"not run": 20, "no published value": 3 * 2 + 1}
+
+
+def a_copy(built, folder):
+    """What fingerprints of the digits are made from."""
+    for name in ("banks", "databases"):
+        shutil.copytree(built / EQUIHASH / name, folder / EQUIHASH / name)
+    shutil.copytree(built / "results" / "datasets", folder / "results" / "datasets")
+    (folder / RUN).mkdir(parents=True)
+    for path in (built / RUN).glob("*.*"):
+        shutil.copy2(path, folder / RUN / path.name)
+
+
+def test_shards_and_partitions_change_no_table(built, tmp_path):
+    """Other shards are encoded again; other partitions are merged only."""
+    a_copy(built, tmp_path)
+    target = f"{RUN}small/evaluation.csv"
+    for shards, partitions in ((1, 3), (1, 5)):
+        (tmp_path / "cut.yaml").write_text(
+            f"equihash: {{databases: {{small: {{shards: {shards}, partitions: {partitions}}}}}}}\n"
+        )
+        words = (tmp_path, target, "--cores", 2, "--rerun-triggers", "mtime", "params")
+        output = snakemake(*words, configs=[*CONFIGS, tmp_path / "cut.yaml"])
+        for name in TABLES:
+            path = f"{RUN}small/{name}.csv"
+            assert (tmp_path / path).read_bytes() == (built / path).read_bytes(), name
+    begun = re.findall(r"^Job \d+: (\w+)", output, flags=re.M)
+    assert begun == ["Merging"] * 5 + ["Evaluating"] * 6 or sorted(begun) == ["Evaluating"] * 6 + ["Merging"] * 5
+
+
+def test_killed_jobs_end_with_the_same_tables(built, tmp_path):
+    """Kill -9 while a shard is encoded, while one is merged, and while one is evaluated."""
+    a_copy(built, tmp_path)
+    target, folder = f"{RUN}small/evaluation.csv", tmp_path / RUN / "small"
+    moments = {
+        "encoding": lambda: list(folder.glob("fingerprints/.*.lock")),
+        "merging": lambda: list(folder.glob("index/*.log")),
+        "evaluating": lambda: list(folder.glob("counts/*.log")),
+    }
+    for moment, reached in moments.items():
+        assert killed(tmp_path, target, "--cores", 2, "--rerun-incomplete", after=reached), moment
+        snakemake(tmp_path, "--unlock")
+    snakemake(tmp_path, target, "--cores", 2, "--rerun-incomplete")
+    for name in TABLES:
+        path = f"{RUN}small/{name}.csv"
+        assert (tmp_path / path).read_bytes() == (built / path).read_bytes(), name
+    assert (
+        not list(folder.rglob(".*.state*")) and not list(folder.rglob(".*.lock")) and not list(folder.rglob(".*.tmp"))
+    )
+
+
+def test_a_foreign_shard_stops_the_merge(built, tmp_path):
+    a_copy(built, tmp_path)
+    shutil.copytree(built / RUN / "small" / "fingerprints", tmp_path / RUN / "small" / "fingerprints")
+    other = tmp_path / RUN / "small" / "fingerprints" / "1-of-3.h5"
+    with h5py.File(built / KNOWN / "fingerprints" / "1-of-3.h5") as file:
+        assert file.attrs["start"] == 1000
+    shutil.copy(built / KNOWN / "fingerprints" / "1-of-3.h5", other)
+    target = f"{RUN}small/index/0-of-2.h5"
+    snakemake(tmp_path, target, "--cores", 1, "--allowed-rules", "merge_index", check=False)
+    log = (tmp_path / target).with_suffix(".log").read_text()
+    assert re.search(r"InputError: \S*1-of-3\.h5: is of model \w+, config \w+; expected model \w+, config \w+, as", log)
+    assert not (tmp_path / target).exists()
