@@ -10,6 +10,7 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "docs")]
 
+import tables_equihash as equihash  # noqa: E402
 import tables_tgsh as tgsh  # noqa: E402
 
 from rehash.config import load_schema, schema_table  # noqa: E402
@@ -159,6 +160,7 @@ def pages() -> dict[Path, str]:
             *map(markdown, (tgsh.recovery(), tgsh.codes(), tgsh.generated(), tgsh.baselines())),
             *map(markdown, (tgsh.notebook_errors(), tgsh.printed())),
         ],
+        "docs/equihash.md": [markdown(equihash.scale()), markdown(equihash.known())],
         "config/README.md": [schema_table(load_schema())],
     }
     return {ROOT / name: _filled((ROOT / name).read_text(), tables) for name, tables in made.items()}

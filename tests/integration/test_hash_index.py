@@ -95,7 +95,7 @@ def test_killed_jobs_end_with_the_same_tables(built, tmp_path):
     a_copy(built, tmp_path)
     target, folder = f"{RUN}small/evaluation.csv", tmp_path / RUN / "small"
     moments = {
-        "encoding": lambda: list(folder.glob("fingerprints/.*.lock")),
+        "encoding": lambda: list(folder.glob("fingerprints/.*.state")),
         "merging": lambda: list(folder.glob("index/*.log")),
         "evaluating": lambda: list(folder.glob("counts/*.log")),
     }

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from rehash.bits import pack
+from rehash.equihash import views as views_module
 from rehash.equihash.banks import Bank
 from rehash.equihash.draws import BLOCK
 from rehash.equihash.encode import Encoding, encode_queries, encode_shard, logits
@@ -17,7 +18,7 @@ from rehash.equihash.partitions import merge_partition
 from rehash.equihash.queries import Queries, draw_queries
 from rehash.equihash.query_codes import QueryCodes, ViewList, query_views
 from rehash.equihash.task import Task
-from rehash.equihash.views import open_mosaics
+from rehash.equihash.views import open_mosaics, uploaded
 from rehash.equihash.weights import write_network
 from rehash.errors import InputError
 from rehash.training import StateFile, run
@@ -207,3 +208,96 @@ def test_a_damaged_file_of_query_codes(files, tmp_path):
         InputError, match=r"codes\.h5: not a file of .*codes are uint8 \(5, 3\); expected uint8 \(n, 2\)"
     ):
         QueryCodes.read(tmp_path / "codes.h5")
+
+
+class Killed(BaseException):
+    """In the middle of a job."""
+
+
+def stopped(files, labels, output, blocks: int, monkeypatch, *, weights="0.safetensors", **changed) -> None:
+    """An encoding that saves its state after each block and is killed after some."""
+    step, seen = Encoding.step, []
+
+    def counted(job):
+        if len(seen) == blocks:
+            raise Killed
+        seen.append(job.finished_steps)
+        step(job)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Encoding, "step", counted)
+        saving = {**SAVING, "save_every_s": 0}
+        source = files / weights, files / "bank.h5", None
+        encode = encode_queries if labels.name == "queries" else encode_shard
+        more = {"probed": 20} if labels.name == "queries" else {}
+        with pytest.raises(Killed):
+            encode(*source, labels, output, saving=saving, **more, **{**SETTINGS, **changed})
+
+
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_a_killed_shard_goes_on_where_it_was(files, tmp_path, monkeypatch, blocks, caplog):
+    """From item 250 on, within a block: pictures and noise are those of their items after a restart, too."""
+    caplog.set_level("INFO", "rehash")
+    draw_labels(tmp_path / "labels", Database(5, "d", N, 900, 3), 250, N)
+    source = files / "0.safetensors", files / "bank.h5", None, tmp_path / "labels"
+    encode_shard(*source, tmp_path / "whole.h5", saving=SAVING, **SETTINGS)
+    stopped(files, tmp_path / "labels", tmp_path / "s.h5", blocks, monkeypatch)
+    assert not (tmp_path / "s.h5").exists() and len([*tmp_path.glob(".s.h5.*.state")]) == 1
+    encode_shard(*source, tmp_path / "s.h5", saving=SAVING, **SETTINGS)
+    assert f"going on from item {(262, 774)[blocks - 1]}" in caplog.text
+    assert (tmp_path / "s.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 5])
+def test_killed_queries_go_on_where_they_were(files, tmp_path, monkeypatch, blocks):
+    source = files / "0.safetensors", files / "bank.h5", None, files / "queries"
+    encode_queries(*source, tmp_path / "whole.h5", probed=20, saving=SAVING, **SETTINGS)
+    stopped(files, files / "queries", tmp_path / "c.h5", blocks, monkeypatch)
+    encode_queries(*source, tmp_path / "c.h5", probed=20, saving=SAVING, **SETTINGS)
+    assert (tmp_path / "c.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
+
+
+@pytest.mark.parametrize("other", ["labels", "network", "noise", "split"])
+def test_a_state_is_never_continued_on_something_else(files, tmp_path, monkeypatch, other):
+    """Labels of other code have the same seed, name and number."""
+    draw_labels(tmp_path / "labels", Database(5, "d", N, 900, 3), 0, N)
+    weights = "1.safetensors" if other == "network" else "0.safetensors"
+    changed = {"noise": {"seed": 6}, "split": {"split": "valid"}}.get(other, {})
+    stopped(files, tmp_path / "labels", tmp_path / "s.h5", 2, monkeypatch)
+    if other == "labels":
+        with h5py.File(tmp_path / "labels", "r+") as file:
+            file["labels"][:] = file["labels"][:][::-1]
+            file.attrs["checksum"] = "of others"
+    source = files / weights, files / "bank.h5", None, tmp_path / "labels"
+    for name in ("s.h5", "fresh.h5"):
+        encode_shard(*source, tmp_path / name, saving=SAVING, **{**SETTINGS, **changed})
+    assert (tmp_path / "s.h5").read_bytes() == (tmp_path / "fresh.h5").read_bytes()
+
+
+def test_another_split_or_seed_another_identity(files, tmp_path):
+    draw(tmp_path, 1)
+    source, found = (files / "0.safetensors", files / "bank.h5", None, tmp_path / "0-of-1"), set()
+    for number, changed in enumerate(({}, {"split": "valid"}, {"seed": 6})):
+        encode_shard(*source, tmp_path / f"{number}.h5", saving=SAVING, **{**SETTINGS, **changed})
+        found.add(check_shards([tmp_path / f"{number}.h5"])[0].identity)
+    assert len(found) == 3
+
+
+def test_logits_that_are_no_numbers_stop_the_job():
+    def broken(each, skipped):
+        for block in made(each, skipped):
+            block[each.labels[: len(block)] == 105, 2] = np.nan
+            yield block
+
+    job = Encoding(lists(20, 9), broken, 8)
+    with pytest.raises(InputError, match="view 25 of 29: the network gives logits that are no numbers"):
+        while not job.done:
+            job.step()
+    assert job.finished_steps == 20
+
+
+def test_pictures_go_to_a_device_in_slices(monkeypatch):
+    monkeypatch.setattr(views_module, "_SLICE", 100)
+    pictures = np.random.default_rng(0).integers(0, 256, (23, 5, 4, 3), dtype=np.uint8)
+    for images in (pictures, pictures[:0], pictures[:, :, :, 0]):
+        assert (uploaded(images, CPU).numpy() == images).all()

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
+from rehash.equihash import counts as counts_module
 from rehash.equihash.banks import Bank
 from rehash.equihash.counts import check_counts, evaluate_partition
 from rehash.equihash.distances import measure_distances
@@ -167,9 +168,11 @@ def test_evaluation_is_what_a_dictionary_says(files, tmp_path):
         assert probed["precision", t] == pytest.approx(hits[t - 1] / retrieved[t - 1])
 
 
-def test_the_number_of_partitions_changes_no_table(files, tmp_path):
+def test_the_number_of_partitions_changes_no_table(files, tmp_path, monkeypatch):
+    """Nor how many queries are probed at once."""
     tables = []
-    for partitions in (1, 4):
+    for partitions, probed in ((1, 1000), (4, 7)):
+        monkeypatch.setattr(counts_module, "_PROBED", probed)
         folder = tmp_path / str(partitions)
         folder.mkdir()
         evaluated(files, folder, partitions)
@@ -200,7 +203,10 @@ def test_files_that_do_not_fit_together(files, tmp_path):
             (partition, codes, queries, [tmp_path / "other.h5"]),
             r"queries\.h5: queries of .*'small'.*expected .*'other'",
         ),
-        ((partition, codes, tmp_path / "fewer.h5", labels), r"codes\.h5: its positives of size 300 are not those of"),
+        (
+            (partition, codes, tmp_path / "fewer.h5", labels),
+            r"codes\.h5: fingerprints of other queries than those of .*fewer\.h5",
+        ),
         ((tmp_path / "half.h5", codes, queries, labels), r"half\.h5: not a partition of an index, or damaged"),
         ((partition, partition, queries, labels), r"p0\.h5: not a file of fingerprints of queries, or damaged"),
     ]:
@@ -220,6 +226,10 @@ def test_files_that_do_not_fit_together(files, tmp_path):
     ]:
         with pytest.raises(InputError, match=message):
             check_counts(counts)
+    outputs = {name: tmp_path / "never.csv" for name in ("evaluation", "bucket_sizes", "probes", "distances")}
+    with pytest.raises(InputError, match=r"codes\.h5: fingerprints of other queries than those of .*fewer\.h5"):
+        evaluate(whole, codes, tmp_path / "fewer.h5", outputs, keys={}, probes=3, seed=9)
+    assert not (tmp_path / "never.csv").exists()
 
 
 def test_distances_of_networks_are_counted(files, tmp_path):

@@ -1,5 +1,6 @@
 """Labels and queries: the same in any shards, as random as promised, and right by brute force."""
 
+import hashlib
 import tracemalloc
 from collections import Counter, defaultdict
 from itertools import pairwise
@@ -31,7 +32,7 @@ def draw_shards(database: Database, folder: Path, shards: int) -> list[Path]:
 
 def write_labels(path: Path, values: np.ndarray, start: int = 0, **about) -> Path:
     """A label file by hand."""
-    known = {"seed": 0, "name": "d", "n_items": len(values), "label_count": 40, "multiplicity": 1.0}
+    known = {"seed": 0, "name": "d", "n_items": len(values), "label_count": 40, "multiplicity": 1.0, "checksum": ""}
     with h5py.File(path, "w") as file:
         file["labels"] = values
         file.attrs.update({**known, "start": start, "stop": start + len(values), **about})
@@ -123,7 +124,8 @@ def test_label_files_say_whose_they_are(tmp_path):
     draw_labels(tmp_path / "l.h5", database, 65_000, 66_000)
     with h5py.File(tmp_path / "l.h5") as file:
         about = {"seed": 2, "name": "d", "n_items": 100_000, "label_count": 10**6, "multiplicity": 4}
-        assert dict(file.attrs) == {**about, "start": 65_000, "stop": 66_000}
+        checksum = hashlib.sha256(file["labels"][:].tobytes()).hexdigest()
+        assert dict(file.attrs) == {**about, "start": 65_000, "stop": 66_000, "checksum": checksum}
         assert file["labels"].dtype == np.int64 and file["labels"].chunks is None
     draw_labels(tmp_path / "none.h5", database, 70_000, 70_000)
     assert content(tmp_path / "none.h5").shape == (0,)

@@ -17,6 +17,7 @@ from rehash.equihash.partitions import merge_partition
 from rehash.equihash.queries import Queries, Relevant, draw_queries
 from rehash.equihash.query_codes import ViewList
 from rehash.equihash.synthetic import (
+    _mean_inverse,
     generate_fingerprints,
     generate_query_codes,
     name_codes,
@@ -145,3 +146,16 @@ def test_an_index_finds_what_the_formulas_say(tmp_path):
     assert probed["recall", 1] < probed["recall", 70] - 0.1, "the likeliest flips come first"
     first = check_shards(shards)[0]
     assert first.identity.bits == 64
+
+
+@pytest.mark.parametrize("n", [1, 30, 10**4, 10**7, 10**9])
+@pytest.mark.parametrize("p", [1e-18, 2.0**-16, 2.0**-8, 0.3])
+def test_mean_inverses_are_exact(n, p):
+    """E 1 / (1 + I) = (1 - (1 - p)^(n + 1)) / ((n + 1) p), I binomial (n, p)."""
+    closed = -np.expm1((n + 1) * np.log1p(-p)) / ((n + 1) * p)
+    assert _mean_inverse(1, n, np.array([p]))[0] == pytest.approx(closed, rel=1e-8)
+    if n <= 10**4:
+        i = np.arange(n + 1)
+        assert _mean_inverse(4, n, np.array([p]))[0] == pytest.approx(
+            stats.binom.pmf(i, n, p) @ (1 / (4 + i)), rel=1e-8
+        )

@@ -78,8 +78,8 @@ rule generate_fingerprints:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: sizing.shard_mb(config, **wildcards, attempt=attempt),
-        runtime=lambda wildcards, attempt: sizing.shard_minutes(config, **wildcards, attempt=attempt),
+        mem_mb=lambda wildcards, attempt: sizing.synthetic_mb(config, **wildcards, attempt=attempt),
+        runtime=lambda wildcards, attempt: sizing.synthetic_minutes(config, **wildcards, attempt=attempt),
     params:
         code=graph.digest_of("generate_fingerprints"),
         synthetic=lambda wildcards: evaluations.synthetic_params(config, **wildcards),
@@ -104,8 +104,8 @@ rule generate_query_codes:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: sizing.query_codes_mb(config, **wildcards, attempt=attempt),
-        runtime=lambda wildcards, attempt: sizing.query_minutes(config, **wildcards, attempt=attempt),
+        mem_mb=lambda wildcards, attempt: sizing.synthetic_mb(config, **wildcards, attempt=attempt),
+        runtime=lambda wildcards, attempt: sizing.synthetic_minutes(config, **wildcards, attempt=attempt),
     params:
         code=graph.digest_of("generate_query_codes"),
         synthetic=lambda wildcards: evaluations.synthetic_params(config, **wildcards),

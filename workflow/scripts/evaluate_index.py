@@ -1,6 +1,7 @@
 """Evaluate a network on a database."""
 
 from rehash.equihash.evaluate import evaluate
+from rehash.equihash.evaluations import TABLES
 from rehash.job import recorded
 
 with recorded(snakemake) as notes:
@@ -8,7 +9,7 @@ with recorded(snakemake) as notes:
         snakemake.input.counts,
         snakemake.input.codes,
         snakemake.input.queries,
-        {name: snakemake.output[name] for name in ("evaluation", "bucket_sizes", "probes", "distances")},
+        {name: snakemake.output[name] for name in TABLES},
         keys={name: snakemake.wildcards[name] for name in ("task", "model", "variant", "seed", "database")},
         **snakemake.params.evaluation,
     )

@@ -3,8 +3,8 @@
 from rehash.equihash.partitions import merge_partition
 from rehash.job import recorded
 
-with recorded(snakemake):
-    merge_partition(
+with recorded(snakemake) as notes:
+    notes |= merge_partition(
         snakemake.input.fingerprints,
         snakemake.output.partition,
         partition=int(snakemake.wildcards.partition),

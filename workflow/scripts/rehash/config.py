@@ -189,6 +189,12 @@ def _check_equihash(config: dict) -> None:
     for where, part, name in references:
         if name not in wing[part]:
             raise unknown(part.removesuffix("s"), name, wing[part], f"config: equihash.{where}")
+    for name, database in wing["databases"].items():
+        if max(database["sizes"], default=0) > database["items"]:
+            raise InputError(
+                f"config: equihash.databases.{name}.sizes: {max(database['sizes'])}; expected at most its "
+                f"{database['items']} items"
+            )
     for name, task in wing["tasks"].items():
         if (task["kind"] == "warped") != bool(task["perlin"]):
             raise InputError(f"config: equihash.tasks.{name}: a warped task needs a Perlin bank, a noisy one has none")

@@ -28,16 +28,27 @@ _PACKAGES = (
 
 
 def write_provenance(
-    path: str | Path, *, rule: str, params: dict[str, Any], inputs: list[str], seconds: float, notes: dict[str, Any]
+    path: str | Path,
+    *,
+    rule: str,
+    params: dict[str, Any],
+    inputs: list[str],
+    digests: dict[str, str],
+    seconds: float,
+    notes: dict[str, Any],
 ) -> None:
-    """Write what a sceptic asks: rule, parameters, code, inputs, versions, machine, device, wall time."""
+    """Write what a sceptic asks: rule, parameters, code, inputs, versions, machine, device, wall time.
+
+    Args:
+        digests: of inputs, by path, that their own files know; all others are read for it.
+    """
     write_json(
         {
             "rule": rule,
             "params": params,
             "params_digest": value_digest(params),
             "commit": _commit(),
-            "inputs": {_shown(str(name)): file_digest(name) for name in inputs if Path(name).is_file()},
+            "inputs": {_shown(name): digests.get(name) or file_digest(name) for name in inputs if Path(name).is_file()},
             "python": platform.python_version(),
             "versions": _versions(),
             "machine": {"system": platform.platform(), "processor": platform.machine()},

@@ -21,15 +21,22 @@ _LEAST = 0.01  # labels: expected numbers below are not listed
 def expected_multiplicities(database: Database, size: int) -> pd.DataFrame:
     """How many labels have 1, 2, ... of the first `size` items, on average over databases.
 
-    With one bucket a label and one label a bucket, these are the sizes of an index's buckets. Columns database_size,
-    bucket_size, buckets (float).
+    With one bucket a label and one label a bucket, these are the sizes of an index's buckets. A label may be several
+    members of a pool. Columns database_size, bucket_size, buckets (float).
     """
-    labels = database.pool_size or database.label_count
-    most = int(binom.isf(_LEAST / labels / 10, size, 1 / labels)) + 2
-    counts = np.arange(1, min(most, size) + 1)
-    expected = labels * binom.pmf(counts, size, 1 / labels)
+    labels, pool = database.label_count, database.pool_size
+    members = np.arange(1, _most(pool / labels)) if pool else np.ones(1)
+    with_members = labels * (binom.pmf(members, pool, 1 / labels) if pool else np.ones(1))
+    chance = np.minimum(members / (pool or labels), 1)
+    counts = np.arange(1, min(_most(size * chance[-1]), size) + 1)
+    expected = with_members @ binom.pmf(counts, size, chance[:, None])
     table = pd.DataFrame({"database_size": size, "bucket_size": counts, "buckets": expected})
     return table[table.buckets >= _LEAST]
+
+
+def _most(mean: float) -> int:
+    """What a number that is Poisson or binomial, with this mean, does not reach."""
+    return int(mean + 12 * mean**0.5 + 20)
 
 
 def compare_models(tables: dict[str, Sequence[str | Path]], labels: str | Path, outputs: dict[str, str | Path]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -32,11 +33,13 @@ class Counts:
 
     Attributes:
         identity, partition, partitions: of the index.
+        queries: digest of the file of queries.
         tables: outcomes (see `retrieval.positive_outcomes`), buckets (`collisions.bucket_sizes`), matching
             (`collisions.matching_pairs`) and probes (`probing.probe_hits`).
     """
 
     identity: Identity
+    queries: str
     partition: int
     partitions: int
     tables: dict[str, pd.DataFrame]
@@ -48,7 +51,7 @@ class Counts:
                 group = file.create_group(name, track_order=True)
                 for column in table:
                     group[column] = table[column].to_numpy(np.int64)
-            about = {"partition": self.partition, "partitions": self.partitions}
+            about = {"queries": self.queries, "partition": self.partition, "partitions": self.partitions}
             file.attrs.update({**self.identity.attributes(), **about})
 
     @classmethod
@@ -64,7 +67,7 @@ class Counts:
                 name: pd.DataFrame({column: values[:] for column, values in file[name].items()})
                 for name in ("outcomes", "buckets", "matching", "probes")
             }
-            return cls(Identity.read(file.attrs), partition, partitions, tables)
+            return cls(Identity.read(file.attrs), str(file.attrs["queries"]), partition, partitions, tables)
 
 
 def evaluate_partition(
@@ -75,7 +78,7 @@ def evaluate_partition(
     output: str | Path,
     *,
     probes: int,
-) -> dict[str, int]:
+) -> dict[str, Any]:
     """Ask a partition what falls to it of a database's queries, and count its collisions (`Counts`).
 
     Args:
@@ -92,17 +95,16 @@ def evaluate_partition(
     wanted = Queries.read(queries)
     wanted.check(shards.database, queries)
     opened_partition.identity.check(asked.identity, codes, partition)
-    for size, found in asked.positive.items():
-        if size not in wanted.positive or len(found) != len(wanted.positive[size][0]):
-            raise InputError(f"{codes}: its positives of size {size} are not those of {queries}; expected the same")
+    asked.check(queries, codes)
     counts = Counts(
         asked.identity,
+        asked.queries,
         opened_partition.partition,
         opened_partition.partitions,
         _counted(opened_partition, asked, wanted, shards, probes),
     )
     counts.write(output)
-    return {"items": len(opened_partition)}
+    return {"items": len(opened_partition), "digests": {part.path: part.checksum for part in shards.parts}}
 
 
 def _counted(
@@ -151,6 +153,8 @@ def check_counts(paths: Sequence[str | Path]) -> list[Counts]:
     seen: dict[int, str] = {}
     for path, counts in found.items():
         whole.identity.check(counts.identity, path, f"{first} is")
+        if counts.queries != whole.queries:
+            raise InputError(f"{path}: is of other queries than {first}; expected the same")
         if counts.partitions != whole.partitions:
             raise InputError(f"{path}: is of {counts.partitions} partitions; expected {whole.partitions}, as {first}")
         if counts.partition in seen:

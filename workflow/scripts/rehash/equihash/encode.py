@@ -107,6 +107,11 @@ class Encoding:
     def step(self) -> None:
         """Encode one block."""
         found, start = next(self._blocks), self.finished_steps
+        if not np.isfinite(found).all():
+            item = start + int(np.flatnonzero(~np.isfinite(found).all(axis=1))[0])
+            raise InputError(
+                f"view {item} of {self.total}: the network gives logits that are no numbers; train it again"
+            )
         self.codes[start : start + len(found)] = pack(found > 0)
         kept = self.abs_logits[start : start + len(found)]
         kept[:] = np.abs(found[: len(kept)])
@@ -180,13 +185,18 @@ class _Encoder:
         output: str | Path,
         about: dict[str, Any],
         *,
+        labels: str,
         saving: dict[str, Any],
         kept: int = 0,
     ) -> Iterator[tuple[Encoding, dict[str, Any]]]:
-        """The fingerprints of lists of views, for a file that is locked meanwhile; and notes for its provenance."""
+        """The fingerprints of lists of views, for a file that is locked meanwhile; and notes for its provenance.
+
+        labels: digest of what the views are of, so that a saved state is never continued on others.
+        """
         job, device = Encoding(views, self.logits, self.bits, kept=kept), self.mosaics.device
         shown = [(each.name, each.kind, each.start, len(each.labels)) for each in views]
-        key = {**about, "views": shown, "kept": kept, "device": device.type, "threads": torch.get_num_threads()}
+        key = {**about, "labels": labels, "views": shown, "kept": kept}
+        key |= {"device": device.type, "threads": torch.get_num_threads()}
         with StateFile(output, key, saving["code"], saving["on_code_change"]) as state:
             run(job, state, save_every_s=saving["save_every_s"], title=Path(output).name, unit="item")
             notes = {"device": str(device), "items": job.total, "encoding_seconds": round(state.seconds, 3)}
@@ -220,7 +230,7 @@ def encode_shard(
     encoder, part = _Encoder.open(weights, bank, perlin, **settings), LabelFile.open(labels)
     views = [ViewList(part.map(), part.start, part.database.name, "database")]
     about = encoder.about(part.database)
-    with encoder.finished(views, output, about, saving=saving) as (job, notes):
+    with encoder.finished(views, output, about, labels=part.checksum, saving=saving) as (job, notes):
         write_shard(output, job.codes, start=part.start, n_items=part.database.n_items, **about)
         return notes
 
@@ -245,7 +255,8 @@ def encode_queries(
     about = encoder.about(asked.database)
     positives = len(asked.positive[max(asked.positive)][0])
     views = list(query_views(asked).values())
-    with encoder.finished(views, output, about, saving=saving, kept=min(probed, positives)) as (job, notes):
+    saved = {"labels": file_digest(queries), "saving": saving, "kept": min(probed, positives)}
+    with encoder.finished(views, output, about, **saved) as (job, notes):
         whose = Identity(asked.database.n_items, encoder.bits, **about)
-        QueryCodes.cut(job.codes, job.abs_logits, asked, whose).write(output)
+        QueryCodes.cut(job.codes, job.abs_logits, asked, queries, whose).write(output)
         return notes

@@ -15,6 +15,7 @@ from rehash.equihash.probing import recall_against_probes
 from rehash.equihash.queries import Queries
 from rehash.equihash.query_codes import QueryCodes
 from rehash.equihash.retrieval import add_up, distance_counts, distance_rows, distance_table, retrieval_rows
+from rehash.errors import InputError
 from rehash.seeds import stream
 from rehash.store import write_csv
 
@@ -49,6 +50,9 @@ def evaluate(
     parts, asked, wanted = check_counts(counts), QueryCodes.read(codes), Queries.read(queries)
     identity = parts[0].identity
     identity.check(asked.identity, codes, f"{counts[0]} is")
+    asked.check(queries, codes)
+    if parts[0].queries != asked.queries:
+        raise InputError(f"{counts[0]}: counts of other queries than those of {codes}; expected the same")
     tables = {name: add_up([part.tables[name] for part in parts]) for name in ("outcomes", "buckets", "matching")}
     collisions = internal_collisions(tables["buckets"], tables["matching"])
     first, second, other = asked.triplets

@@ -25,6 +25,7 @@ class LabelFile:
         start, stop: the first item, and the one after the last.
         database: whose they are.
         offset: where in the file the labels begin, in bytes.
+        checksum: of the labels, when they were drawn.
     """
 
     path: str
@@ -32,6 +33,7 @@ class LabelFile:
     stop: int
     database: Database
     offset: int
+    checksum: str
 
     @classmethod
     def open(cls, path: str | Path) -> LabelFile:
@@ -49,7 +51,7 @@ class LabelFile:
             offset = labels.id.get_offset()
             if offset is None and stop > start:
                 raise InputError("its labels are not contiguous")
-        return cls(str(path), start, stop, database, offset or 0)
+        return cls(str(path), start, stop, database, offset or 0, str(about["checksum"]))
 
     def map(self) -> np.ndarray:
         """The labels, int64 (stop - start,), memory-mapped."""

@@ -7,6 +7,7 @@ can be had anywhere, and the number of shards changes nothing.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -106,19 +107,21 @@ def draw_labels(output: str | Path, database: Database, start: int, stop: int) -
     """Write the labels of items start to stop, block by block.
 
     HDF5: `labels` int64 (stop - start,), contiguous, and the attributes seed, name, n_items, label_count, multiplicity,
-    start, stop.
+    start, stop, checksum (SHA-256 of the labels).
 
     Raises:
         InputError: the range does not lie within the database.
     """
     _check_range(database, start, stop)
-    edges = range(start // LABEL_BLOCK * LABEL_BLOCK, stop, LABEL_BLOCK)
+    edges, digest = range(start // LABEL_BLOCK * LABEL_BLOCK, stop, LABEL_BLOCK), hashlib.sha256()
     with atomic(output) as temporary, h5py.File(temporary, "w") as file:
         written = file.create_dataset("labels", (stop - start,), np.int64)
         for edge in progress(edges, f"labels of {database.name}", "block"):
             low, high = max(start, edge), min(stop, edge + LABEL_BLOCK)
-            written[low - start : high - start] = labels(database, low, high)
-        file.attrs.update({**asdict(database), "start": start, "stop": stop})
+            drawn = labels(database, low, high)
+            digest.update(drawn)
+            written[low - start : high - start] = drawn
+        file.attrs.update({**asdict(database), "start": start, "stop": stop, "checksum": digest.hexdigest()})
 
 
 def _check_range(database: Database, start: int, stop: int) -> None:

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -27,7 +28,9 @@ _SCANNED = 256  # rows that a single look-up reads at once
 _MOST_ITEMS = 2**32  # a place is packed into half a number
 
 
-def merge_partition(shards: Sequence[str | Path], output: str | Path, *, partition: int, partitions: int) -> None:
+def merge_partition(
+    shards: Sequence[str | Path], output: str | Path, *, partition: int, partitions: int
+) -> dict[str, Any]:
     """Build one of an index's partitions from all shards of a database; reads of them what belongs to it.
 
     HDF5, contiguous: `codes` uint8 (n, bits / 8), ascending by bytes; `ids` uint32 or uint64 (n,), those of equal codes
@@ -37,6 +40,9 @@ def merge_partition(shards: Sequence[str | Path], output: str | Path, *, partiti
 
     Shards are opened one at a time. The peak of memory is 12 bytes an item of the partition more than the item has
     (8 + 4 at 64 bits), however large the database.
+
+    Returns:
+        Notes for the provenance: its items, and the checksums that the shards have of themselves.
 
     Raises:
         InputError: no such partition, or the shards are not whole (see `check_shards`), or damaged.
@@ -61,6 +67,7 @@ def merge_partition(shards: Sequence[str | Path], output: str | Path, *, partiti
         file["prefix"] = prefix
         about = {"partition": partition, "partitions": partitions, "prefix_shift": shift}
         file.attrs.update({**identity.attributes(), **about})
+    return {"items": n, "digests": {part.path: part.checksum for part in parts}}
 
 
 def _write_codes(file: h5py.File, codes: Codes, order: np.ndarray) -> tuple[np.ndarray, int]:

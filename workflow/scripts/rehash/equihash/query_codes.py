@@ -14,7 +14,7 @@ from rehash.equihash.fingerprints import Identity, opened
 from rehash.equihash.labels import Database
 from rehash.equihash.queries import Queries
 from rehash.errors import InputError
-from rehash.store import atomic, value_digest
+from rehash.store import atomic, file_digest, value_digest
 
 _TRIPLET = {"pair_a1": 0, "pair_a2": 0, "pair_b1": 1}  # kind of view -> which label of a pair
 
@@ -59,6 +59,7 @@ class QueryCodes:
 
     Attributes:
         identity: of the database's fingerprints, which they can be looked up in.
+        queries: digest of the file of queries.
         positive: by size, uint8 (p, bits / 8).
         negative: uint8 (n, bits / 8).
         triplets: of two labels a and b, the codes of two views of a and of one of b, uint8 (m, bits / 8) each.
@@ -66,6 +67,7 @@ class QueryCodes:
     """
 
     identity: Identity
+    queries: str
     positive: dict[int, Codes]
     negative: Codes
     triplets: tuple[Codes, Codes, Codes]
@@ -77,7 +79,7 @@ class QueryCodes:
         content |= {"negative": self.negative, **dict(zip(_TRIPLET, self.triplets)), "abs_logits": self.abs_logits}
         with atomic(output) as temporary, h5py.File(temporary, "w") as file:
             file.update(content)
-            file.attrs.update(self.identity.attributes())
+            file.attrs.update({**self.identity.attributes(), "queries": self.queries})
 
     @classmethod
     def read(cls, path: str | Path) -> QueryCodes:
@@ -89,23 +91,27 @@ class QueryCodes:
         with opened(path, "file of fingerprints of queries") as file:
             identity = Identity.read(file.attrs)
             positive = {int(size): file["positive"][size][:] for size in sorted(file["positive"], key=int)}
-            found = cls(
-                identity,
-                positive,
-                file["negative"][:],
-                tuple(file[kind][:] for kind in _TRIPLET),
-                file["abs_logits"][:],
-            )
+            triplets = tuple(file[kind][:] for kind in _TRIPLET)
+            queries = str(file.attrs["queries"])
+            found = cls(identity, queries, positive, file["negative"][:], triplets, file["abs_logits"][:])
             for codes in (*positive.values(), found.negative, *found.triplets):
                 if codes.dtype != np.uint8 or codes.shape[1:] != (identity.width,):
                     raise InputError(f"codes are {codes.dtype} {codes.shape}; expected uint8 (n, {identity.width})")
             return found
 
     @classmethod
-    def cut(cls, codes: Codes, abs_logits: np.ndarray, queries: Queries, identity: Identity) -> QueryCodes:
-        """From the codes of all `query_views`, one after the other."""
+    def cut(
+        cls, codes: Codes, abs_logits: np.ndarray, queries: Queries, path: str | Path, identity: Identity
+    ) -> QueryCodes:
+        """From the codes of all `query_views`, one after the other; the queries and their file."""
         lists = query_views(queries)
         edges = np.cumsum([len(each.labels) for each in lists.values()])
         parts = dict(zip(lists, np.split(codes, edges[:-1])))
         positive = {size: parts[f"positive/{size}"] for size in queries.positive}
-        return cls(identity, positive, parts["negative"], tuple(parts[kind] for kind in _TRIPLET), abs_logits)
+        triplets = tuple(parts[kind] for kind in _TRIPLET)
+        return cls(identity, file_digest(path), positive, parts["negative"], triplets, abs_logits)
+
+    def check(self, queries: str | Path, path: str | Path) -> None:
+        """Raise an InputError that names the file at `path`, which these are of, if they are of other queries."""
+        if self.queries != file_digest(queries):
+            raise InputError(f"{path}: fingerprints of other queries than those of {queries}; expected the same")

@@ -77,6 +77,20 @@ def query_codes_mb(config: dict, *, task: str, model: str, database: str, attemp
     return int((3000 + (_queries(config, database) * 6 * width + 3 * ids + logits) / 1e6) * attempt)
 
 
+def synthetic_mb(
+    config: dict, *, task: str, model: str, database: str, attempt: int, shards: str = "1", **_: str
+) -> int:
+    """Memory to generate fingerprints: of a shard, or of the queries."""
+    width = model_config(config, task, model)["bits"] // 8
+    views = max(_share(config, task, database, shards), _queries(config, database))
+    return int((700 + views * (6 * width + 40) / 1e6) * attempt)
+
+
+def synthetic_minutes(config: dict, *, task: str, database: str, attempt: int, shards: str = "1", **_: str) -> int:
+    """A generous run time limit to generate fingerprints: 10 microseconds each."""
+    return minutes((_share(config, task, database, shards) + _queries(config, database)) * 1e-5 / 60, attempt)
+
+
 def merge_mb(config: dict, *, task: str, model: str, database: str, partitions: str, attempt: int, **_: str) -> int:
     """Memory to merge a partition: an item's code and number, and 12 bytes to sort them; partitions are not equal."""
     width = model_config(config, task, model)["bits"] // 8
@@ -88,7 +102,8 @@ def partition_mb(config: dict, *, task: str, model: str, database: str, partitio
     width, found = model_config(config, task, model)["bits"] // 8, block(config, "databases", database)
     items = 1.2 * _share(config, task, database, partitions) * (2 * width + 12)
     asked = len(sizes(config, database)) * found["positives"] * (found["multiplicity"] + 4) * 24
-    return int((1500 + (items + asked + _queries(config, database) * 4 * width) / 1e6) * attempt)
+    probes = 1000 * found["probes"] * (4 * width + 40)
+    return int((1500 + (items + asked + probes + _queries(config, database) * 4 * width) / 1e6) * attempt)
 
 
 def partition_minutes(config: dict, *, task: str, database: str, partitions: str, attempt: int, **_: str) -> int:

@@ -44,6 +44,7 @@ from rehash.store import value_digest, write_csv
 _NEGLIGIBLE = 1e-15
 _SHARP = 1e-3  # relative deviations of the number of labels with one name, below which its mean will do
 _NODES = 200  # of the quadrature
+_DECAYED = 40.0  # e to the minus this is nothing
 _WORD = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio
 
 
@@ -112,7 +113,7 @@ def generate_query_codes(
     digests = {**about, "config": config_digest(asked.database, settings["seed"], {})}
     whose = Identity(asked.database.n_items, settings["bits"], **digests)
     write_csv(predicted(asked, **{name: settings[name] for name in ("bits", "flips", "name_bits")}), expected)
-    QueryCodes.cut(np.concatenate(codes), np.concatenate(kept), asked, whose).write(output)
+    QueryCodes.cut(np.concatenate(codes), np.concatenate(kept), asked, queries, whose).write(output)
     return {"items": sum(map(len, codes))}
 
 
@@ -173,5 +174,6 @@ def _same_names(database: Database, name_bits: int) -> tuple[np.ndarray, np.ndar
 def _mean_inverse(r: int, n: int, p: np.ndarray) -> np.ndarray:
     """E 1 / (r + I), I binomial (n, p): float64 of p's shape; the integral of t^(r - 1) (1 - p + p t)^n from 0 to 1."""
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
-    t = (nodes + 1) / 2
-    return ((t ** (r - 1) * weights / 2) * np.exp(n * np.log1p(p[..., None] * (t - 1)))).sum(-1)
+    span = np.minimum(1, _DECAYED / np.maximum(n * p[..., None], _DECAYED))  # below 1 - span there is nothing
+    t = 1 - span * (1 - nodes) / 2
+    return (t ** (r - 1) * weights * span / 2 * np.exp(n * np.log1p(p[..., None] * (t - 1)))).sum(-1)

@@ -15,7 +15,7 @@ from rehash.equihash.mosaics import Mosaics
 from rehash.equihash.perlin import describe_perlin
 from rehash.equihash.task import Task
 
-_MOST_ON_A_GPU = 2**33  # bytes of pictures, and of fields; more stay in the file
+_SLICE = 2**28  # bytes of pictures that go to a GPU at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +32,15 @@ class DevicePictures:
         return self.images[torch.from_numpy(np.ascontiguousarray(indices)).to(self.images.device)]
 
 
+def uploaded(images: Any, device: torch.device) -> torch.Tensor:
+    """Pictures, uint8 (n, ...), as a tensor on a device, with a slice of them in the host's memory at a time."""
+    held = torch.empty(images.shape, dtype=torch.uint8, device=device)
+    step = max(1, _SLICE // max(1, int(np.prod(images.shape[1:]))))
+    for start in range(0, len(images), step):
+        held[start : start + step] = torch.from_numpy(np.ascontiguousarray(images[start : start + step])).to(device)
+    return held
+
+
 def open_mosaics(
     task: Task, bank: Bank, perlin: str | Path | None, device: torch.device, bank_size: int | None = None
 ) -> Mosaics:
@@ -42,9 +51,11 @@ def open_mosaics(
     """
     fields, pictures = PerlinFields.open(perlin) if perlin else None, bank
     if device.type == "cuda":
-        if np.prod(bank.images.shape) <= _MOST_ON_A_GPU:
-            pictures = DevicePictures(torch.tensor(bank.images[:], device=device))
-        if fields and 2 * fields.coarse.size <= _MOST_ON_A_GPU:
+        most = torch.cuda.mem_get_info(device)[0] // 2  # the rest is for activations
+        if np.prod(bank.images.shape) <= most:
+            pictures = DevicePictures(uploaded(bank.images, device))
+            most -= pictures.images.nbytes
+        if fields and 2 * fields.coarse.size <= most:
             fields = fields.to(device)
     return Mosaics(task, pictures, fields, device, bank_size)
 

@@ -1,0 +1,75 @@
+"""GPUs of one machine: a job has its own while there are enough, whatever ended the job before."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from rehash import devices
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
+JOB = """
+import sys
+from rehash.devices import claim_device
+import os
+print(claim_device(folder=sys.argv[1]), os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts jobs that claim a device and hold it until they are told to end."""
+    running = []
+
+    def begin(**environment: str) -> tuple[subprocess.Popen, list[str]]:
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SCRIPTS), **environment}
+        command = [sys.executable, "-c", JOB, str(tmp_path)]
+        job = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        running.append(job)
+        return job, job.stdout.readline().split()
+
+    yield begin
+    for job in running:
+        job.kill()
+        job.communicate()
+
+
+def test_two_jobs_see_different_gpus(start):
+    seen = [start(CUDA_VISIBLE_DEVICES="0,1")[1] for _ in range(2)]
+    assert sorted(seen) == [["0", "0"], ["1", "1"]]
+
+
+def test_more_jobs_than_gpus_share_evenly(start):
+    seen = Counter(start(CUDA_VISIBLE_DEVICES="GPU-a,GPU-b")[1][0] for _ in range(5))
+    assert sorted(seen.values()) == [2, 3]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_job_frees_its_gpu(start, number):
+    first, seen = start(CUDA_VISIBLE_DEVICES="0,1")
+    start(CUDA_VISIBLE_DEVICES="0,1")
+    first.send_signal(number)
+    first.wait()
+    assert start(CUDA_VISIBLE_DEVICES="0,1")[1] == seen
+
+
+@pytest.mark.parametrize("environment", [{"SLURM_JOB_ID": "7"}, {"KUBERNETES_SERVICE_HOST": "x"}])
+def test_a_schedulers_choice_stands(start, environment):
+    assert [start(CUDA_VISIBLE_DEVICES="1", **environment)[1] for _ in range(2)] == [["None", "1"]] * 2
+
+
+def test_no_gpu(start):
+    assert start(CUDA_VISIBLE_DEVICES="")[1] == ["None"]
+
+
+def test_devices_are_those_that_the_process_may_use(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, MIG-1")
+    assert devices.visible_devices() == ["3", "MIG-1"]
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    monkeypatch.setattr(Path, "glob", lambda *_: [Path(f"/dev/nvidia{n}") for n in (10, 2)])
+    assert devices.visible_devices() == ["2", "10"]

@@ -1,0 +1,53 @@
+"""Which GPU a job takes, where several run on one machine."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import tempfile
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+
+log = logging.getLogger("rehash")
+_SCHEDULERS = ("SLURM_JOB_ID", "KUBERNETES_SERVICE_HOST", "PBS_JOBID", "LSB_JOBID", "JOB_ID")  # which deal out GPUs
+
+
+def visible_devices() -> list[str]:
+    """The GPUs that this process may use, by the names that CUDA_VISIBLE_DEVICES takes; without an import of torch."""
+    if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [name.strip() for name in named.split(",") if name.strip()]
+    return sorted((path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*")), key=int)
+
+
+def claim_device(devices: Sequence[str] | None = None, folder: str | Path | None = None) -> str | None:
+    """Take the GPU that the fewest jobs of this user hold, until this process ends, however it ends; CUDA sees only it.
+
+    To be called before CUDA is used. Where a scheduler has dealt out the devices, its choice stands. A device has
+    places, each a file that one job locks; the first places of all devices are taken before any second one.
+
+    Args:
+        devices: to choose from, `visible_devices` by default.
+        folder: of the locks, the system's for temporary files by default.
+
+    Returns:
+        The device; None if there is none, or a scheduler has chosen.
+    """
+    devices = visible_devices() if devices is None else devices
+    if not devices or any(name in os.environ for name in _SCHEDULERS):
+        return None
+    for place in count():
+        for device in devices:
+            name = f"rehash-gpu-{os.getuid()}-{device.replace('/', '_')}-{place}.lock"
+            path = Path(folder or tempfile.gettempdir()) / name
+            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)  # held until the process ends
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(file)
+                continue
+            os.environ["CUDA_VISIBLE_DEVICES"] = device
+            log.info("GPU %s%s", device, f", beside {place} other jobs" if place else "")
+            return device
+    raise AssertionError("count has no end")
