@@ -24,6 +24,7 @@ localrules:
     hash_encoders,
     tgsh,
     equihash,
+    provenance,
 
 
 rule all:

@@ -7,6 +7,7 @@ from graphs import snakemake
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="also run the tests marked long")
+    parser.addoption("--built", type=Path, help="a folder in which the tests' whole graph has run, to save its time")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -17,8 +18,10 @@ def pytest_collection_modifyitems(config, items):
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory) -> Path:
+def built(tmp_path_factory, pytestconfig) -> Path:
     """A folder in which the tests' whole graph has run, undisturbed."""
+    if found := pytestconfig.getoption("--built"):
+        return found
     directory = tmp_path_factory.mktemp("built")
     snakemake(directory, "all", "--cores", 2)
     return directory

@@ -1,6 +1,6 @@
 """make bench: speed of ours against a named peer, in one run on one machine.
 
-Prints a Markdown table and writes docs/results/benchmark.csv. Ratios, not gates: nothing here passes or fails, except that
+Prints a Markdown table and writes docs/results/benchmark.csv and docs/benchmark.png. Ratios, not gates: nothing here passes or fails, except that
 equal work must give equal results.
 """
 
@@ -23,9 +23,12 @@ import seeds  # noqa: E402
 import study  # noqa: E402
 import tgsh  # noqa: E402
 import training  # noqa: E402
+from figure import plot_ratios  # noqa: E402
 
+from rehash.figures.style import save_figure  # noqa: E402
 from rehash.store import write_csv  # noqa: E402
 
+PICTURE = Path(__file__).parents[2] / "docs" / "benchmark.png"
 OUTPUT = Path(__file__).parents[2] / "docs" / "results" / "benchmark.csv"
 
 
@@ -48,6 +51,7 @@ def main() -> None:
     table["machine"] = f"{processor()}, {os.cpu_count()} cores"
     table["date"] = datetime.date.today().isoformat()
     write_csv(table, OUTPUT)
+    save_figure(plot_ratios(table), PICTURE)
     for row in table.itertuples():
         print(
             f"| {row.stage} | {row.work} | {row.ours:.3g} {row.unit} | {row.peer:.3g} {row.unit} ({row.peer_name}) | {row.ratio} |"

@@ -25,3 +25,30 @@ rule write_report:
         "Writing the report"
     script:
         "../scripts/write_report.py"
+
+
+rule provenance:
+    """Collect where every result came from into one file, results/provenance.json."""
+    input:
+        "results/provenance.json",
+
+
+rule collect_provenance:
+    """Put the provenance of everything that was built, and of all that the config asks for, into one file."""
+    input:
+        rules.write_report.output.report,
+        rules.hash_encoders.input,
+        rules.tgsh.input,
+        rules.equihash.input,
+    output:
+        collected="results/provenance.json",
+    log:
+        "results/logs/collect_provenance.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        code=graph.digest_of("collect_provenance"),
+    message:
+        "Collecting the provenance of all results"
+    script:
+        "../scripts/collect_provenance.py"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from rehash.errors import InputError
 from rehash.store import file_digest, value_digest, write_json
 
 _PACKAGES = (
@@ -57,6 +59,25 @@ def write_provenance(
         },
         path,
     )
+
+
+def collect_provenance(folder: str | Path, output: str | Path) -> None:
+    """Put the provenance of everything below a folder into one JSON file: path, from the folder on -> facts.
+
+    Raises:
+        InputError: names a file of JSON that is damaged.
+    """
+    found = {}
+    for path in sorted(Path(folder).rglob("*.json")):
+        if path.resolve() == Path(output).resolve() or any(part.startswith(".") for part in path.parts):
+            continue
+        try:
+            facts = json.loads(path.read_text())
+        except ValueError as error:  # not UTF-8, too
+            raise InputError(f"{path}: not readable as JSON ({error}); make it again with its table") from error
+        if isinstance(facts, dict) and {"rule", "params_digest", "inputs"} <= set(facts):
+            found[str(path.relative_to(folder))] = facts
+    write_json(found, output)
 
 
 def _shown(name: str) -> str:

@@ -1,0 +1,197 @@
+"""What a run survives: kills at any moment, a scheduler's time limit, a full disk, a folder that cannot be written."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import psutil
+import pytest
+
+from graphs import command, killed, snakemake, tables
+
+STUDY = "results/hash_encoders/mnist5k/capacity.csv"
+RUN = "results/equihash/models/digits/shannon_hamming/default/seed=3210"
+TARGETS = (STUDY, f"{RUN}/small/evaluation.csv")
+# Rule -> its logs, and the saved states of its jobs, if they have any.
+LOGS = {
+    "train_mlps": ("hash_encoders/**/train_mlps.log", "hash_encoders/**/.networks.safetensors.*.state"),
+    "measure_properties": ("hash_encoders/**/measure_properties.log", None),
+    "train_flynet": ("tgsh/**/train_flynet.log", "tgsh/**/.*.state"),
+    "train_hash": ("equihash/**/train_hash.log", "equihash/**/.network.safetensors.*.state"),
+    "encode_shard": ("equihash/**/fingerprints/*.log", "equihash/**/fingerprints/.*.state"),
+    "merge_index": ("equihash/**/index/*.log", None),
+    "evaluate_partition": ("equihash/**/counts/*.log", None),
+}
+
+
+def running(folder: Path, rule: str) -> bool:
+    """Whether a job of a rule has begun and not ended; and has saved its state, if it has one."""
+    logs, states = LOGS[rule]
+    begun = (path.read_text().rsplit(": start", 1) for path in (folder / "results").glob(logs))
+    return any(len(parts) == 2 and "done in" not in parts[1] for parts in begun) and (
+        states is None or any((folder / "results").glob(states))
+    )
+
+
+def leftovers(folder: Path) -> list[Path]:
+    return [path for end in ("state", "tmp", "lock") for path in (folder / "results").rglob(f".*.{end}")]
+
+
+def check_tables(folder: Path, built: Path) -> None:
+    found, expected = tables(folder), tables(built)
+    found = {name: content for name, content in found.items() if not name.endswith(".tsv")}
+    assert len(found) > 10 and {name: expected[name] for name in found} == found
+    assert not leftovers(folder)
+
+
+def test_killed_in_each_stage_and_restarted(built, tmp_path):
+    """kill -9 of the whole group, a random moment after each of these stages has begun; then as the README says."""
+    rng = random.Random(0)
+    words = (*TARGETS, "--config", "save_every_seconds=0")
+    for rule in ("train_mlps", "train_hash", "measure_properties", "encode_shard", "merge_index", "evaluate_partition"):
+        delay, seen = rng.uniform(0, 0.3), []
+
+        def reached(rule=rule, delay=delay, seen=seen) -> bool:
+            time.sleep(0.01)
+            if not seen and running(tmp_path, rule):
+                seen.append(time.monotonic())
+            return bool(seen) and time.monotonic() - seen[0] > delay
+
+        assert killed(tmp_path, *words, "--cores", 1, after=reached), rule
+        snakemake(tmp_path, "--unlock")
+    snakemake(tmp_path, *TARGETS, "--cores", 2)  # other cores than before; rerun-incomplete is in the default profile
+    logs = {rule: "".join(p.read_text() for p in (tmp_path / "results").glob(LOGS[rule][0])) for rule in LOGS}
+    for rule in ("train_mlps", "train_hash", "encode_shard"):
+        assert "going on from" in logs[rule], rule
+    check_tables(tmp_path, built)
+
+
+@pytest.mark.long
+def test_killed_a_hundred_times(built, tmp_path):
+    """The whole tests' graph: half of the kills anywhere, half in the stages that are short or matter most."""
+    rng, hits = random.Random(1), Counter()
+    stages = [*LOGS] * 7 + [None] * 51
+    rng.shuffle(stages)
+    for stage in stages:
+        begun, limit, delay, seen = time.monotonic(), rng.uniform(5, 40), rng.uniform(0, 1), []
+
+        def reached(stage=stage, begun=begun, limit=limit, delay=delay, seen=seen) -> bool:
+            time.sleep(0.01)
+            now = time.monotonic()
+            if stage and not seen and running(tmp_path, stage):
+                seen.append(now)
+            return now - begun > limit or (bool(seen) and now - seen[0] > delay)
+
+        if killed(tmp_path, "all", "--cores", 2, "--config", "save_every_seconds=0", after=reached):
+            hits.update(rule for rule in LOGS if running(tmp_path, rule))
+            hits["kills"] += 1
+        snakemake(tmp_path, "--unlock")
+        if hits["kills"] and (tmp_path / "results" / "report.html").exists():
+            shutil.rmtree(tmp_path / "results" / rng.choice(["hash_encoders", "tgsh", "equihash"]))
+    snakemake(tmp_path, "all", "--cores", 2)
+    assert hits["kills"] >= 90 and all(hits[rule] for rule in LOGS), hits
+    check_tables(tmp_path, built)
+
+
+def job_of(process: subprocess.Popen, rule: str) -> psutil.Process:
+    """The process of a job of a rule."""
+    children = psutil.Process(process.pid).children(recursive=True)
+    return next(p for p in children if p.is_running() and any(f".{rule}.py" in word for word in p.cmdline()))
+
+
+def test_a_schedulers_time_limit_saves_the_state(built, tmp_path):
+    """SIGTERM to the job: it saves what it has, and the next run goes on from there."""
+    folder, target = tmp_path / RUN, f"{RUN}/network.safetensors"
+    for name in ("equihash/banks", "datasets"):
+        shutil.copytree(built / "results" / name, tmp_path / "results" / name)
+    words = command(tmp_path, target, "--cores", 1, "--config", "save_every_seconds=3600")
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    log, end = folder / "train_hash.log", time.monotonic() + 300
+    while not (log.exists() and running_training(folder)) and time.monotonic() < end:
+        time.sleep(0.05)
+    time.sleep(1)
+    job_of(process, "train_hash").send_signal(signal.SIGTERM)
+    process.communicate(timeout=120)
+    assert process.returncode != 0 and not (tmp_path / target).exists()
+    assert "stopped by signal 15; the state is saved, run again to go on" in log.read_text()
+    assert len([*folder.glob(".network.safetensors.*.state")]) == 1
+    snakemake(tmp_path, target, "--cores", 1)
+    assert "going on from step" in log.read_text()
+    for name in ("network.safetensors", "training.csv", "losses.csv"):
+        assert (folder / name).read_bytes() == (built / RUN / name).read_bytes(), name
+    assert not leftovers(tmp_path)
+
+
+def running_training(folder: Path) -> bool:
+    """The lock is there once the steps are to begin."""
+    return (folder / ".network.safetensors.lock").exists()
+
+
+def test_a_second_run_in_the_same_folder_stops_with_a_clear_message(built, tmp_path):
+    shutil.copytree(built / "results" / "datasets", tmp_path / "results" / "datasets")
+    words = command(tmp_path, f"{RUN}/network.safetensors", "--cores", 1)
+    first = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        end = time.monotonic() + 300
+        while not (tmp_path / RUN / "train_hash.log").exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        output = snakemake(tmp_path, f"{RUN}/network.safetensors", "--cores", 1, check=False)
+        assert "Directory cannot be locked" in output and "--unlock" in output
+        assert first.poll() is None, "the first goes on"
+    finally:
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()
+    # Snakemake's lock is gone with --unlock, but a job of the first run lives on.
+    snakemake(tmp_path, "--unlock")
+    state = tmp_path / RUN / ".network.safetensors.lock"
+    holder = subprocess.Popen(["flock", "--exclusive", str(state), "sleep", "60"])
+    try:
+        time.sleep(0.5)
+        output = snakemake(tmp_path, f"{RUN}/network.safetensors", "--cores", 1, check=False)
+        assert "network.safetensors: another process" in output and "wait for it or stop it, then run again" in output
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+@pytest.fixture
+def mounted(tmp_path):
+    """Mounts a small file system on a folder, with options; skips where that is not allowed."""
+    folders = []
+
+    def mount(folder: Path, *options: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        words = ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", str(folder)]
+        if subprocess.run(words, capture_output=True).returncode:
+            pytest.skip(
+                "this user may not mount a file system (needs root and the capability); no full disk can be had"
+            )
+        folders.append(folder)
+
+    yield mount
+    for folder in folders:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_stops_the_graph_and_loses_nothing(built, tmp_path, mounted):
+    results = tmp_path / "results"
+    mounted(results, "size=2m")
+    target = "results/equihash/banks/digits5k.h5"
+    output = snakemake(tmp_path, target, "--cores", 1, check=False)
+    assert "No space left on device" in output and "free some space or choose another folder" in output
+    assert not (tmp_path / target).exists() and not leftovers(tmp_path)
+    subprocess.run(["mount", "-o", "remount,size=200m", str(results)], check=True)
+    snakemake(tmp_path, target, "--cores", 1)
+    assert (tmp_path / target).read_bytes() == (built / target).read_bytes()
+
+
+def test_a_folder_that_cannot_be_written_stops_the_graph(tmp_path, mounted):
+    mounted(tmp_path / "results", "ro")
+    output = snakemake(tmp_path, "results/equihash/banks/digits5k.h5", "--cores", 1, check=False)
+    assert "Read-only file system" in output and "results" in output
+    assert not [*(tmp_path / "results").iterdir()]

@@ -1,0 +1,7 @@
+"""Collect the provenance of all results."""
+
+from rehash.job import recorded
+from rehash.provenance import collect_provenance
+
+with recorded(snakemake):
+    collect_provenance("results", snakemake.output.collected)
