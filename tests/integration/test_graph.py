@@ -193,6 +193,16 @@ def test_report_in_a_browser_without_network(built, tmp_path):
     pictures = json.loads(found[1].replace("&quot;", '"'))
     assert pictures and all(natural > 600 and shown > 500 for natural, shown, _ in pictures), pictures
     assert pictures[0][2] == "capacity on mnist5k"
+    probe = (
+        "<script>addEventListener('load', () => document.body.setAttribute('data-widths', "
+        "[innerWidth, document.documentElement.scrollWidth].join(' ')))</script></body>"
+    )
+    (tmp_path / "widths.html").write_text(page.read_text().replace("</body>", probe))
+    for width in (1280, 390):  # a desk's screen, and a telephone's
+        command = [*words, f"--window-size={width},900", "--dump-dom", f"file://{tmp_path / 'widths.html'}"]
+        dom = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
+        inner, needed = map(int, re.search(r'data-widths="(\d+) (\d+)"', dom).groups())
+        assert needed <= inner <= max(width, 500), "nothing but pictures and tables is wider than the page"
     shot = tmp_path / "shot.png"
     subprocess.run([*words, f"--screenshot={shot}", f"file://{page}"], capture_output=True, timeout=120, check=True)
     assert len(np.unique(imread(shot).reshape(-1, imread(shot).shape[2]), axis=0)) > 100, "more than a blank page"
