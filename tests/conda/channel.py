@@ -80,3 +80,4 @@ def main(channel: Path) -> None:
 
 
 main(Path(sys.argv[1]))
+os._exit(0)  # py-rattler's threads sometimes crash while Python ends; all is written

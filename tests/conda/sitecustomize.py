@@ -1,4 +1,4 @@
-"""On PYTHONPATH: each Python process writes down, as it ends, where the modules that it imported came from."""
+"""In an environment: each Python process writes down, as it ends, where the modules that it imported came from."""
 
 import atexit
 import json
@@ -13,4 +13,5 @@ def _note() -> None:
     Path(os.environ["IMPORTS_SEEN"], f"{os.getpid()}.json").write_text(json.dumps(found))
 
 
-atexit.register(_note)
+if "IMPORTS_SEEN" in os.environ:
+    atexit.register(_note)

@@ -1,11 +1,9 @@
 """The whole graph, for real: from digits to the report."""
 
 import json
-import random
 import re
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,7 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from graphs import ROOT, killed, snakemake, tables
+from graphs import ROOT, snakemake
 
 KEYS = (
     "paper dataset study protocol depth layer_width sample_size l2 batch_norm dropout label_noise instance_noise "
@@ -231,41 +229,6 @@ def test_report_reads_well(built):
 def test_snakemakes_own_report(built, tmp_path):
     snakemake(built, "--report", tmp_path / "report.zip")
     assert (tmp_path / "report.zip").stat().st_size > 10_000
-
-
-def test_killed_and_restarted_gives_the_same_tables(built, tmp_path):
-    """kill -9 of the whole group at random moments, the second time inside a training that has saved its state."""
-    rng = random.Random(0)
-    hit = []
-    states = "results/hash_encoders/**/.networks.safetensors.*.state"
-    targets = [f"results/hash_encoders/mnist5k/{study}.csv" for study in ("capacity", "sample_size", "random_inputs")]
-    words = (*targets, "--cores", 1, "--config", "save_every_seconds=0")
-    for moment in ("training", "training", "measuring", "anywhere"):
-        begun = time.monotonic()
-        delay = rng.uniform(0.1, 1.5)
-        seen: list[float] = []
-
-        def reached(moment=moment, begun=begun, delay=delay, seen=seen) -> bool:
-            time.sleep(0.02)
-            now = time.monotonic()
-            if moment == "anywhere":
-                return now - begun > 6 + delay
-            logs = (log.read_text() for log in tmp_path.glob("results/hash_encoders/**/measure_properties.log"))
-            there = any(tmp_path.glob(states)) if moment == "training" else any("done" not in text for text in logs)
-            if there and not seen:
-                seen.append(now)
-            return bool(seen) and now - seen[0] > delay * (0.3 if moment == "measuring" else 1)
-
-        if killed(tmp_path, *words, after=reached):
-            hit.append(moment)
-        snakemake(tmp_path, "--unlock")
-    assert hit.count("training") == 2 and "measuring" in hit
-    snakemake(tmp_path, *targets, "--cores", 2)  # other cores than before; rerun-incomplete is in the default profile
-    logs = "".join(path.read_text() for path in tmp_path.glob("results/hash_encoders/**/train_mlps.log"))
-    assert "going on from step" in logs
-    found, expected = tables(tmp_path), tables(built)
-    assert len(found) > 10 and found == {name: expected[name] for name in found}
-    assert not list(tmp_path.glob("results/**/.*.state")) and not list(tmp_path.glob("results/**/.*.tmp"))
 
 
 def test_second_run_does_nothing(built):

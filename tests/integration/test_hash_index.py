@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from graphs import CONFIGS, killed, snakemake
+from graphs import CONFIGS, snakemake
 
 EQUIHASH = "results/equihash"
 RUN = f"{EQUIHASH}/models/digits/shannon_hamming/default/seed=3210/"
@@ -88,27 +88,6 @@ def test_shards_and_partitions_change_no_table(built, tmp_path):
             assert (tmp_path / path).read_bytes() == (built / path).read_bytes(), name
     begun = re.findall(r"^Job \d+: (\w+)", output, flags=re.M)
     assert begun == ["Merging"] * 5 + ["Evaluating"] * 6 or sorted(begun) == ["Evaluating"] * 6 + ["Merging"] * 5
-
-
-def test_killed_jobs_end_with_the_same_tables(built, tmp_path):
-    """Kill -9 while a shard is encoded, while one is merged, and while one is evaluated."""
-    a_copy(built, tmp_path)
-    target, folder = f"{RUN}small/evaluation.csv", tmp_path / RUN / "small"
-    moments = {
-        "encoding": lambda: list(folder.glob("fingerprints/.*.state")),
-        "merging": lambda: list(folder.glob("index/*.log")),
-        "evaluating": lambda: list(folder.glob("counts/*.log")),
-    }
-    for moment, reached in moments.items():
-        assert killed(tmp_path, target, "--cores", 2, "--rerun-incomplete", after=reached), moment
-        snakemake(tmp_path, "--unlock")
-    snakemake(tmp_path, target, "--cores", 2, "--rerun-incomplete")
-    for name in TABLES:
-        path = f"{RUN}small/{name}.csv"
-        assert (tmp_path / path).read_bytes() == (built / path).read_bytes(), name
-    assert (
-        not list(folder.rglob(".*.state*")) and not list(folder.rglob(".*.lock")) and not list(folder.rglob(".*.tmp"))
-    )
 
 
 def test_a_foreign_shard_stops_the_merge(built, tmp_path):

@@ -18,6 +18,7 @@ from rehash.datasets.layout import Split, write_dataset
 from rehash.equihash.bank_readers import hdf5, photos
 from rehash.equihash.banks import SPLITS, Bank, Pictures, build_bank, check_bank
 from rehash.errors import InputError
+from rehash.hdf5 import read_attributes
 
 RNG = np.random.default_rng(0)
 
@@ -69,7 +70,7 @@ def test_public_files_become_a_bank(tmp_path, public, monkeypatch):
             assert (found == file["images"][:]).all()
     with h5py.File(tmp_path / "b.h5") as file:
         expected = {"name": "b", "source": "s", "licence": "l", "checksum": digest.hexdigest()}
-        assert dict(file.attrs) == expected and file["train/images"].chunks is None
+        assert read_attributes(file) == expected and file["train/images"].chunks is None
     assert notes["pictures"] == {"train": 11, "valid": 12, "test": 13}
     assert notes["bank_checksum"] == digest.hexdigest()
     content = (tmp_path / "b.h5").read_bytes()
@@ -143,9 +144,9 @@ def test_files_that_are_no_banks(tmp_path, public):
 @pytest.mark.parametrize(
     ("test_images", "message"),
     [
-        (np.zeros((3, 6, 8, 3)), r"test\.h5: images: images are float64 \(3, 6, 8, 3\); expected uint8"),
+        (np.zeros((3, 6, 8, 3)), r"test\.h5: .*images: images are float64 \(3, 6, 8, 3\); expected uint8"),
         (pixels(3, 6, 8, 4), r"images are uint8 \(3, 6, 8, 4\)"),
-        (pixels(0, 6, 8, 3), r"test\.h5: images: no images, \(0, 6, 8, 3\)"),
+        (pixels(0, 6, 8, 3), r"test\.h5: .*images: no images, \(0, 6, 8, 3\)"),
         (np.uint8(3), r"images are uint8 \(\)"),
         (
             pixels(3, 6, 9, 3),
@@ -263,7 +264,10 @@ def test_crops_are_varied(photo_bank):
         assert brightness.std(axis=(1, 2)).min() > 5.5
         assert len(as_set(found)) == len(found)
     with h5py.File(photo_bank) as file:
-        assert "CC BY 2.0 (china, flower)" in file.attrs["licence"] and "scikit-image" in file.attrs["source"]
+        assert (
+            "CC BY 2.0 (china, flower)" in read_attributes(file)["licence"]
+            and "scikit-image" in read_attributes(file)["source"]
+        )
 
 
 def test_photographs_that_are_not_the_declared_ones(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from PIL import Image
 from rehash.datasets.build import build_dataset
 from rehash.datasets.layout import Split, checksum, class_names, read_split, write_dataset
 from rehash.errors import InputError
+from rehash.hdf5 import read_attributes
 
 ABOUT = {"name": "d", "source": "s", "licence": "l", "class_names": ["zero", "one"]}
 
@@ -39,7 +40,7 @@ def test_idx_dataset_end_to_end(tmp_path):
         digest = hashlib.sha256()
         for role in ("train_images", "train_labels", "test_images", "test_labels"):
             digest.update(arrays[role].astype(np.uint8 if "images" in role else np.int64))
-        assert file.attrs["checksum"] == digest.hexdigest()
+        assert read_attributes(file)["checksum"] == digest.hexdigest()
     (tmp_path / "d.h5").write_bytes(content[: len(content) // 2])
     again = r"d\.h5: not a dataset of rehash, or damaged .*; make it again with: snakemake --cores all --force .*d\.h5$"
     for read in (lambda path: read_split(path, "train"), checksum, class_names):

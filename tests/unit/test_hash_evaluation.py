@@ -188,7 +188,7 @@ def test_files_that_do_not_fit_together(files, tmp_path):
     draw_labels(tmp_path / "other.h5", Database(9, "other", 200, 400, 2), 0, 200)
     draw_queries([tmp_path / "other.h5"], tmp_path / "otherq.h5", positives=5, negatives=5, pairs=1, seed=9)
     draw_queries(labels, tmp_path / "fewer.h5", positives=5, negatives=5, pairs=1, seed=9)
-    (tmp_path / "half.h5").write_bytes((folder / "p0.h5").read_bytes()[:3000])
+    (tmp_path / "half.h5").write_bytes((folder / "p0.h5").read_bytes()[:500])
     partition, codes, output = folder / "p0.h5", folder / "codes.h5", folder / "out.h5"
     for words, message in [
         (
@@ -256,11 +256,11 @@ def test_distances_of_networks_are_counted(files, tmp_path):
 
 def test_a_family_says_which_value_each_run_has(tmp_path):
     paths = []
-    for variant in ("alpha=0.1,tuple_size=2", "alpha=0.5,tuple_size=2"):
+    for variant in ("alpha=0.1+tuple_size=2", "alpha=0.5+tuple_size=2"):
         rows = [{"task": "t", "model": "m", "variant": variant, "seed": 1, "metric": "recall", "value": 0.5}]
         paths.append(tmp_path / f"{variant}.csv")
         pd.DataFrame(rows).to_csv(paths[-1], index=False)
-    variants = ("alpha=0.1,tuple_size=2", "alpha=0.5,tuple_size=2")
+    variants = ("alpha=0.1+tuple_size=2", "alpha=0.5+tuple_size=2")
     one = dict(zip(variants, ({"alpha": 0.1}, {"alpha": 0.5})))
     collect_family(paths, tmp_path / "family.csv", family="f", parameters=one)
     table = pd.read_csv(tmp_path / "family.csv")

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tracemalloc
 from collections import defaultdict
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from rehash.equihash.index import Index
 from rehash.equihash.labels import shard_range
 from rehash.equihash.partitions import Header, Partition, merge_partition, sorted_order
 from rehash.errors import InputError
+from rehash.hdf5 import read_attributes, write_attributes
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
 
@@ -202,7 +204,7 @@ def hollow_shard(path: Path, n: int, identity: Identity) -> Path:
         file.create_dataset("ids", (n,), identity.id_dtype)
         file.update({"offsets": offsets, "checksums": checksums})
         checksum = fingerprints._manifest_checksum(identity, 0, n, offsets, checksums)
-        file.attrs.update({**identity.attributes(), "start": 0, "stop": n, "checksum": checksum})
+        write_attributes(file, {**asdict(identity), "start": 0, "stop": n, "checksum": checksum})
     return path
 
 
@@ -279,7 +281,7 @@ def test_a_partition_by_hand(tmp_path, monkeypatch, width):
         with h5py.File(path) as file:
             assert file["ids"][:].tolist() == expected and file["ids"].dtype == np.uint32
             assert (file["codes"][:] == codes[expected]).all() and file["codes"].dtype == np.uint8
-            about = {name: value.decode() if isinstance(value, bytes) else value for name, value in file.attrs.items()}
+            about = read_attributes(file)
             shift, prefix = about.pop("prefix_shift"), file["prefix"][:]
             assert all(file[name].chunks is None for name in file) and prefix.dtype == np.uint32
         identity = {"n_items": 1500, "bits": 8 * width, "model": "m", "config": "c"}
@@ -331,8 +333,8 @@ def test_a_merge_opens_one_shard_at_a_time(tmp_path, monkeypatch):
     before, most, process = psutil.Process().num_fds(), [0], psutil.Process()
     opened = h5py.File
 
-    def counted(*args):
-        file = opened(*args)
+    def counted(*args, **how):
+        file = opened(*args, **how)
         most.append(process.num_fds())
         return file
 
@@ -400,6 +402,12 @@ def test_files_that_are_no_partitions(tmp_path):
 
         return damage
 
+    def attribute(name, value):
+        def damage(file):
+            file.attrs[name] = value
+
+        return damage
+
     def no_shift(file):
         del file.attrs["prefix_shift"]
 
@@ -413,6 +421,10 @@ def test_files_that_are_no_partitions(tmp_path):
         (replace("codes", lambda codes: codes, chunks=(100, 8)), "its datasets are not contiguous"),
         (replace("ids", lambda ids: ids, compression="gzip"), "its datasets are not contiguous"),
         (no_shift, "prefix_shift"),
+        (replace("prefix", lambda prefix: prefix[-1:]), "its prefix table has 1 entries"),
+        (attribute("prefix_shift", 64), "shifted by 64; expected 2 or more, 0 to 63"),
+        (attribute("prefix_shift", -1), "shifted by -1"),
+        (attribute("partition", 1), "partition 1; expected 0 to 0"),
     ]:
         path.write_bytes(whole)
         with h5py.File(path, "r+") as file:

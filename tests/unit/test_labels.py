@@ -17,6 +17,7 @@ from rehash.equihash.labels import LABEL_BLOCK, Database, count_labels, draw_lab
 from rehash.equihash.philox import integers_at, philox
 from rehash.equihash.queries import Queries, draw_queries
 from rehash.errors import InputError
+from rehash.hdf5 import read_attributes
 
 
 def plausible(p_value: float) -> bool:
@@ -32,7 +33,8 @@ def draw_shards(database: Database, folder: Path, shards: int) -> list[Path]:
 
 def write_labels(path: Path, values: np.ndarray, start: int = 0, **about) -> Path:
     """A label file by hand."""
-    known = {"seed": 0, "name": "d", "n_items": len(values), "label_count": 40, "multiplicity": 1.0, "checksum": ""}
+    known = {"seed": 0, "name": "d", "n_items": len(values), "label_count": 40, "multiplicity": 1.0}
+    known["checksum"] = hashlib.sha256(values.astype(np.int64)).hexdigest()
     with h5py.File(path, "w") as file:
         file["labels"] = values
         file.attrs.update({**known, "start": start, "stop": start + len(values), **about})
@@ -125,7 +127,7 @@ def test_label_files_say_whose_they_are(tmp_path):
     with h5py.File(tmp_path / "l.h5") as file:
         about = {"seed": 2, "name": "d", "n_items": 100_000, "label_count": 10**6, "multiplicity": 4}
         checksum = hashlib.sha256(file["labels"][:].tobytes()).hexdigest()
-        assert dict(file.attrs) == {**about, "start": 65_000, "stop": 66_000, "checksum": checksum}
+        assert read_attributes(file) == {**about, "start": 65_000, "stop": 66_000, "checksum": checksum}
         assert file["labels"].dtype == np.int64 and file["labels"].chunks is None
     draw_labels(tmp_path / "none.h5", database, 70_000, 70_000)
     assert content(tmp_path / "none.h5").shape == (0,)
@@ -210,7 +212,7 @@ def test_queries_by_brute_force(tmp_path, label_count, multiplicity):
             file[f"positive/{database.n_items}/{name}"][:] for name in ("labels", "offsets", "ids")
         )
         negative, pairs = file["negative/labels"][:], file["pairs/labels"][:]
-        assert file.attrs["name"] == "d" and file.attrs["n_items"] == database.n_items
+        assert read_attributes(file)["name"] == "d" and file.attrs["n_items"] == database.n_items
     assert {each.dtype for each in (positive, offsets, ids, negative, pairs)} == {np.dtype(np.int64)}
     assert len(offsets) == count + 1 and offsets[0] == 0 and offsets[-1] == len(ids)
     found = {int(label): ids[offsets[j] : offsets[j + 1]].tolist() for j, label in enumerate(positive)}
@@ -378,6 +380,9 @@ def test_shards_that_are_missing_or_damaged(tmp_path, halves):
         with h5py.File(halves[1], "r+") as file:
             file["labels"][7] = number
         fails(halves, r"b\.h5: labels from .* in the 65536 items from 60; expected 0 to 39")
+    with h5py.File(halves[1], "r+") as file:
+        file["labels"][7] = 28
+    fails(halves, r"b\.h5: .*its labels have the checksum \w{64}; expected \w{64}.*make it again")
     with h5py.File(halves[1], "r+") as file:
         del file["labels"]
         file["labels"] = np.zeros(40, np.int32)

@@ -24,8 +24,9 @@ def changed(**blocks) -> dict:
 def test_variants_are_paths_that_can_be_read_back():
     for values, name in (
         ({"lambda_s": 0.006}, "lambda_s=0.006"),
-        ({"lambda_s": 0.00005, "permuted": True}, "lambda_s=5e-05,permuted=true"),
-        ({"tuple_size": 4, "forward": "twice"}, "tuple_size=4,forward=twice"),
+        ({"lambda_s": 0.00005, "permuted": True}, "lambda_s=5e-05+permuted=true"),
+        ({"learning_rate": 1e25, "steps": 3}, "learning_rate=1e+25+steps=3"),
+        ({"tuple_size": 4, "forward": "twice"}, "tuple_size=4+forward=twice"),
     ):
         assert models.variant_name(values) == name and models.variant_values(name) == values
     assert models.variant_values("default") == {}
@@ -39,7 +40,7 @@ def test_a_variant_changes_what_it_names_and_nothing_else():
     config = validated(copy.deepcopy(CONFIG))
     base = models.run_params(config, "digits", "shannon_hamming", "default", "3210")
     assert base["settings"]["lambda_s"] == 0.01 and base["schedule"]["steps"] == 120 and base["seed"] == 3210
-    varied = models.run_params(config, "digits", "shannon_hamming", "lambda_s=0.5,steps=7,bits=32", "1")
+    varied = models.run_params(config, "digits", "shannon_hamming", "lambda_s=0.5+steps=7+bits=32", "1")
     assert varied["settings"] == {**base["settings"], "lambda_s": 0.5}
     assert varied["schedule"] == {**base["schedule"], "steps": 7} and varied["bits"] == 32
     untrained = models.run_params(config, "digits", "shannon_hamming", "untrained", "1")
@@ -109,14 +110,14 @@ def test_families_are_grids_with_seeds():
     models.check_models(config)
     runs = models.family_runs(config, "digits", "f")
     assert [(run["variant"], run["seed"]) for run in runs] == [
-        ("tuple_size=2,lambda_s=0.1", 1),
-        ("tuple_size=2,lambda_s=0.1", 2),
-        ("tuple_size=2,lambda_s=1.0", 1),
-        ("tuple_size=2,lambda_s=1.0", 2),
+        ("tuple_size=2+lambda_s=0.1", 1),
+        ("tuple_size=2+lambda_s=0.1", 2),
+        ("tuple_size=2+lambda_s=1.0", 1),
+        ("tuple_size=2+lambda_s=1.0", 2),
     ]
     assert models.family_parameters(config, "digits", "f") == {
-        "tuple_size=2,lambda_s=0.1": {"lambda_s": 0.1},
-        "tuple_size=2,lambda_s=1.0": {"lambda_s": 1.0},
+        "tuple_size=2+lambda_s=0.1": {"lambda_s": 0.1},
+        "tuple_size=2+lambda_s=1.0": {"lambda_s": 1.0},
     }
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from rehash.equihash.perlin import BLOCK, check_perlin, fields, open_fields, read_fields, write_perlin
 from rehash.errors import InputError
+from rehash.hdf5 import read_attributes
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
 SETTINGS = {"height": 12, "width": 18, "lattice": (2, 3), "amplitude": 127, "seed": 5, "name": "flow"}
@@ -34,10 +35,7 @@ def test_the_bank_comes_back(bank):
         assert read_fields(bank, resolution, indices).tobytes() == expected[indices].tobytes()
         assert read_fields(bank, resolution, []).shape == (0, 12, 18)
     with h5py.File(bank) as file:
-        attributes = {
-            name: value.tolist() if isinstance(value, np.generic | np.ndarray) else value
-            for name, value in file.attrs.items()
-        }
+        attributes = read_attributes(file)
     assert attributes == SETTINGS | {"lattice": [2, 3]}
 
 

@@ -20,6 +20,7 @@ from rehash.equihash.checkpoint import import_checkpoint
 from rehash.equihash.networks import NETWORKS, build_network
 from rehash.equihash.weights import read_network, write_network
 from rehash.errors import InputError
+from rehash.tensors import pack_tensors
 
 CPU = torch.device("cpu")
 SMALL = {"network": "mosaic_cnn", "bits": 8, "shape": [1, 16, 16]}
@@ -83,11 +84,11 @@ def test_truncated_files(tmp_path):
 def test_files_of_something_else(tmp_path):
     network, path = built(SMALL), tmp_path / "w"
 
-    def saved(change=None, **metadata):
+    def saved(change=None, identity=SMALL):
         tensors = network.state_dict()
         if change:
             change(tensors)
-        save_file(tensors, path, metadata or {"rehash": json.dumps(SMALL)})
+        path.write_bytes(pack_tensors(tensors, identity))
         return path
 
     read_network(saved(), CPU)
@@ -101,14 +102,14 @@ def test_files_of_something_else(tmp_path):
     refuses(saved(lambda t: t.update({"dense.bias": torch.zeros(8).double()})), "dense.bias is float64 (8,), expected float32 (8,)")  # fmt: skip
     refuses(saved(lambda t: t.update({"dense.bias": torch.tensor([0.0] * 7 + [torch.nan])})), "dense.bias holds NaN")
     refuses(saved(lambda t: t.update({"dense.bias": torch.tensor([0.0] * 7 + [torch.inf])})), "dense.bias holds NaN")
-    refuses(saved(format="pt"), "rehash")
-    save_file(network.state_dict(), path)
-    refuses(path)
-    for identity in ("{", "[]", json.dumps(SMALL | {"shape": 3}), json.dumps({"network": "mosaic_cnn", "bits": 8})):
-        refuses(saved(rehash=identity))
-    refuses(saved(rehash=json.dumps(SMALL | {"network": "mosaic"})), "did you mean 'mosaic_cnn'")
-    refuses(saved(rehash=json.dumps(SMALL | {"bits": 12})), "bits is 12")
-    refuses(saved(rehash=json.dumps(SMALL | {"bits": 16})), "dense.weight is float32 (8, 512), expected float32 (16")
+    for metadata in (None, {"format": "pt"}, *({"rehash": text} for text in ("{", "[]", json.dumps(SMALL)))):
+        save_file(network.state_dict(), path, metadata)
+        refuses(path)
+    for identity in (SMALL | {"shape": 3}, {"network": "mosaic_cnn", "bits": 8}):
+        refuses(saved(identity=identity))
+    refuses(saved(identity=SMALL | {"network": "mosaic"}), "did you mean 'mosaic_cnn'")
+    refuses(saved(identity=SMALL | {"bits": 12}), "bits is 12")
+    refuses(saved(identity=SMALL | {"bits": 16}), "dense.weight is float32 (8, 512), expected float32 (16")
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import logging
 import os
 import platform
@@ -14,12 +13,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from tqdm import tqdm
 
 from rehash.errors import InputError
 from rehash.store import value_digest, write_bytes
+from rehash.tensors import pack_tensors, read_tensors
 
 log = logging.getLogger("rehash")
 STATE_VERSION = 1
@@ -102,10 +100,8 @@ class StateFile:
         if not self.path.exists():
             return None
         try:
-            with safe_open(self.path, "pt") as file:
-                header = json.loads(file.metadata()["rehash"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            tensors, header = read_tensors(self.path)
+        except ValueError as error:
             log.warning("%s: not a readable state (%s); starting anew", self.path, error)
             return None
         if header["digest"] != self.digest:
@@ -133,9 +129,8 @@ class StateFile:
             "seconds": self.seconds,
             "values": values,
         }
-        held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         # Not save_file, which writes through a hidden file of its own that a kill would leave behind.
-        write_bytes(save(held, {"rehash": json.dumps(header)}), self.path)
+        write_bytes(pack_tensors(tensors, header), self.path)
 
 
 def run(

@@ -54,8 +54,16 @@ def build_dataset(
     # By name, so that the code of one reader is no part of what other datasets depend on (rehash.digest).
     read = importlib.import_module(f"rehash.datasets.readers.{reader}").read
     splits, known_names = read(files, image_size=image_size) if reader == "image_folder" else read(files)
-    labels = splits["train"].labels
-    class_names = class_names or known_names
+    try:
+        names = _class_names(splits["train"].labels, class_names or known_names, name)
+        write_dataset(output, splits, name=name, source=source, licence=licence, class_names=names)
+    except InputError as error:
+        raise InputError(f"{error}; read from {', '.join(map(str, files.values())) or reader}") from error
+    return notes
+
+
+def _class_names(labels: np.ndarray, class_names: list[str] | None, name: str) -> list[str]:
+    """As given, or the numbers of the classes; raise an InputError if a class has no example among the labels."""
     classes = len(class_names) if class_names else int(labels.max(initial=-1)) + 1
     absent = _first_absent(labels, classes)
     if absent is not None and len(labels):
@@ -65,9 +73,7 @@ def build_dataset(
             f"{labels.min()} to {labels.max()}; expected one of each class, 0 to {classes - 1}. class_names in the "
             "config sets the number of classes"
         )
-    class_names = class_names or [str(label) for label in range(classes)]
-    write_dataset(output, splits, name=name, source=source, licence=licence, class_names=class_names)
-    return notes
+    return class_names or [str(label) for label in range(classes)]
 
 
 def _check_path(path: str | None, checksum: str | None, where: str) -> dict[str, str]:

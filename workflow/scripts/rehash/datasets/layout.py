@@ -6,19 +6,17 @@ name, source, licence, checksum (SHA-256 of images and labels, train then test),
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from rehash.errors import InputError
-from rehash.store import atomic
+from rehash.hdf5 import add_group, created, opened, read_attributes, texts, write_attributes
 
 SPLITS = ("train", "test")
+_WHAT = "a dataset of rehash"
 
 
 @dataclass(frozen=True)
@@ -45,14 +43,15 @@ def write_dataset(
     if len(shapes) > 1:
         raise InputError(f"dataset {name}: the splits' images differ in shape: {sorted(shapes)}")
     digest = hashlib.sha256()
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+    with created(path) as file:
         for split_name in SPLITS:
             split = splits[split_name]
+            add_group(file, split_name)
             for kind, array in (("images", split.images), ("labels", split.labels)):
                 digest.update(np.ascontiguousarray(array))
                 file.create_dataset(f"{split_name}/{kind}", data=array)
-        file.attrs.update({"name": name, "source": source, "licence": licence, "checksum": digest.hexdigest()})
-        file.attrs["class_names"] = np.array(class_names, dtype=h5py.string_dtype())
+        about = {"name": name, "source": source, "licence": licence, "checksum": digest.hexdigest()}
+        write_attributes(file, {**about, "class_names": texts(class_names)})
 
 
 def check_split(split: Split, where: str, classes: int) -> None:
@@ -78,7 +77,7 @@ def read_split(path: str | Path, split: str, stop: int | None = None) -> Split:
     Raises:
         InputError: not a dataset in the project's layout.
     """
-    with _opened(path) as file:
+    with opened(path, _WHAT) as file:
         found = Split(file[f"{split}/images"][:stop], file[f"{split}/labels"][:stop])
         check_split(found, split, len(file.attrs["class_names"]))
     return found
@@ -90,8 +89,8 @@ def checksum(path: str | Path) -> str:
     Raises:
         InputError: not a dataset in the project's layout.
     """
-    with _opened(path) as file:
-        return str(file.attrs["checksum"])
+    with opened(path, _WHAT) as file:
+        return str(read_attributes(file)["checksum"])
 
 
 def class_names(path: str | Path) -> list[str]:
@@ -100,18 +99,5 @@ def class_names(path: str | Path) -> list[str]:
     Raises:
         InputError: not a dataset in the project's layout.
     """
-    with _opened(path) as file:
-        return [str(name) for name in file.attrs["class_names"]]
-
-
-@contextlib.contextmanager
-def _opened(path: str | Path) -> Iterator[h5py.File]:
-    """A dataset's file; whatever is wrong with it is an error that says how to make it again."""
-    try:
-        with h5py.File(path) as file:
-            yield file
-    except (OSError, KeyError, TypeError, InputError) as error:
-        raise InputError(
-            f"{path}: not a dataset of rehash, or damaged ({error}); make it again with: "
-            f"snakemake --cores all --force {path}"
-        ) from error
+    with opened(path, _WHAT) as file:
+        return read_attributes(file)["class_names"]

@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 
 from rehash.errors import InputError, unknown
-from rehash.store import atomic
+from rehash.hdf5 import add_group, created, opened, read_attributes, write_attributes
 
 SPLITS = ("train", "valid", "test")
 _READERS = Path(__file__).with_name("bank_readers")
@@ -68,19 +68,14 @@ class Bank:
         path = Path(path)
         if split not in SPLITS:
             raise unknown("split", split, SPLITS, str(path))
-        try:
-            file = h5py.File(path)
-            images, checksum = file[f"{split}/images"], str(file.attrs["checksum"])
+        with opened(path, "a bank of rehash") as file:
+            images, checksum = file[f"{split}/images"], str(read_attributes(file)["checksum"])
             check_pictures(images, split)
             offset, shape = images.id.get_offset(), images.shape
-            if offset is not None:
-                file.close()
+            if offset is None:
+                images = h5py.File(path)[f"{split}/images"]  # which holds the file open
+            else:
                 images = np.memmap(path, np.uint8, "r", offset, shape).view(np.ndarray)
-        except (OSError, KeyError, ValueError) as error:  # InputError is a ValueError
-            raise InputError(
-                f"{path}: not a bank of rehash, or damaged ({error}); make it again with: "
-                f"snakemake --cores all --force {path}"
-            ) from error
         return cls(path, split, checksum, images)
 
     def __len__(self) -> int:
@@ -95,7 +90,7 @@ class Bank:
         """The pictures at `indices`, int64 (n,) in any order and with repeats: uint8 (n, H, W) or (n, H, W, 3).
 
         Raises:
-            InputError: an index is out of range.
+            InputError: an index is out of range, or the file is damaged there.
         """
         indices = np.asarray(indices)
         if len(indices) and not (indices.min() >= 0 and indices.max() < len(self)):
@@ -106,7 +101,10 @@ class Bank:
         if isinstance(self.images, np.ndarray):
             return self.images[indices]
         rows, places = np.unique(indices, return_inverse=True)  # HDF5 selects increasing rows only
-        return self.images[rows][places]
+        try:
+            return self.images[rows][places]
+        except OSError as error:
+            raise InputError(f"{self.path}: {self.split}: damaged pictures ({error})") from error
 
 
 def check_bank(bank: Bank, pictures_needed: int, where: str) -> None:
@@ -149,12 +147,12 @@ def build_bank(raw: dict[str, str | Path], output: str | Path, *, description: d
     _check_settings(settings, reader, where)
     splits = reader.read(raw, **settings)
     about = {key: description.get(key, getattr(reader, key.upper(), "")) for key in ("source", "licence")}
-    with atomic(output) as temporary, h5py.File(temporary, "w") as file:
+    with created(output) as file:
         checksum = _write_splits(file, splits, where)
         log.info("%s: its checksum is %s", where, checksum)
         if description.get("checksum", checksum) != checksum:
             raise InputError(f"{where}: has the checksum {checksum}, expected {description['checksum']}")
-        file.attrs.update({"name": name, **about, "checksum": checksum})
+        write_attributes(file, {"name": name, **about, "checksum": checksum})
     return {
         "bank_checksum": checksum,
         "pictures": {split: splits[split].count for split in SPLITS},
@@ -194,6 +192,7 @@ def _write_splits(file: h5py.File, splits: dict[str, Pictures], where: str) -> s
                     "expected pictures of one size"
                 )
             if images is None:
+                add_group(file, split)
                 images = file.create_dataset(f"{split}/images", (count, *shape), np.uint8)
             if done + len(part) <= count:
                 images[done : done + len(part)] = part

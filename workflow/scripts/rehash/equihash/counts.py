@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
 
 from rehash.bits import as_keys
 from rehash.equihash.collisions import bucket_sizes, matching_pairs
-from rehash.equihash.fingerprints import Identity, opened, partition_of
+from rehash.equihash.fingerprints import Identity, partition_of
 from rehash.equihash.label_shards import LabelShards
 from rehash.equihash.partitions import Partition
 from rehash.equihash.probing import probe_hits, probe_masks
@@ -21,8 +20,8 @@ from rehash.equihash.queries import Queries
 from rehash.equihash.query_codes import QueryCodes
 from rehash.equihash.retrieval import add_up, negative_outcomes, positive_outcomes
 from rehash.errors import InputError
+from rehash.hdf5 import check_seal, created, opened, read_attributes, seal, write_attributes
 from rehash.progress import progress
-from rehash.store import atomic
 
 _PROBED = 1000  # queries whose probes are held at once
 
@@ -46,13 +45,14 @@ class Counts:
 
     def write(self, output: str | Path) -> None:
         """Write them as HDF5: a group a table, with an int64 dataset a column."""
-        with atomic(output) as temporary, h5py.File(temporary, "w") as file:
+        with created(output) as file:
             for name, table in self.tables.items():
                 group = file.create_group(name, track_order=True)
                 for column in table:
                     group[column] = table[column].to_numpy(np.int64)
             about = {"queries": self.queries, "partition": self.partition, "partitions": self.partitions}
-            file.attrs.update({**self.identity.attributes(), **about})
+            write_attributes(file, {**asdict(self.identity), **about})
+            seal(file)
 
     @classmethod
     def read(cls, path: str | Path) -> Counts:
@@ -61,13 +61,15 @@ class Counts:
         Raises:
             InputError: it has not, or the file is damaged.
         """
-        with opened(path, "file of counts") as file:
-            partition, partitions = (int(file.attrs[name]) for name in ("partition", "partitions"))
+        with opened(path, "a file of counts") as file:
+            about = read_attributes(file)
             tables = {
                 name: pd.DataFrame({column: values[:] for column, values in file[name].items()})
                 for name in ("outcomes", "buckets", "matching", "probes")
             }
-            return cls(Identity.read(file.attrs), str(file.attrs["queries"]), partition, partitions, tables)
+            found = cls(Identity.read(about), about["queries"], about["partition"], about["partitions"], tables)
+            check_seal(file)
+        return found
 
 
 def evaluate_partition(

@@ -7,10 +7,9 @@ nothing else, and an index of another number of partitions needs no new encoding
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from itertools import pairwise
 from pathlib import Path
@@ -22,7 +21,7 @@ import numpy as np
 from rehash.bits import Codes
 from rehash.equihash.mixing import mix
 from rehash.errors import InputError
-from rehash.store import atomic
+from rehash.hdf5 import created, opened, read_attributes, write_attributes
 
 GROUPS = 2**10  # and the most partitions of an index
 _Word = TypeVar("_Word", int, np.ndarray)
@@ -56,15 +55,8 @@ class Identity:
 
     @classmethod
     def read(cls, attributes: Mapping[str, Any]) -> Identity:
-        """From a file's attributes."""
-        values = {each.name: np.asarray(attributes[each.name]).item() for each in fields(cls)}
-        return cls(**{name: value.decode() if isinstance(value, bytes) else value for name, value in values.items()})
-
-    def attributes(self) -> dict[str, Any]:
-        """For a file; texts have a fixed length, for HDF5 sets 4 KiB aside for those that have none."""
-        return {
-            name: np.bytes_(value.encode()) if isinstance(value, str) else value for name, value in asdict(self).items()
-        }
+        """From a file's attributes, as `rehash.hdf5.read_attributes` gives them."""
+        return cls(**{each.name: attributes[each.name] for each in fields(cls)})
 
     @property
     def width(self) -> int:
@@ -110,12 +102,12 @@ class Shard:
         Raises:
             InputError: not a shard of fingerprints, truncated, or its manifest is damaged.
         """
-        with opened(path, "shard of fingerprints") as file:
-            identity, offsets = Identity.read(file.attrs), file["offsets"][:]
-            start, stop = (int(file.attrs[name]) for name in ("start", "stop"))
+        with opened(path, "a shard of fingerprints") as file:
+            about, offsets = read_attributes(file), file["offsets"][:]
+            identity, start, stop = Identity.read(about), about["start"], about["stop"]
             checksum = _manifest_checksum(identity, start, stop, offsets, file["checksums"][:])
-            if file.attrs["checksum"] != checksum:
-                raise InputError(f"its manifest has the checksum {checksum}; expected {file.attrs['checksum']}")
+            if about["checksum"] != checksum:
+                raise InputError(f"its manifest has the checksum {checksum}; expected {about['checksum']}")
             check_dataset(file, "codes", np.uint8, (stop - start, identity.width))
             check_dataset(file, "ids", identity.id_dtype, (stop - start,))
         return cls(str(path), start, stop, identity, checksum, offsets)
@@ -136,7 +128,7 @@ class Shard:
         if not len(ids):
             return
         offsets = self.offsets[groups.start : groups.stop + 1]
-        with opened(self.path, "shard of fingerprints") as file:
+        with opened(self.path, "a shard of fingerprints") as file:
             file["codes"].read_direct(codes, np.s_[offsets[0] : offsets[-1]])
             file["ids"].read_direct(ids, np.s_[offsets[0] : offsets[-1]])
             checksums = file["checksums"][groups.start : groups.stop]
@@ -217,10 +209,10 @@ def write_shard(output: str | Path, codes: Codes, *, start: int, n_items: int, m
     codes, ids = codes[order], (order + start).astype(identity.id_dtype)
     digests = b"".join(_checksum(codes[low:high], ids[low:high]) for low, high in pairwise(offsets))
     checksums = np.frombuffer(digests, np.uint8).reshape(GROUPS, -1)
-    with atomic(output) as temporary, h5py.File(temporary, "w") as file:
+    with created(output) as file:
         file.update({"codes": codes, "ids": ids, "offsets": offsets, "checksums": checksums})
         checksum = _manifest_checksum(identity, start, stop, offsets, checksums)
-        file.attrs.update({**identity.attributes(), "start": start, "stop": stop, "checksum": checksum})
+        write_attributes(file, {**asdict(identity), "start": start, "stop": stop, "checksum": checksum})
 
 
 def check_shards(paths: Sequence[str | Path], expected: Identity | None = None) -> list[Shard]:
@@ -268,18 +260,6 @@ def check_dataset(file: h5py.File, name: str, dtype: np.dtype | type, shape: tup
     found = file[name]
     if found.dtype != dtype or found.shape != shape:
         raise InputError(f"{name} is {found.dtype} {found.shape}; expected {np.dtype(dtype)} {shape}")
-
-
-@contextlib.contextmanager
-def opened(path: str | Path, what: str) -> Iterator[h5py.File]:
-    """An HDF5 file to read from; all that is wrong with it becomes an InputError that names it."""
-    try:
-        with h5py.File(path) as file:
-            yield file
-    except (OSError, LookupError, ValueError, RuntimeError) as error:  # InputError is a ValueError
-        raise InputError(
-            f"{path}: not a {what}, or damaged ({error}); make it again with: snakemake --cores all --force {path}"
-        ) from error
 
 
 def _missing(start: int, stop: int, why: str) -> InputError:

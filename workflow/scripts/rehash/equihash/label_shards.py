@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import groupby
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from rehash.equihash.labels import LABEL_BLOCK, Database
 from rehash.errors import InputError
+from rehash.hdf5 import opened, read_attributes
 from rehash.progress import progress
+
+_WHAT = "a file of labels"
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ class LabelFile:
         Raises:
             InputError: it is none of labels, or is damaged.
         """
-        with _opened(path) as file:
-            about = {name: np.asarray(value).item() for name, value in file.attrs.items()}
+        with opened(path, _WHAT) as file:
+            about = read_attributes(file)
             database = Database(**{field.name: about[field.name] for field in fields(Database)})
             labels, start, stop = file["labels"], about["start"], about["stop"]
             if labels.dtype != np.int64 or labels.shape != (stop - start,):
@@ -51,7 +53,7 @@ class LabelFile:
             offset = labels.id.get_offset()
             if offset is None and stop > start:
                 raise InputError("its labels are not contiguous")
-        return cls(str(path), start, stop, database, offset or 0, str(about["checksum"]))
+        return cls(str(path), start, stop, database, offset or 0, about["checksum"])
 
     def map(self) -> np.ndarray:
         """The labels, int64 (stop - start,), memory-mapped."""
@@ -114,7 +116,8 @@ class LabelShards:
             size: of the first `size` items; of all by default.
 
         Raises:
-            InputError: a file cannot be read, or has a label that is out of range.
+            InputError: a file cannot be read, has a label that is out of range or, which is known once it has been gone
+                through as a whole, does not have its checksum.
         """
         end = self.database.n_items if size is None else size
         spans = [
@@ -123,11 +126,15 @@ class LabelShards:
             for low in range(part.start, min(part.stop, end), LABEL_BLOCK)
         ]
         for part, group in groupby(progress(spans, title, "block"), key=lambda span: span[0]):
-            with _opened(part.path) as file:
+            digest = hashlib.sha256()
+            with opened(part.path, _WHAT) as file:
                 for _, low, high in group:
                     labels = file["labels"][low - part.start : high - part.start]
                     part.check(labels, low)
+                    digest.update(labels)
                     yield low, labels
+                if high == part.stop and digest.hexdigest() != part.checksum:
+                    raise InputError(f"its labels have the checksum {digest.hexdigest()}; expected {part.checksum}")
 
     def take(self, ids: np.ndarray) -> np.ndarray:
         """The labels of items, ints (m,) in any order: int64 (m,). Reads what it needs, in the files' order."""
@@ -138,15 +145,3 @@ class LabelShards:
             if low < high:
                 found[order[low:high]] = part.map()[ordered[low:high] - part.start]
         return found
-
-
-@contextlib.contextmanager
-def _opened(path: str | Path) -> Iterator[h5py.File]:
-    try:
-        with h5py.File(path) as file:
-            yield file
-    except (OSError, KeyError, InputError) as error:
-        raise InputError(
-            f"{path}: not a file of labels, or damaged ({error}); make it again with: snakemake --cores all --force "
-            f"{path}"
-        ) from error

@@ -12,15 +12,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from rehash.equihash.banks import Bank
 from rehash.equihash.philox import integers_at
 from rehash.errors import InputError
+from rehash.hdf5 import created, write_attributes
 from rehash.progress import progress
 from rehash.seeds import stream
-from rehash.store import atomic
 
 LABEL_BLOCK = 65_536  # items
 _MOST = 2**63 - 1
@@ -114,14 +113,15 @@ def draw_labels(output: str | Path, database: Database, start: int, stop: int) -
     """
     _check_range(database, start, stop)
     edges, digest = range(start // LABEL_BLOCK * LABEL_BLOCK, stop, LABEL_BLOCK), hashlib.sha256()
-    with atomic(output) as temporary, h5py.File(temporary, "w") as file:
+    with created(output) as file:
         written = file.create_dataset("labels", (stop - start,), np.int64)
         for edge in progress(edges, f"labels of {database.name}", "block"):
             low, high = max(start, edge), min(stop, edge + LABEL_BLOCK)
             drawn = labels(database, low, high)
             digest.update(drawn)
             written[low - start : high - start] = drawn
-        file.attrs.update({**asdict(database), "start": start, "stop": stop, "checksum": digest.hexdigest()})
+        about = {**asdict(database), "start": start, "stop": stop, "checksum": digest.hexdigest()}
+        write_attributes(file, about)
 
 
 def _check_range(database: Database, start: int, stop: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from itertools import product
 from typing import Any
@@ -54,8 +55,12 @@ def variant_of(model: dict) -> str:
 
 
 def variant_name(values: dict[str, Any]) -> str:
-    """A variant's part of the path: its parameters as name=value, joined by commas."""
-    return ",".join(f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in values.items())
+    """A variant's part of the path: its parameters as name=value, joined by +.
+
+    Not by commas, at which Snakemake cuts the wildcards that it hands to a job on a cluster
+    (https://github.com/snakemake/snakemake/issues/2366).
+    """
+    return "+".join(f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in values.items())
 
 
 def variant_values(variant: str) -> dict[str, Any]:
@@ -67,7 +72,7 @@ def variant_values(variant: str) -> dict[str, Any]:
     if variant == DEFAULT:
         return {}
     values = {}
-    for part in variant.split(","):
+    for part in re.split(r"\+(?=[a-z_]+=)", variant):  # a number may hold a +, too
         name, _, text = part.partition("=")
         try:
             values[name] = json.loads(text)

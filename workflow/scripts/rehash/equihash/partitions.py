@@ -9,7 +9,7 @@ from __future__ import annotations
 import mmap
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ import h5py
 import numpy as np
 
 from rehash.bits import Codes
-from rehash.equihash.fingerprints import Identity, check_dataset, check_shards, groups_of, opened, words
+from rehash.equihash.fingerprints import Identity, check_dataset, check_shards, groups_of, words
 from rehash.errors import InputError
+from rehash.hdf5 import created, opened, read_attributes, write_attributes
 from rehash.progress import progress
-from rehash.store import atomic
 
 _ITEMS_A_RANGE = 64  # at least, on average: the table takes at most 4 / 64 bytes an item
 _BLOCK = 2**15  # items or queries at a time: what fits the processor's cache
@@ -59,14 +59,14 @@ def merge_partition(
         part.read(groups, codes[at:to], ids[at:to])
         at = to
     order = sorted_order(codes)
-    with atomic(output) as temporary, h5py.File(temporary, "w") as file:
+    with created(output) as file:
         prefix, shift = _write_codes(file, codes, order)
         written = file.create_dataset("ids", ids.shape, ids.dtype)
         for rows in _blocks(n):
             written[rows] = ids[order[rows]]
         file["prefix"] = prefix
         about = {"partition": partition, "partitions": partitions, "prefix_shift": shift}
-        file.attrs.update({**identity.attributes(), **about})
+        write_attributes(file, {**asdict(identity), **about})
     return {"items": n, "digests": {part.path: part.checksum for part in parts}}
 
 
@@ -121,17 +121,21 @@ class Header:
     @classmethod
     def read(cls, path: str | Path) -> Header:
         """Raise an InputError if the file is no partition of an index, or is damaged."""
-        with opened(path, "partition of an index") as file:
-            identity = Identity.read(file.attrs)
-            partition, partitions, shift = (
-                int(file.attrs[name]) for name in ("partition", "partitions", "prefix_shift")
-            )
+        with opened(path, "a partition of an index") as file:
+            about = read_attributes(file)
+            identity = Identity.read(about)
+            partition, partitions, shift = (about[name] for name in ("partition", "partitions", "prefix_shift"))
             items, entries = len(file["ids"]), len(file["prefix"])
             check_dataset(file, "codes", np.uint8, (items, identity.width))
             check_dataset(file, "ids", identity.id_dtype, (items,))
             check_dataset(file, "prefix", np.uint32, (entries,))
             if file["prefix"][-1] != items:
                 raise InputError(f"its prefix table ends at {file['prefix'][-1]}; expected {items}")
+            groups_of(partition, partitions)
+            if not 0 <= shift < 64 or entries < 2:
+                raise InputError(
+                    f"its prefix table has {entries} entries, shifted by {shift}; expected 2 or more, 0 to 63"
+                )
             places = tuple(file[name].id.get_offset() for name in ("codes", "ids", "prefix"))
             if items and None in places:
                 raise InputError("its datasets are not contiguous")

@@ -19,9 +19,10 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from rehash.errors import InputError, unknown
+from rehash.hdf5 import created, opened, read_attributes, write_attributes
 from rehash.progress import progress
 from rehash.seeds import stream
-from rehash.store import atomic, write_csv
+from rehash.store import write_csv
 
 RESOLUTIONS = {"coarse": 1, "fine": 2}  # and their frequency, in that of the declared lattice
 BLOCK = 512  # fields that share a random stream
@@ -128,8 +129,8 @@ def write_perlin(
     shared = {"name": name, "seed": seed, "amplitude": amplitude, "height": height, "width": width}
     work = [(resolution, start) for resolution in RESOLUTIONS for start in range(0, count, BLOCK)]
     # A field's products are too small to share: on a busy machine more threads are ten times slower.
-    with threadpool_limits(1), atomic(output) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs.update(shared | {"lattice": lattice})
+    with threadpool_limits(1), created(output) as file:
+        write_attributes(file, shared | {"lattice": lattice})
         banks = {
             resolution: file.create_dataset(resolution, (count, height, width), "i1") for resolution in RESOLUTIONS
         }
@@ -164,8 +165,7 @@ def describe_perlin(path: str | Path) -> dict[str, Any]:
         InputError: it is no whole Perlin bank.
     """
     with _opened(path) as file:
-        about = {key: np.asarray(value).tolist() for key, value in file.attrs.items()}
-        return {**about, "count": len(file["coarse"])}
+        return {**read_attributes(file), "count": len(file["coarse"])}
 
 
 def open_fields(path: str | Path, resolution: str) -> np.ndarray:
@@ -201,12 +201,8 @@ def _again(path: str | Path) -> str:
 @contextlib.contextmanager
 def _opened(path: str | Path) -> Iterator[h5py.File]:
     """A bank's file, once it is known to be whole."""
-    with contextlib.ExitStack() as stack:
-        try:
-            file = stack.enter_context(h5py.File(path))
-            _check_whole(file)
-        except (OSError, KeyError, AttributeError, TypeError, ValueError) as error:
-            raise InputError(f"{path}: not a Perlin bank of rehash, or damaged ({error}); {_again(path)}") from error
+    with opened(path, "a Perlin bank of rehash") as file:
+        _check_whole(file)
         yield file
 
 

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from rehash.equihash.label_shards import LabelShards
 from rehash.equihash.labels import LABEL_BLOCK, Database
 from rehash.equihash.mixing import mix
 from rehash.errors import InputError
+from rehash.hdf5 import add_group, check_seal, created, opened, read_attributes, seal, write_attributes
 from rehash.seeds import stream
-from rehash.store import atomic
 
 log = logging.getLogger("rehash")
 _DENSE = 2**24  # up to so many labels, those that the database lacks are simply listed
@@ -81,19 +80,16 @@ class Queries:
         Raises:
             InputError: it is none, or is damaged.
         """
-        try:
-            with h5py.File(path) as file:
-                about = {name: np.asarray(value).item() for name, value in file.attrs.items()}
-                positive = {
-                    size: (group["labels"][:], Relevant(group["offsets"][:], group["ids"][:]))
-                    for size, group in sorted((int(name), group) for name, group in file["positive"].items())
-                }
-                return cls(Database(**about), positive, file["negative/labels"][:], file["pairs/labels"][:])
-        except (OSError, KeyError, TypeError, ValueError) as error:  # InputError is a ValueError
-            raise InputError(
-                f"{path}: not the queries of a database, or damaged ({error}); make it again with: "
-                f"snakemake --cores all --force {path}"
-            ) from error
+        with opened(path, "the queries of a database") as file:
+            about = read_attributes(file)
+            database = Database(**{field.name: about[field.name] for field in fields(Database)})
+            positive = {
+                size: (group["labels"][:], Relevant(group["offsets"][:], group["ids"][:]))
+                for size, group in sorted((int(name), group) for name, group in file["positive"].items())
+            }
+            found = cls(database, positive, file["negative/labels"][:], file["pairs/labels"][:])
+            check_seal(file)
+        return found
 
     def check(self, database: Database, path: str | Path) -> None:
         """Raise an InputError that names the file if these are queries of another database."""
@@ -115,7 +111,7 @@ def draw_queries(
 
     HDF5: for each size s `positive/{s}/labels` int64 (p,), `offsets` int64 (p + 1,) and `ids` int64: those of the first
     s items that carry label j are ids[offsets[j]:offsets[j + 1]], ascending; `negative/labels` int64 (n,);
-    `pairs/labels` int64 (m, 2); and the attributes of the database.
+    `pairs/labels` int64 (m, 2); and the attributes of the database, and a checksum of it all.
 
     Positives are distinct, and each distinct label of the first s items is equally likely to be one, however many items
     carry it: every label has a random priority, a keyed hash of the label alone, and the p lowest are taken (bottom-k
@@ -150,10 +146,12 @@ def draw_queries(
         offsets, ids = _items(opened, size, positive, key)
         found = {"labels": positive, "offsets": offsets, "ids": ids}
         written |= {f"positive/{size}/{name}": array for name, array in found.items()}
-    with atomic(output) as temporary, h5py.File(temporary, "w") as file:
+    with created(output) as file:
         for name, array in written.items():
+            add_group(file, name.rpartition("/")[0])
             file.create_dataset(name, data=array)
-        file.attrs.update(asdict(database))
+        write_attributes(file, asdict(database))
+        seal(file)
 
 
 def _distinct_labels(shards: LabelShards, size: int, count: int, key: np.ndarray) -> np.ndarray:

@@ -6,15 +6,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from rehash.bits import Codes
-from rehash.equihash.fingerprints import Identity, opened
+from rehash.equihash.fingerprints import Identity
 from rehash.equihash.labels import Database
 from rehash.equihash.queries import Queries
 from rehash.errors import InputError
-from rehash.store import atomic, file_digest, value_digest
+from rehash.hdf5 import add_group, check_seal, created, opened, read_attributes, seal, write_attributes
+from rehash.store import file_digest, value_digest
 
 _TRIPLET = {"pair_a1": 0, "pair_a2": 0, "pair_b1": 1}  # kind of view -> which label of a pair
 
@@ -77,9 +77,11 @@ class QueryCodes:
         """Write them as HDF5: `positive/{size}`, `negative`, `pair_a1`, `pair_a2`, `pair_b1`, `abs_logits`."""
         content = {f"positive/{size}": codes for size, codes in self.positive.items()}
         content |= {"negative": self.negative, **dict(zip(_TRIPLET, self.triplets)), "abs_logits": self.abs_logits}
-        with atomic(output) as temporary, h5py.File(temporary, "w") as file:
+        with created(output) as file:
+            add_group(file, "positive")
             file.update(content)
-            file.attrs.update({**self.identity.attributes(), "queries": self.queries})
+            write_attributes(file, {**asdict(self.identity), "queries": self.queries})
+            seal(file)
 
     @classmethod
     def read(cls, path: str | Path) -> QueryCodes:
@@ -88,16 +90,20 @@ class QueryCodes:
         Raises:
             InputError: it has not, or the file is damaged.
         """
-        with opened(path, "file of fingerprints of queries") as file:
-            identity = Identity.read(file.attrs)
+        with opened(path, "a file of fingerprints of queries") as file:
+            about = read_attributes(file)
+            identity = Identity.read(about)
             positive = {int(size): file["positive"][size][:] for size in sorted(file["positive"], key=int)}
             triplets = tuple(file[kind][:] for kind in _TRIPLET)
-            queries = str(file.attrs["queries"])
-            found = cls(identity, queries, positive, file["negative"][:], triplets, file["abs_logits"][:])
+            found = cls(identity, about["queries"], positive, file["negative"][:], triplets, file["abs_logits"][:])
             for codes in (*positive.values(), found.negative, *found.triplets):
                 if codes.dtype != np.uint8 or codes.shape[1:] != (identity.width,):
                     raise InputError(f"codes are {codes.dtype} {codes.shape}; expected uint8 (n, {identity.width})")
-            return found
+            logits = found.abs_logits
+            if logits.dtype != np.float32 or logits.shape[1:] != (identity.bits,):
+                raise InputError(f"logits are {logits.dtype} {logits.shape}; expected float32 (n, {identity.bits})")
+            check_seal(file)
+        return found
 
     @classmethod
     def cut(

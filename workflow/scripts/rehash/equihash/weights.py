@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from rehash.equihash.networks import build_network
 from rehash.errors import InputError
 from rehash.store import write_bytes
+from rehash.tensors import pack_tensors, read_tensors
 
 
 def write_network(path: str | Path, network: torch.nn.Module, identity: dict[str, Any]) -> None:
-    """One safetensors file of all parameters and buffers, and what the network is as JSON metadata.
+    """One safetensors file of all parameters and buffers, and what the network is (`rehash.tensors`).
 
     Args:
         identity: has at least network, bits and shape, as `build_network` takes them.
     """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_bytes(save(tensors, {"rehash": json.dumps(identity)}), path)
+    write_bytes(pack_tensors(network.state_dict(), identity), path)
 
 
 def read_network(path: str | Path, device: torch.device) -> tuple[torch.nn.Module, dict[str, Any]]:
@@ -33,13 +30,11 @@ def read_network(path: str | Path, device: torch.device) -> tuple[torch.nn.Modul
         InputError: the file is truncated or not one of ours, or its tensors are not those of the network that it names.
     """
     try:
-        with safe_open(path, "pt") as file:
-            identity = json.loads(file.metadata()["rehash"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        tensors, identity = read_tensors(path)
         network = build_network(identity["network"], identity["bits"], tuple(identity["shape"]), seed=0)
         if found := misfits(network.state_dict(), tensors):
             raise ValueError("; ".join(found))
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path}: not a network of rehash, or damaged ({error}); make it again with: "
             f"snakemake --cores all --force {path}"

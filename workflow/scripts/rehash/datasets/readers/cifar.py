@@ -81,6 +81,8 @@ def _from_archive(path: Path) -> dict[str, bytes]:
                     if name in contents:
                         raise InputError(f"{path}: holds {name} twice")
                     contents[name] = archive.extractfile(member).read()
+            while archive.fileobj.read(2**20):
+                pass  # the checksum of gzip, bzip2 and xz comes last
     except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
         raise InputError(f"{path}: truncated or not a tar archive ({error})") from error
     return contents

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -32,10 +34,17 @@ def read(files: dict[str, str]) -> tuple[dict[str, Split], list[str] | None]:
         with open(path, "rb") as file:  # which np.load would leave open if it is no archive
             archive = np.load(file, allow_pickle=False)
             if isinstance(archive, np.lib.npyio.NpzFile):
+                if _entries(file) not in (None, len(archive.zip.filelist)):
+                    raise InputError(f"{path}: its directory is damaged: it lists other members than it says")
+                damaged = archive.zip.testzip()
+                if damaged is not None:  # NumPy compares no checksum of what it does not read to its end
+                    raise InputError(
+                        f"{path}: {damaged.removesuffix('.npy')} is damaged: it does not have its checksum"
+                    )
                 return _read(archive, path)
     except InputError:
         raise
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: not an .npz file ({error})") from error
     raise InputError(f"{path}: one array, not an .npz file; write it with numpy.savez")
 
@@ -55,10 +64,17 @@ def _read(archive: np.lib.npyio.NpzFile, path: Path) -> tuple[dict[str, Split], 
     return splits, _class_names(archive, path)
 
 
+def _entries(file: BinaryIO) -> int | None:
+    """How many members a zip file says that it has, by its last record; None if a comment follows that."""
+    file.seek(-22, os.SEEK_END)
+    end = file.read()
+    return int.from_bytes(end[10:12], "little") if end.startswith(b"PK\5\6") else None
+
+
 def _array(archive: np.lib.npyio.NpzFile, name: str, path: Path) -> np.ndarray:
     try:
         array = archive[name]
-    except (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, MemoryError) as error:
         raise InputError(
             f"{path}: {name} is damaged, or holds Python objects instead of numbers ({error}); expected a plain array"
         ) from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ from rehash.datasets.layout import Split, check_split
 from rehash.datasets.raw import by_role, integer_labels
 from rehash.errors import InputError
 
+_HEADER, _MATRIX, _COMPRESSED, _NUMBERS = 128, 14, 15, range(6, 16)  # "MAT-File Format", MathWorks: tables 1 to 3
+_BYTES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}  # of a number, by its type
 _NAMES = {"train": "train_32x32.mat", "test": "test_32x32.mat"}
 
 
@@ -28,6 +32,7 @@ def read(files: dict[str, str]) -> tuple[dict[str, Split], list[str]]:
 
 def _read_split(path: Path) -> Split:
     try:
+        _check_numbers(path)
         arrays = scipy.io.loadmat(path, variable_names=["X", "y"])
     except MemoryError:
         raise
@@ -46,3 +51,52 @@ def _read_split(path: Path) -> Split:
     split = Split(np.ascontiguousarray(pixels.transpose(3, 0, 1, 2)), labels % 10)  # SVHN writes the digit 0 as 10
     check_split(split, str(path), 10)
     return split
+
+
+def _check_numbers(path: Path) -> None:
+    """Raise a ValueError unless a file is of MATLAB's format 5 and holds whole arrays of numbers.
+
+    SciPy's parser trusts what a file says of itself: a damaged type or size crashes it, or takes all memory.
+    """
+    end = path.stat().st_size
+    with open(path, "rb") as file:
+        header = file.read(_HEADER)
+        order = {b"IM": "little", b"MI": "big"}.get(header[126:])
+        if order is None or not header.startswith(b"MATLAB 5.0") or int.from_bytes(header[124:126], order) != 0x100:
+            raise ValueError("its header is not of MATLAB's format 5")
+        while (at := file.tell()) < end:
+            kind, size, _, _ = _tag(file.read(8), order)
+            content = file.read(min(size, 4096))
+            if kind == _COMPRESSED:
+                content = zlib.decompressobj().decompress(content, 4096)
+                kind = _tag(content, order)[0]
+                content = content[8:]
+            if kind != _MATRIX or at + 8 + size > end:
+                raise ValueError(f"at byte {at}: no whole array")
+            _check_matrix(content, order, f"at byte {at}")
+            file.seek(at + 8 + size)
+
+
+def _tag(content: bytes, order: str) -> tuple[int, int, int, int]:
+    """Type and size of an element, where its content begins and where the next one does; small ones lie in the tag."""
+    first, size = (int.from_bytes(content[at : at + 4], order) for at in (0, 4))
+    if first >> 16:
+        return first & 0xFFFF, first >> 16, 4, 8
+    return first, size, 8, 8 + -(-size // 8) * 8
+
+
+def _check_matrix(content: bytes, order: str, where: str) -> None:
+    """Raise a ValueError if an array is none of numbers, or its shape is not the size of its content."""
+    flags, sizes = int.from_bytes(content[8:12], order), []
+    if flags & 0xFF not in _NUMBERS or flags & 0x800:
+        raise ValueError(f"{where}: no array of real numbers")
+    for expected in ((6,), (5,), (1,), _BYTES):  # flags, shape, name, numbers
+        kind, size, begin, after = _tag(content, order)
+        if len(content) < begin + (size if expected != _BYTES else 0) or kind not in expected:
+            raise ValueError(f"{where}: an element of type {kind}; expected {' or '.join(map(str, expected))}")
+        if expected == (5,):
+            shape = [int.from_bytes(content[at : at + 4], order) for at in range(begin, begin + size, 4)]
+        sizes.append(size)
+        content = content[after:]
+    if sizes[0] != 8 or prod(shape) * _BYTES[kind] != size:
+        raise ValueError(f"{where}: {size} bytes of numbers; expected {prod(shape) * _BYTES[kind]} for shape {shape}")

@@ -12,7 +12,7 @@ import numpy as np
 
 from rehash.datasets.raw import by_role
 from rehash.equihash.banks import SPLITS, Pictures, check_pictures
-from rehash.errors import InputError
+from rehash.hdf5 import opened
 from rehash.progress import progress
 
 _SLICE_BYTES = 2**24
@@ -37,7 +37,7 @@ def hdf5_pictures(path: str | Path, name: str, start: int = 0, stop: int | None 
         InputError: not an HDF5 file, no such dataset, or its images are not uint8 (N, H, W) or (N, H, W, 3).
     """
     with _opened(path, name) as images:
-        check_pictures(images, f"{path}: {name}")
+        check_pictures(images, name)
         stop = len(images) if stop is None else stop
         step = max(1, _SLICE_BYTES // prod(images.shape[1:]))
     return Pictures(stop - start, _slices(path, name, start, stop, step))
@@ -51,8 +51,5 @@ def _slices(path: str | Path, name: str, start: int, stop: int, step: int) -> It
 
 @contextlib.contextmanager
 def _opened(path: str | Path, name: str) -> Iterator[h5py.Dataset]:
-    try:
-        with h5py.File(path) as file:
-            yield file[name]
-    except (OSError, KeyError) as error:
-        raise InputError(f"{path}: not an HDF5 file with the dataset {name}, or damaged ({error})") from error
+    with opened(path, f"an HDF5 file with the dataset {name}", ours=False) as file:
+        yield file[name]

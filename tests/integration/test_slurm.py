@@ -1,0 +1,205 @@
+"""The Slurm profile on a real Slurm: one node with two stand-in GPUs, judged by Slurm's own records."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from graphs import ROOT, snakemake, tables
+from rehash import graph
+from rehash.equihash.models import variant_name
+
+PROFILES = ROOT / "profiles"
+SCRIPTS = ROOT / "tests" / "slurm"
+TEXT = "\n".join(path.read_text() for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
+RULES = dict(re.findall(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", TEXT, flags=re.M | re.S))
+GPU_RULES = {rule for rule, body in RULES.items() if "gpu=gpus," in body}
+# More jobs at once than GPUs, so that Slurm has to hold some back; without a database it is asked by squeue.
+ON_SLURM = "--jobs 6 --slurm-status-command squeue --slurm-init-seconds-before-status-checks 2".split()
+VARIANT = variant_name({"alpha": 0.05, "gamma": 0.001})
+
+
+def profile(name: str) -> dict:
+    return yaml.safe_load((PROFILES / name / "config.yaml").read_text())
+
+
+def test_the_profile_knows_every_rule_that_uses_a_gpu():
+    asked = profile("slurm")["set-resources"]
+    assert len(GPU_RULES) >= 12
+    assert {rule for rule, resources in asked.items() if resources == {"gpu": 1}} == GPU_RULES
+
+
+def test_every_retry_asks_for_more():
+    """A rule whose memory or time is a function knows its attempt; the profile has the others, and the default."""
+    constants = {rule: dict(re.findall(r"\b(mem_mb|runtime)=(\d+),", body)) for rule, body in RULES.items()}
+    expected = {
+        rule: {name: f"{value} * attempt" for name, value in found.items()}
+        for rule, found in constants.items()
+        if found
+    }
+    settings = profile("slurm")
+    assert {r: found for r, found in settings["set-resources"].items() if r not in GPU_RULES} == expected
+    for name in ("mem_mb", "runtime"):
+        assert settings["default-resources"][name].endswith(" * attempt")
+        functions = re.findall(rf"\b{name}=(lambda [^:]*):", TEXT)
+        assert functions and all("attempt" in function for function in functions)
+
+
+def test_what_is_drawn_or_collected_is_grouped_and_nothing_that_trains():
+    groups = profile("slurm")["groups"]
+    small = {rule for rule in RULES if rule.startswith(("plot_", "collect_", "compare_", "chart_"))}
+    assert small <= set(groups) <= set(RULES) - GPU_RULES
+
+
+def test_the_profile_keeps_the_defaults_of_the_house():
+    settings = profile("slurm")
+    default = {key: value for key, value in profile("default").items() if key != "resources"}
+    assert {key: settings.get(key) for key in default} == default
+
+
+def test_names_hold_no_commas():
+    """Snakemake cuts the wildcards that it hands to a job elsewhere at commas, and so makes another file than it waits for."""
+    assert "," not in VARIANT
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    """A Slurm that this module's commands talk to; stopped at the end, whatever happened."""
+    if graph.machine_has_gpu():
+        pytest.skip("this machine has a GPU: jobs would compute on it in place of the stand-ins")
+    folder = tmp_path_factory.mktemp("slurm")
+    try:
+        up = subprocess.run(
+            [SCRIPTS / "up.sh", folder],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=900,
+        )
+        if up.returncode == 77:
+            pytest.skip(up.stderr.splitlines()[-1])
+        assert up.returncode == 0, up.stderr
+        with pytest.MonkeyPatch.context() as patch:
+            for name in [name for name in os.environ if name.startswith(("SLURM_", "SBATCH_", "SRUN_"))]:
+                patch.delenv(name)
+            patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
+            patch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
+            yield folder
+    finally:
+        subprocess.run([SCRIPTS / "down.sh", folder], check=True, timeout=120)
+
+
+def records(directory: Path) -> list[dict[str, str]]:
+    """What Slurm recorded of the jobs of one folder; `rule` is a rule's name, or a group's with its rules' names."""
+    words = ["scontrol", "--details", "--oneliner", "show", "job"]
+    text = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    found = [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in text.splitlines()]
+    found = [record for record in found if record.get("WorkDir") == str(directory)]
+    for record in found:
+        record["rule"] = re.fullmatch(r"rule_(.*?)(_wildcards_.*)?", record["Comment"])[1]
+    return found
+
+
+def asked_for(record: dict[str, str]) -> tuple[str, str]:
+    """What a job asked for by --gpus and by --gres, in the words of old and new Slurms alike."""
+    return tuple(record.get(name, "").replace("/", ":") for name in ("TresPerJob", "TresPerNode"))
+
+
+def most_at_once(spans: list[tuple[str, str]]) -> int:
+    """Slurm's times are whole seconds, rounded down: of two jobs on one GPU the second begins when the first ends."""
+    return max(sum(begin <= moment < end for begin, end in spans) for moment, _ in spans)
+
+
+def check_gpus(found: list[dict[str, str]]) -> None:
+    """GPU rules asked for one GPU and got it, others did not; never more than two ran, though more wanted to."""
+    for record in found:
+        uses = record["rule"] in GPU_RULES
+        assert asked_for(record) == ("gres:gpu:1" if uses else "", ""), record
+        assert record["JOB_GRES"] == ("gpu:standin:1" if uses else "(null)"), record
+    on_gpu = [record for record in found if record["rule"] in GPU_RULES]
+    assert most_at_once([(record["StartTime"], record["EndTime"]) for record in on_gpu]) == 2
+    assert most_at_once([(record["SubmitTime"], record["EndTime"]) for record in on_gpu]) > 2
+
+
+def test_a_part_of_every_wing(slurm, built, tmp_path):
+    """GPU rules of each wing, CPU rules, groups of plots: the same tables as without Slurm."""
+    targets = [
+        "hash_encoders/mnist5k/label_noise.pdf",
+        "tgsh/mnist5k/augment/accuracy.pdf",
+        *(f"equihash/models/digits/hash_net/{VARIANT}/seed={seed}/training.csv" for seed in (1, 2)),
+    ]
+    snakemake(
+        tmp_path, *(f"results/{target}" for target in targets), "--workflow-profile", PROFILES / "slurm", *ON_SLURM
+    )
+    found = records(tmp_path)
+    check_gpus(found)
+    assert {record["JobState"] for record in found} == {"COMPLETED"}
+    assert {"train_mlps", "train_flynet", "train_hash", "build_dataset", "measure_properties"} <= {
+        r["rule"] for r in found
+    }
+    assert "figure_collect_study_plot_study" in {record["rule"] for record in found}
+    made, expected = tables(tmp_path), tables(built)
+    assert len(made) > 8 and made == {name: expected[name] for name in made}
+
+
+@pytest.mark.long
+def test_the_whole_graph(slurm, built, tmp_path):
+    snakemake(tmp_path, "all", "--workflow-profile", PROFILES / "slurm", *ON_SLURM, timeout=7200)
+    found = records(tmp_path)
+    check_gpus(found)
+    assert {record["JobState"] for record in found} == {"COMPLETED"}
+    assert {record["rule"] for record in found} >= GPU_RULES
+    assert tables(tmp_path) == tables(built)
+
+
+WAYS = {
+    "{gpu: 1}": ("gres:gpu:1", ""),
+    '{gpu: 0, gres: "gpu:1"}': ("", "gres:gpu:1"),
+    "{gpu: 1, gpu_model: a100}": ("gres:gpu:a100:1", ""),
+    '{gpu: 0, gres: "gpu:a100:1"}': ("", "gres:gpu:a100:1"),
+    "{gpu: 1, slurm_partition: my_gpus}": ("gres:gpu:1", ""),
+    "{gpu: 0}": ("", ""),
+}
+
+
+def test_each_kind_of_site_and_a_retry(slurm, tmp_path):
+    """The lines of profiles/README.md, word for word, each on a rule of its own; beside them a group that fails once."""
+    lines = re.findall(r"`train_mlps: &gpu (\{.*?\})`", (PROFILES / "README.md").read_text())
+    assert lines == list(WAYS)
+    settings = profile("slurm")
+    for number, line in enumerate(lines):
+        words = line.replace("a100", "standin").replace("my_gpus", "gpus")
+        settings["set-resources"][f"way_{number}"] = yaml.safe_load(words)
+    (tmp_path / "profile").mkdir()
+    (tmp_path / "profile" / "config.yaml").write_text(yaml.safe_dump(settings))
+    ways = [f"rule way_{n}:\n    output: 'way_{n}'\n    shell: 'touch {{output}}'\n" for n in range(len(lines))]
+    (tmp_path / "Snakefile").write_text(
+        f"""
+rule all:
+    input: [f"way_{{n}}" for n in range({len(lines)})], "figure"
+rule collect_study:
+    output: "table"
+    resources: attempts=lambda wildcards, attempt: attempt
+    shell: "test {{resources.attempts}} = 2 && touch {{output}}"
+rule plot_study:
+    input: "table"
+    output: "figure"
+    shell: "touch {{output}}"
+"""
+        + "".join(ways)
+    )
+    snakemake(tmp_path, "--workflow-profile", tmp_path / "profile", *ON_SLURM, root=tmp_path)
+    found = {record["rule"]: record for record in records(tmp_path)}
+    for number, (line, asked) in enumerate(WAYS.items()):
+        record = found[f"way_{number}"]
+        assert asked_for(record) == tuple(words.replace("a100", "standin") for words in asked), line
+        assert record["JOB_GRES"] == ("gpu:standin:1" if any(asked) else "(null)"), line
+        assert record["Partition"] == ("gpus" if "my_gpus" in line else "main"), line
+    tried = [record for record in records(tmp_path) if record["rule"] == "figure_collect_study_plot_study"]
+    assert [record["JobState"] for record in tried] == ["FAILED", "COMPLETED"]
+    assert [record["MinMemoryNode"] for record in tried] == ["2000M", "4000M"]
+    assert [record["TimeLimit"] for record in tried] == ["01:00:00", "02:00:00"]
