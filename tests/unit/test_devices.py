@@ -63,6 +63,12 @@ def test_a_schedulers_choice_stands(start, environment):
     assert [start(CUDA_VISIBLE_DEVICES="1", **environment)[1] for _ in range(2)] == [["None", "1"]] * 2
 
 
+def test_jobs_in_one_allocation_of_two_gpus_take_one_each(start):
+    for job in ("7", "8"):  # another allocation's devices are others, whatever their numbers
+        seen = [start(CUDA_VISIBLE_DEVICES="0,1", SLURM_JOB_ID=job)[1] for _ in range(2)]
+        assert sorted(seen) == [["0", "0"], ["1", "1"]]
+
+
 def test_no_gpu(start):
     assert start(CUDA_VISIBLE_DEVICES="")[1] == ["None"]
 
@@ -71,5 +77,5 @@ def test_devices_are_those_that_the_process_may_use(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, MIG-1")
     assert devices.visible_devices() == ["3", "MIG-1"]
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-    monkeypatch.setattr(Path, "glob", lambda *_: [Path(f"/dev/nvidia{n}") for n in (10, 2)])
-    assert devices.visible_devices() == ["2", "10"]
+    monkeypatch.setattr(Path, "glob", lambda *_: [Path(f"/dev/nvidia{n}") for n in (3, 2)])
+    assert devices.visible_devices() == ["0", "1"]

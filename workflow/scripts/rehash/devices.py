@@ -18,14 +18,17 @@ def visible_devices() -> list[str]:
     """The GPUs that this process may use, by the names that CUDA_VISIBLE_DEVICES takes; without an import of torch."""
     if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         return [name.strip() for name in named.split(",") if name.strip()]
-    return sorted((path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*")), key=int)
+    return [
+        str(place) for place, _ in enumerate(Path("/dev").glob("nvidia[0-9]*"))
+    ]  # a container's /dev/nvidia3 is its 0
 
 
 def claim_device(devices: Sequence[str] | None = None, folder: str | Path | None = None) -> str | None:
     """Take the GPU that the fewest jobs of this user hold, until this process ends, however it ends; CUDA sees only it.
 
-    To be called before CUDA is used. Where a scheduler has dealt out the devices, its choice stands. A device has
-    places, each a file that one job locks; the first places of all devices are taken before any second one.
+    To be called before CUDA is used. A device has places, each a file that one job locks; the first places of all
+    devices are taken before any second one. Where a scheduler has given the job one device, its choice stands; of
+    several, one is taken as on a machine of one's own.
 
     Args:
         devices: to choose from, `visible_devices` by default.
@@ -35,11 +38,12 @@ def claim_device(devices: Sequence[str] | None = None, folder: str | Path | None
         The device; None if there is none, or a scheduler has chosen.
     """
     devices = visible_devices() if devices is None else devices
-    if not devices or any(name in os.environ for name in _SCHEDULERS):
+    scheduler = next((os.environ[name] for name in _SCHEDULERS if name in os.environ), "")
+    if not devices or (scheduler and (len(devices) == 1 or "CUDA_VISIBLE_DEVICES" not in os.environ)):
         return None
     for place in count():
         for device in devices:
-            name = f"rehash-gpu-{os.getuid()}-{device.replace('/', '_')}-{place}.lock"
+            name = f"rehash-gpu-{os.getuid()}-{scheduler}{device}-{place}.lock".replace("/", "_")
             path = Path(folder or tempfile.gettempdir()) / name
             file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)  # held until the process ends
             try:
