@@ -174,7 +174,7 @@ rule evaluate_index:
         codes=f"{evaluations.QUERY_CODES}.h5",
         queries=evaluations.QUERIES,
     output:
-        **{name: f"{evaluations.INDEXED}{name}.csv" for name in evaluations.TABLES},
+        **{name: f"{evaluations.INDEXED}{name}.csv" for name in equihash.TABLES},
         provenance=f"{evaluations.INDEXED}evaluation.json",
     log:
         f"{evaluations.INDEXED}evaluate_index.log",

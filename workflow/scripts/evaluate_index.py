@@ -1,7 +1,7 @@
 """Evaluate a network on a database."""
 
 from rehash.equihash.evaluate import evaluate
-from rehash.equihash.evaluations import TABLES
+from rehash.equihash.plan import TABLES
 from rehash.job import recorded
 
 with recorded(snakemake) as notes:

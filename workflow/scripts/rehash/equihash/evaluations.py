@@ -12,7 +12,7 @@ from rehash.equihash.models import (
     model_config,
     runs,
 )
-from rehash.equihash.plan import DATABASE, block, label_files, task_inputs, task_settings
+from rehash.equihash.plan import DATABASE, TABLES, block, label_files, task_inputs, task_settings
 from rehash.errors import InputError
 
 INDEXED = f"{RUN}{{database}}/"
@@ -21,7 +21,6 @@ QUERY_CODES = f"{INDEXED}queries"
 PARTITION = f"{INDEXED}index/{{partition}}-of-{{partitions}}"
 COUNTS = f"{INDEXED}counts/{{partition}}-of-{{partitions}}"
 QUERIES = f"{DATABASE}queries.h5"
-TABLES = ("evaluation", "bucket_sizes", "probes", "distances")  # of a network on a database
 COMPARISON = f"{DATABASE}{{comparison}}"
 COMPARISONS = {"retrieval": "evaluation", **{name: name for name in TABLES[1:]}}  # of all on it, from which table
 PERFECT = "results/equihash/perfect_retrieval"

@@ -14,6 +14,7 @@ PERLIN = "results/equihash/perlin/{perlin}/spectrum"
 PERLIN_BANK = "results/equihash/perlin/{perlin}/fields.h5"
 TASK = "results/equihash/tasks/{task}/"
 DATABASE = "results/equihash/databases/{database}/"
+TABLES = ("evaluation", "bucket_sizes", "probes", "distances")  # of a network on a database
 LABELS = f"{DATABASE}labels/{{shard}}-of-{{shards}}.h5"
 
 
