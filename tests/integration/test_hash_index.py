@@ -86,7 +86,7 @@ def test_shards_and_partitions_change_no_table(built, tmp_path):
             path = f"{RUN}small/{name}.csv"
             assert (tmp_path / path).read_bytes() == (built / path).read_bytes(), name
     begun = re.findall(r"^Job \d+: (\w+)", output, flags=re.M)
-    assert begun == ["Merging"] * 5 + ["Evaluating"] * 6 or sorted(begun) == ["Evaluating"] * 6 + ["Merging"] * 5
+    assert sorted(begun) == ["Evaluating"] * 6 + ["Merging"] * 5
 
 
 def test_a_foreign_shard_stops_the_merge(built, tmp_path):
