@@ -16,7 +16,7 @@ from PIL import Image
 
 from rehash.datasets.layout import Split, write_dataset
 from rehash.equihash.bank_readers import hdf5, photos
-from rehash.equihash.banks import SPLITS, Bank, Pictures, build_bank, check_bank
+from rehash.equihash.banks import SPLITS, Bank, Pictures, build_bank
 from rehash.errors import InputError
 from rehash.hdf5 import read_attributes
 
@@ -116,16 +116,6 @@ def test_a_bank_is_never_whole_in_memory(tmp_path, monkeypatch):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert 1e6 < peak < 4e6, "a few slices, of 36 MB in all"
-
-
-def test_a_bank_that_is_too_small(tmp_path, public):
-    build(public, tmp_path / "b.h5")
-    bank = Bank.open(tmp_path / "b.h5", "valid")
-    check_bank(bank, 12, "config: equihash.d")
-    with pytest.raises(
-        InputError, match=r"config: equihash\.d: needs a bank of 13 pictures, but the valid split of .*b\.h5 has 12"
-    ):
-        check_bank(bank, 13, "config: equihash.d")
 
 
 def test_files_that_are_no_banks(tmp_path, public):

@@ -9,7 +9,7 @@ TENSORS = {
     "none": torch.empty(0, 3),
     "one": torch.tensor(7),
     "yes": torch.tensor([True, False]),
-    "half": torch.arange(6).reshape(2, 3).bfloat16().T,
+    "half": torch.arange(6).reshape(2, 3).half().T,
     "x": torch.randn(5, generator=torch.Generator().manual_seed(0)),
 }
 ABOUT = {"b": [1, None], "a": {"é": 0.1}}

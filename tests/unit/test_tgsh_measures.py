@@ -12,6 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from rehash.datasets.layout import Split, write_dataset
 from rehash.errors import InputError
+from rehash.hdf5 import read_attributes
 from rehash.intervals import mean_interval
 from rehash.store import read_csv
 from rehash.tgsh.files import write_modulations
@@ -251,7 +252,7 @@ def test_generation_reads_the_decoder_and_writes_nothing(files, tmp_path):
     table = read_csv(tmp_path / "g.csv")
     assert len(table) == REPEATS * 2 * len(TASKS) * CLASSES
     with h5py.File(tmp_path / "g.h5") as file:
-        image, benchmark = file["images"][2, 1].astype(float), file.attrs["benchmark"]
+        image, benchmark = file["images"][2, 1].astype(float), read_attributes(file)["benchmark"]
     assert benchmark == "b"
     # Turned by 180 degrees, the mean picture of class 1 is the reversed one.
     mean = TEST.images[TEST.labels == 1].mean(0)[::-1, ::-1]

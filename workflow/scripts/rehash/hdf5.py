@@ -53,6 +53,22 @@ def opened(path: str | Path, what: str, *, ours: bool = True) -> Iterator[h5py.F
         raise InputError(f"{path}: not {what}, or damaged ({error}){again}") from error
 
 
+@contextlib.contextmanager
+def unsealed(path: str | Path, what: str) -> Iterator[h5py.File]:
+    """A sealed HDF5 file to read from, after its content has been found to be what was sealed.
+
+    Args:
+        what: it should be, for the message.
+
+    Raises:
+        InputError: it is not, or the file is damaged; before anything is read from it.
+    """
+    with opened(path, what) as file:
+        check_seal(file)
+    with h5py.File(path) as file:
+        yield file
+
+
 def text(value: str) -> np.ndarray:
     """A text for an attribute, of a fixed length."""
     content = value.encode()

@@ -107,15 +107,6 @@ class Bank:
             raise InputError(f"{self.path}: {self.split}: damaged pictures ({error})") from error
 
 
-def check_bank(bank: Bank, pictures_needed: int, where: str) -> None:
-    """Raise an InputError if the bank is smaller than what its mosaics need."""
-    if len(bank) < pictures_needed:
-        raise InputError(
-            f"{where}: needs a bank of {pictures_needed} pictures, but the {bank.split} split of {bank.path} has "
-            f"{len(bank)}; choose a larger bank or a smaller bank_size"
-        )
-
-
 def check_pictures(images: np.ndarray | h5py.Dataset, where: str) -> None:
     """Raise an InputError if the images are not uint8 (N, H, W) or (N, H, W, 3), or if there are none."""
     shape = images.shape

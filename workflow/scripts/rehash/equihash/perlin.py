@@ -142,22 +142,6 @@ def write_perlin(
     return {"seed": seed, "lattice": list(lattice), "amplitude": amplitude}
 
 
-def check_perlin(path: str | Path, height: int, width: int) -> int:
-    """The number of fields a resolution in a bank whose fields are height x width.
-
-    Raises:
-        InputError: it is no Perlin bank, or one of another size; says what was found and how to make it again.
-    """
-    with _opened(path) as file:
-        count, *size = file["coarse"].shape
-    if size != [height, width]:
-        raise InputError(
-            f"{path}: a Perlin bank of another size: its fields are {size[0]} x {size[1]}; "
-            f"expected {height} x {width}; {_again(path)}"
-        )
-    return count
-
-
 def describe_perlin(path: str | Path) -> dict[str, Any]:
     """What a bank's fields follow from: name, seed, amplitude, height, width, lattice and count.
 
@@ -179,23 +163,6 @@ def open_fields(path: str | Path, resolution: str) -> np.ndarray:
     with _opened(path) as file:
         bank = file[resolution]
         return np.memmap(path, np.int8, "r", offset=bank.id.get_offset(), shape=bank.shape)
-
-
-def read_fields(path: str | Path, resolution: str, indices: np.ndarray) -> np.ndarray:
-    """The fields of some indices, in any order and shape, repeats too: int8 (*indices.shape, height, width).
-
-    Raises:
-        InputError: see `open_fields`; or an index is out of range.
-    """
-    bank, indices = open_fields(path, resolution), np.asarray(indices, np.int64)
-    wrong = indices[(indices < 0) | (indices >= len(bank))]
-    if wrong.size:
-        raise InputError(f"{path}: Perlin field {wrong[0]} is out of range; expected 0 to {len(bank) - 1}")
-    return bank[indices]
-
-
-def _again(path: str | Path) -> str:
-    return f"make it again with: snakemake --cores all --force {path}"
 
 
 @contextlib.contextmanager

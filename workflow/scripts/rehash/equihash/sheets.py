@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import h5py
 import pandas as pd
 
 from rehash.equihash.banks import SPLITS, Bank
 from rehash.equihash.flow import PerlinFields
 from rehash.equihash.mosaics import Mosaics, contact_sheet
 from rehash.equihash.task import Task
+from rehash.hdf5 import created, seal, write_attributes
 from rehash.seeds import stream
-from rehash.store import atomic, write_csv
+from rehash.store import write_csv
 
 LABELS, VIEWS = 5, 4
 
@@ -46,9 +46,10 @@ def show_views(
     mosaics = Mosaics(task, banks["train"], fields)
     chosen = stream(seed, "equihash", "contact sheet", name).integers(counts["train"], size=LABELS)
     views = contact_sheet(mosaics, chosen, VIEWS, seed=seed)
-    with atomic(pictures) as temporary, h5py.File(temporary, "w") as file:
+    with created(pictures) as file:
         file["views"], file["labels"] = views, chosen
-        file.attrs.update({"task": name, "split": "train", "seed": seed})
+        write_attributes(file, {"task": name, "split": "train", "seed": seed})
+        seal(file)
     rows = [{"task": name, "split": s, "pictures": len(banks[s]), "labels": counts[s]} for s in SPLITS]
     write_csv(pd.DataFrame(rows), table)
     return {"seed": seed, "views": list(views.shape)}

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rehash.errors import InputError, unknown
+from rehash.errors import unknown
 from rehash.figures.baselines import plot_baselines
 from rehash.figures.tgsh_measures import plot_accuracy, plot_codes, plot_notebook
 from rehash.figures.tgsh_relations import plot_task_similarity
 from rehash.figures.tgsh_responses import plot_hash_property
 from rehash.figures.tgsh_sheets import plot_generated, plot_tasks
+from rehash.hdf5 import unsealed
 from rehash.store import read_csv
 
 _FIGURES: dict[str, Callable[..., Figure]] = {
@@ -44,8 +44,5 @@ def plot_benchmark(figure: str, tables: Sequence[str | Path]) -> Figure:
 def _read(path: str | Path) -> pd.DataFrame | np.ndarray:
     if Path(path).suffix != ".h5":
         return read_csv(path)
-    try:
-        with h5py.File(path) as file:
-            return file["images"][:]
-    except (OSError, KeyError) as error:
-        raise InputError(f"{path}: not a readable HDF5 file with `images` ({error})") from error
+    with unsealed(path, "a file of pictures of rehash") as file:
+        return file["images"][:]

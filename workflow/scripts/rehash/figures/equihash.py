@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import h5py
 from matplotlib.figure import Figure
 
 from rehash.figures.equihash_distances import plot_distances
@@ -13,6 +12,7 @@ from rehash.figures.equihash_index import plot_bucket_sizes, plot_probes
 from rehash.figures.equihash_retrieval import plot_retrieval
 from rehash.figures.mosaics import plot_contact_sheet
 from rehash.figures.perlin import plot_perlin
+from rehash.hdf5 import opened, read_attributes, unsealed
 from rehash.store import read_csv
 
 _SAMPLE = 64
@@ -21,7 +21,7 @@ _COMPARISONS = {"retrieval": plot_retrieval, "bucket_sizes": plot_bucket_sizes, 
 
 def draw_perlin(bank: str | Path, table: str | Path) -> Figure:
     """A Perlin bank and its spectra."""
-    with h5py.File(bank) as file:
+    with opened(bank, "a Perlin bank of rehash") as file:
         samples = {resolution: file[resolution][:_SAMPLE] for resolution in ("coarse", "fine")}
         lattice = tuple(int(side) for side in file.attrs["lattice"])
     return plot_perlin(samples, read_csv(table), lattice)
@@ -29,8 +29,9 @@ def draw_perlin(bank: str | Path, table: str | Path) -> Figure:
 
 def draw_views(pictures: str | Path) -> Figure:
     """A task's contact sheet."""
-    with h5py.File(pictures) as file:
-        title = f"task {file.attrs['task']}, {file.attrs['split']} split: a label a row, its views in columns"
+    with unsealed(pictures, "a file of views of rehash") as file:
+        about = read_attributes(file)
+        title = f"task {about['task']}, {about['split']} split: a label a row, its views in columns"
         return plot_contact_sheet(file["views"][:], title, file["labels"][:].tolist())
 
 

@@ -7,7 +7,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 from tqdm import tqdm
@@ -19,7 +18,8 @@ from rehash.hash_encoders.cells import Cell, sample
 from rehash.hash_encoders.files import read_networks, training_inputs
 from rehash.hash_encoders.networks import Shape, Tensors, as_inputs, forward, losses
 from rehash.hash_encoders.protocols import BatchNorm, Protocol
-from rehash.store import atomic, file_digest
+from rehash.hdf5 import add_group, created, seal, text
+from rehash.store import file_digest
 from rehash.training import resolve_device, set_reproducible
 
 log = logging.getLogger("rehash")
@@ -83,21 +83,24 @@ def encode_networks(
     train, test = training_inputs(dataset, identity["train_share"]), read_split(dataset, "test")
     shape = network_shape(identity, train.images[0].size, networks)
     test_data = as_inputs(test.images, target), torch.from_numpy(test.labels).to(target)
-    with atomic(output) as temporary, h5py.File(temporary, "w") as file:
+    with created(output) as file:
         made_by = {"device": str(target), "torch": torch.__version__, "networks": file_digest(networks)}
         # Not attributes, which HDF5 limits to 64 KB.
-        file["identity"] = json.dumps({**identity, "encoded": made_by})
+        file["identity"] = text(json.dumps({**identity, "encoded": made_by}))
         file["test_labels"] = test.labels
         for i, snapshots in enumerate(tqdm(cells, desc="encoding", unit="cell", disable=None, leave=False)):
             cell = Cell.of(identity["cells"][i])
             norm = cell.protocol(Protocol(**identity["protocol"])).norm
             chosen = sample(cell, train, seed=identity["seed"], dataset=identity["keys"]["dataset"])
+            add_group(file, f"{i}")
             file[f"{i}/train_labels"] = chosen.true_labels
             train_data = as_inputs(chosen.images, target), torch.from_numpy(chosen.labels).to(target)
             for snapshot, network in snapshots.items():
                 network = {name: tensor.to(target) for name, tensor in network.items()}
                 for split, (inputs, labels) in (("train", train_data), ("test", test_data)):
                     found = encode(network, inputs, labels, shape, norm)
+                    add_group(file, f"{i}/{snapshot}/{split}")
                     for name, array in zip(("codes", "accuracy", "loss"), found):
                         file[f"{i}/{snapshot}/{split}/{name}"] = array
             log.info("cell %d of %d encoded", i + 1, len(cells))
+        seal(file)

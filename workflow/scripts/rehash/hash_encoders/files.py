@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
-
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from rehash.datasets.layout import Split, read_split
 from rehash.errors import InputError
 from rehash.hash_encoders.cohort import Trained
 from rehash.hash_encoders.networks import Tensors
 from rehash.store import write_bytes
+from rehash.tensors import pack_tensors, read_tensors
 
 
 def training_inputs(dataset: str | Path, train_share: float) -> Split:
@@ -31,7 +28,7 @@ def training_inputs(dataset: str | Path, train_share: float) -> Split:
 
 
 def write_networks(path: str | Path, cells: list[Trained], identity: dict[str, Any]) -> None:
-    """One safetensors file: tensors `cell/snapshot/name` (R, ...), and what they are as JSON metadata."""
+    """One safetensors file: tensors `cell/snapshot/name` (R, ...), and what they are (`rehash.tensors`)."""
     tensors = {
         f"{i}/{snapshot}/{name}": tensor
         for i, trained in enumerate(cells)
@@ -39,22 +36,24 @@ def write_networks(path: str | Path, cells: list[Trained], identity: dict[str, A
         for name, tensor in network.items()
     }
     epochs = [trained.epochs for trained in cells]
-    write_bytes(save(tensors, {"rehash": json.dumps({**identity, "epochs": epochs})}), path)
+    write_bytes(pack_tensors(tensors, {**identity, "epochs": epochs}), path)
 
 
 def read_networks(path: str | Path) -> tuple[list[dict[str, Tensors]], dict[str, Any]]:
-    """For each cell its snapshots (name -> stacked tensors), and the metadata of a networks file.
+    """For each cell its snapshots (name -> stacked tensors), and the identity of a networks file.
 
     Raises:
-        InputError: the file is truncated or not one of ours.
+        InputError: the file is damaged or not one of ours.
     """
     try:
-        with safe_open(path, "pt") as file:
-            identity = json.loads(file.metadata()["rehash"])
-            cells = [{snapshot: {} for snapshot in epochs} for epochs in identity["epochs"]]
-            for key in file.keys():  # noqa: SIM118 (not a dict)
-                cell, snapshot, name = key.split("/", 2)
-                cells[int(cell)][snapshot][name] = file.get_tensor(key)
-    except (SafetensorError, KeyError, TypeError, ValueError, IndexError) as error:
-        raise InputError(f"{path}: not a networks file of rehash ({error})") from error
+        tensors, identity = read_tensors(path)
+        cells = [{snapshot: {} for snapshot in epochs} for epochs in identity["epochs"]]
+        for key, tensor in tensors.items():
+            cell, snapshot, name = key.split("/", 2)
+            cells[int(cell)][snapshot][name] = tensor
+    except (OSError, LookupError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: not a networks file of rehash, or damaged ({error}); make it again with: "
+            f"snakemake --cores all --force {path}"
+        ) from error
     return cells, identity

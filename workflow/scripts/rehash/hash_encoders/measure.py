@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from rehash.errors import InputError
 from rehash.hash_encoders.cells import Cell, cohort_name
 from rehash.hash_encoders.columns import KEYS, METRICS
 from rehash.hash_encoders.properties import encoding_properties
 from rehash.hash_encoders.protocols import Protocol
+from rehash.hdf5 import unsealed
 from rehash.seeds import integer
 from rehash.store import write_csv
 
@@ -63,16 +63,12 @@ def measure_properties(codes: str | Path, output: str | Path, *, threads: int) -
     """Write the property table of a codes file (see encode_networks): a row a cell, snapshot and repeat.
 
     Raises:
-        InputError: not a codes file.
+        InputError: not a codes file, or damaged.
     """
     rows, start = [], time.monotonic()
-    try:
-        file = h5py.File(codes)
+    with unsealed(codes, "a file of codes of rehash") as file:
         identity = json.loads(file["identity"][()])
-    except (OSError, KeyError) as error:
-        raise InputError(f"{codes}: not a file of codes of rehash ({error})") from error
-    total = sum(len(epochs) for cell in identity["epochs"] for epochs in cell.values())
-    with file:
+        total = sum(len(epochs) for cell in identity["epochs"] for epochs in cell.values())
         measured = property_rows(file, identity, threads=threads)
         for row in tqdm(measured, total=total, desc="measuring", unit="network", disable=None, leave=False):
             rows.append(row)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
+from rehash.arrays import pack_arrays, read_arrays
 from rehash.datasets.layout import Split, class_names, read_split
 from rehash.errors import InputError
 from rehash.store import write_bytes
@@ -34,26 +32,24 @@ def read_digits(dataset: str | Path, split: str) -> Split:
 
 
 def write_modulations(path: str | Path, arrays: dict[str, np.ndarray], identity: dict[str, Any]) -> None:
-    """One safetensors file of `arrays` (see `read_modulations`), and what they are as JSON metadata."""
-    write_bytes(save(arrays, {"rehash": json.dumps(identity)}), path)
+    """One safetensors file of `arrays` (see `read_modulations`), and what they are (`rehash.arrays`)."""
+    write_bytes(pack_arrays(arrays, identity), path)
 
 
 def read_modulations(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays and the metadata of a modulations file; R repeats, U units, K classes, T tasks.
+    """The arrays and the identity of a modulations file; R repeats, U units, K classes, T tasks.
 
     encoder int16 (R, U, 7), decoder (R, K, U); context_untrained, context_trained (R, T, U), strength_untrained,
     strength_trained (R, T), all float32.
 
     Raises:
-        InputError: the file is truncated or not one of ours.
+        InputError: the file is damaged or not one of ours.
     """
     try:
-        with safe_open(path, "numpy") as file:
-            identity = json.loads(file.metadata()["rehash"])
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            if set(arrays) != _ARRAYS:
-                raise KeyError(f"holds {', '.join(sorted(arrays))}")
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        arrays, identity = read_arrays(path)
+        if set(arrays) != _ARRAYS:
+            raise ValueError(f"holds {', '.join(arrays)}")
+    except (OSError, ValueError) as error:
         raise InputError(
             f"{path}: not a file of modulations of rehash, or damaged ({error}); make it again with: "
             f"snakemake --cores all --force {path}"

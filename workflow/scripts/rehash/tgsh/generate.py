@@ -8,15 +8,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
 
 from rehash.datasets.layout import Split
 from rehash.errors import InputError
+from rehash.hdf5 import created, seal, unsealed, write_attributes
 from rehash.progress import progress
 from rehash.seeds import stream
-from rehash.store import atomic, write_csv
+from rehash.store import write_csv
 from rehash.tgsh.files import STATES, read_digits, read_modulations
 from rehash.tgsh.networks import draw_flynet
 from rehash.tgsh.tasks import PIXELS, SIDE, Sampling, Transformation, sampling, transformed
@@ -31,11 +31,12 @@ def dense_encoder(encoder: np.ndarray) -> np.ndarray:
 
 def invert_encoder(output: str | Path, *, units: int, repeats: int, seed: int) -> dict[str, Any]:
     """Write the Moore-Penrose pseudo-inverse of each repeat's encoder, float32 (R, PIXELS, U), as `inverse` in HDF5."""
-    with atomic(output) as temporary, h5py.File(temporary, "w") as file:
+    with created(output) as file:
         inverse = file.create_dataset("inverse", (repeats, PIXELS, units), np.float32)
         for repeat in progress(range(repeats), "inverting", "encoder"):
             encoder, _ = draw_flynet(units, 1, seed=seed, repeat=repeat)
             inverse[repeat] = np.linalg.pinv(dense_encoder(encoder))
+        seal(file)
     return {"seed": seed}
 
 
@@ -79,14 +80,14 @@ def generate_digits(
     picture correlates best.
 
     Raises:
-        InputError: the pseudo-inverse is of other encoders.
+        InputError: the pseudo-inverse is of other encoders, or damaged.
     """
     arrays, identity = read_modulations(modulations)
     test = read_digits(dataset, "test")
     tasks = [sampling(Transformation(**task), identity["interpolation"]) for task in identity["tasks"]]
     means = [mean_pictures(test, task, identity["fill"]) for task in tasks]
     rows = []
-    with h5py.File(inverse) as file:
+    with unsealed(inverse, "a file of inverses of encoders") as file:
         shape, wanted = file["inverse"].shape, (identity["repeats"], PIXELS, identity["units"])
         if shape != wanted:
             raise InputError(f"{inverse}: is of shape {shape}; the modulations {modulations} need {wanted}")
@@ -134,6 +135,7 @@ def show_tasks(
 
 
 def _write_pictures(images: np.ndarray, keys: dict[str, Any], path: str | Path) -> None:
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+    with created(path) as file:
         file["images"] = images.astype(np.float32)
-        file.attrs.update(keys)
+        write_attributes(file, keys)
+        seal(file)

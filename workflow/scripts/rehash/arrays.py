@@ -1,0 +1,47 @@
+"""Arrays and what they are in one safetensors file, with a checksum of both."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+
+def pack_arrays(arrays: Mapping[str, np.ndarray], about: dict[str, Any]) -> bytes:
+    """The content of a file of arrays, and of JSON-like values with names, none of them checksum."""
+    held = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    # One entry: safetensors writes several in any order.
+    return save(held, {"rehash": json.dumps({**about, "checksum": _checksum(held, about)})})
+
+
+def read_arrays(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """What `pack_arrays` was given, the arrays in the order of their names.
+
+    Raises:
+        ValueError: it was not, or the file is damaged.
+        OSError: the file cannot be read.
+    """
+    try:
+        with safe_open(path, "numpy") as file:
+            about = json.loads(file.metadata()["rehash"])
+            arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
+        expected = about.pop("checksum")
+    except (SafetensorError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+    if (found := _checksum(arrays, about)) != expected:
+        raise ValueError(f"its content has the checksum {found}; expected {expected}")
+    return arrays, about
+
+
+def _checksum(arrays: Mapping[str, np.ndarray], about: dict[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(array.reshape(-1).view(np.uint8))
+    return digest.hexdigest()
