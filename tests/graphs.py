@@ -43,10 +43,11 @@ def killed(directory: Path, *words: object, after) -> bool:
     try:
         while process.poll() is None:
             if after():
-                os.killpg(process.pid, signal.SIGKILL)
                 return True
         return False
     finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait(60)
 
 
