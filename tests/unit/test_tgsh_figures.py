@@ -1,6 +1,5 @@
 """From a benchmark's tables to its figures, claims and sections of the report."""
 
-import h5py
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ from rehash.figures.style import save_figure
 from rehash.figures.tgsh_labels import task_words
 from rehash.figures.tgsh_relations import by_distance, rank_words
 from rehash.figures.tgsh_responses import densities
+from rehash.hdf5 import created, seal
 from rehash.store import write_csv
 from rehash.tgsh.claims import SINGLE, claims
 from rehash.tgsh.plan import TABLES
@@ -122,8 +122,9 @@ def write(files: dict, folder) -> None:
         if name.endswith(".csv"):
             write_csv(content, folder / name)
         else:
-            with h5py.File(folder / name, "w") as file:
+            with created(folder / name) as file:
                 file["images"] = content
+                seal(file)
 
 
 CASES = {
@@ -289,7 +290,7 @@ def test_an_unknown_figure_and_a_damaged_file_are_named(tmp_path):
     with pytest.raises(InputError, match="codes"):
         plot_benchmark("code", [])
     (tmp_path / "tasks.h5").write_bytes(b"rubbish")
-    with pytest.raises(InputError, match=r"tasks\.h5: not a readable HDF5"):
+    with pytest.raises(InputError, match=r"tasks\.h5: not a file of pictures of rehash, or damaged"):
         plot_benchmark("tasks", [tmp_path / "tasks.h5"])
 
 
