@@ -50,6 +50,7 @@ from rehash.equihash.query_codes import QueryCodes
 from rehash.equihash.synthetic import generate_fingerprints, generate_query_codes
 from rehash.equihash.weights import read_network, write_network
 from rehash.errors import InputError
+from rehash.hdf5 import add_group, created, write_attributes
 from rehash.store import file_digest, read_csv, write_csv
 from rehash.training import StateFile
 
@@ -266,10 +267,11 @@ def make_public(folder: Path, **how):
 
 
 def make_bank(folder: Path, **how):
-    with h5py.File(folder / "b.h5", "w") as file:
+    with created(folder / "b.h5") as file:
         for number, split in enumerate(BANK_SPLITS):
+            add_group(file, split)
             file.create_dataset(f"{split}/images", data=pixels(7 + number, 6, 5, 3), **how)
-        file.attrs.update({"name": "tiny", "source": "s", "licence": "l", "checksum": "c" * 64})
+        write_attributes(file, {"name": "tiny", "source": "s", "licence": "l", "checksum": "c" * 64})
 
 
 def make_pictures(folder: Path):
