@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -669,6 +670,21 @@ def test_files_that_are_no_images(tmp_path):
     save(tmp_path / "a" / "2.tif", Image.fromarray(np.full((6, 5), -1, np.int32)))
     with pytest.raises(InputError, match=r"a/2\.tif: pixels from -1 to -1; expected"):
         image_folder.read({"path": str(tmp_path)})
+
+
+def test_a_part_that_says_it_is_gigabytes_takes_no_memory(tmp_path):
+    path = make_folder(tmp_path, {"a": 5, "b": 5}, ending="png") / "a" / "2.png"
+    whole, _ = image_folder.read({"path": str(tmp_path)})
+    content = bytearray(path.read_bytes())
+    at = content.index(b"IDAT") - 4  # four bytes: how long the part is; Pillow ends with the last pixel
+    content[at] = 0x70
+    path.write_bytes(content)
+    tracemalloc.start()
+    found, _ = image_folder.read({"path": str(tmp_path)})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**24
+    assert all((found[split].images == whole[split].images).all() for split in found)
 
 
 def test_an_animation_gives_its_first_picture(tmp_path):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from rehash.datasets.layout import SPLITS, Split
 from rehash.datasets.raw import one_path, visible_files
@@ -160,9 +161,12 @@ def eight_bits(image: Image.Image, path: Path) -> Image.Image:
 def opened_image(path: Path) -> Iterator[Image.Image]:
     """A picture, open for reading; whatever is wrong with the file is an InputError that names it."""
     try:
-        with Image.open(path) as image:
+        # From a file Pillow asks for as many bytes as a damaged header says, and takes the memory for them first.
+        with Image.open(io.BytesIO(path.read_bytes())) as image:
             yield image
     except (InputError, MemoryError):
         raise
+    except UnidentifiedImageError as error:
+        raise InputError(f"{path}: not an image that Pillow can read") from error
     except Exception as error:  # Pillow's plugins meet bad bytes with errors of many types
         raise InputError(f"{path}: not an image that Pillow can read ({error})") from error

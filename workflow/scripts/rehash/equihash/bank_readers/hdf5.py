@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import prod
 from pathlib import Path
+from typing import Any, TypeVar
 
-import h5py
 import numpy as np
 
 from rehash.datasets.raw import by_role
 from rehash.equihash.banks import SPLITS, Pictures, check_pictures
+from rehash.errors import InputError
 from rehash.hdf5 import opened
+from rehash.isolation import isolated
 from rehash.progress import progress
 
 _SLICE_BYTES = 2**24
+T = TypeVar("T")
 
 
 def read(raw: dict[str, str | Path]) -> dict[str, Pictures]:
@@ -33,23 +35,41 @@ def read(raw: dict[str, str | Path]) -> dict[str, Pictures]:
 def hdf5_pictures(path: str | Path, name: str, start: int = 0, stop: int | None = None) -> Pictures:
     """The pictures from `start` to `stop` (the end by default) of the dataset `name` in an HDF5 file.
 
+    They are read in a process of their own: HDF5 can crash on a damaged file whose parts have no checksums.
+
     Raises:
         InputError: not an HDF5 file, no such dataset, or its images are not uint8 (N, H, W) or (N, H, W, 3).
     """
-    with _opened(path, name) as images:
-        check_pictures(images, name)
-        stop = len(images) if stop is None else stop
-        step = max(1, _SLICE_BYTES // prod(images.shape[1:]))
-    return Pictures(stop - start, _slices(path, name, start, stop, step))
+    shape = next(_guarded(_shape, path, name))
+    stop = shape[0] if stop is None else stop
+    step = max(1, _SLICE_BYTES // prod(shape[1:]))
+    return Pictures(stop - start, _slices(path, name, range(start, stop, step), stop))
 
 
-def _slices(path: str | Path, name: str, start: int, stop: int, step: int) -> Iterator[np.ndarray]:
-    with _opened(path, name) as images:
-        for first in progress(range(start, stop, step), f"{path}: {name}", "slice"):
-            yield images[first : min(first + step, stop)]
+def _slices(path: str | Path, name: str, starts: range, stop: int) -> Iterator[np.ndarray]:
+    read = _guarded(_read, path, name, [(start, min(start + starts.step, stop)) for start in starts])
+    for _ in progress(starts, f"{path}: {name}", "slice"):
+        yield next(read)
 
 
-@contextlib.contextmanager
-def _opened(path: str | Path, name: str) -> Iterator[h5py.Dataset]:
-    with opened(path, f"an HDF5 file with the dataset {name}", ours=False) as file:
-        yield file[name]
+def _guarded(items: Callable[..., Iterator[T]], path: str | Path, name: str, *more: Any) -> Iterator[T]:
+    try:
+        yield from isolated(items, path, name, *more)
+    except RuntimeError as error:
+        raise InputError(f"{path}: not {_expected(name)}, or damaged ({error})") from error
+
+
+def _shape(path: str | Path, name: str) -> Iterator[tuple[int, ...]]:
+    with opened(path, _expected(name), ours=False) as file:
+        check_pictures(file[name], name)
+        yield file[name].shape
+
+
+def _read(path: str | Path, name: str, bounds: list[tuple[int, int]]) -> Iterator[np.ndarray]:
+    with opened(path, _expected(name), ours=False) as file:
+        for start, stop in bounds:
+            yield file[name][start:stop]
+
+
+def _expected(name: str) -> str:
+    return f"an HDF5 file with the dataset {name}"
