@@ -108,6 +108,24 @@ def test_every_result_has_provenance(built):
     assert facts["params"]["wildcards"]["protocol"] in ("scripts", "figures") and facts["versions"]["torch"]
 
 
+class NoKeyTwice(yaml.SafeLoader):
+    """YAML's last of two equal keys wins without a word."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [key.value for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"{node.start_mark}: a key twice among {keys}"
+        return super().construct_mapping(node, deep)
+
+
+def test_no_key_stands_twice():
+    tracked = run("git", "ls-files").stdout.split() or pytest.skip("not a git checkout")
+    paths = [ROOT / name for name in tracked if name.endswith((".yaml", ".yml", ".cff"))]
+    assert len(paths) > 10
+    for path in paths:
+        with open(path) as file:
+            yaml.load(file, NoKeyTwice)
+
+
 def test_the_default_profile_leaves_the_code_trigger_out():
     profile = yaml.safe_load((ROOT / "profiles" / "default" / "config.yaml").read_text())
     assert set(profile["rerun-triggers"]) == {"mtime", "params", "input", "software-env"}
