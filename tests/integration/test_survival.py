@@ -17,29 +17,31 @@ import pytest
 from graphs import command, killed, snakemake, tables
 
 STUDY = "results/hash_encoders/mnist5k/capacity.csv"
+MODULATIONS = "results/tgsh/mnist5k/rotation/accuracy.csv"
 RUN = "results/equihash/models/digits/shannon_hamming/default/seed=3210"
-TARGETS = (STUDY, f"{RUN}/small/evaluation.csv")
+EVALUATION = f"{RUN}/small/evaluation.csv"
+TARGETS = (STUDY, EVALUATION)
 SAVE_ALWAYS = ("--config", "save_every_seconds=0")
-# Rule -> its logs, and the saved states of its jobs, if they have any.
-LOGS = {
-    "train_mlps": ("hash_encoders/**/train_mlps.log", "hash_encoders/**/.networks.safetensors.*.state"),
-    "measure_properties": ("hash_encoders/**/measure_properties.log", None),
-    "train_flynet": ("tgsh/**/train_flynet.log", "tgsh/**/.*.state"),
-    "train_hash": ("equihash/**/train_hash.log", "equihash/**/.network.safetensors.*.state"),
-    "encode_shard": ("equihash/**/fingerprints/*.log", "equihash/**/fingerprints/.*.state"),
-    "merge_index": ("equihash/**/index/*.log", None),
-    "evaluate_partition": ("equihash/**/counts/*.log", None),
+# Rule -> what needs it; its logs; beside a log the saved state of that job, if it has one.
+STAGES = {
+    "train_mlps": (STUDY, "hash_encoders/**/train_mlps.log", ".networks.safetensors.*.state"),
+    "measure_properties": (STUDY, "hash_encoders/**/measure_properties.log", None),
+    "train_flynet": (MODULATIONS, "tgsh/**/train_flynet.log", ".modulations.safetensors.*.state"),
+    "train_hash": (EVALUATION, "equihash/**/train_hash.log", ".network.safetensors.*.state"),
+    "encode_shard": (EVALUATION, "equihash/**/fingerprints/*.log", ".{}.h5.*.state"),
+    "merge_index": (EVALUATION, "equihash/**/index/*.log", None),
+    "evaluate_partition": (EVALUATION, "equihash/**/counts/*.log", None),
 }
 
 
 def running(folder: Path, rule: str) -> bool:
-    """Whether a job of a rule has begun and not ended; and has saved its state, if it has one."""
-    logs, states = LOGS[rule]
+    """Whether a job of a rule has begun, and neither ended nor failed; and has saved its state, if it has one."""
+    _, logs, state = STAGES[rule]
     for path in (folder / "results").glob(logs):
         with contextlib.suppress(FileNotFoundError):  # Snakemake removes a job's log before the job
-            parts = path.read_text().rsplit(": start", 1)
-            if len(parts) == 2 and "done in" not in parts[1]:
-                return states is None or any((folder / "results").glob(states))
+            _, begun, after = path.read_text().rpartition(f" {rule}: start")
+            if begun and f" {rule}: " not in after and (not state or any(path.parent.glob(state.format(path.stem)))):
+                return True
     return False
 
 
@@ -57,6 +59,8 @@ def hit(folder: Path, rule: str, *words: object, delay: float) -> bool:
 
     The rule is forced, for an earlier run in the folder may have done it.
     """
+    for path in (folder / "results").glob(STAGES[rule][1]):
+        path.unlink()  # of an earlier job that was killed it would say that it runs
     seen = []
 
     def reached() -> bool:
@@ -72,7 +76,7 @@ def hit(folder: Path, rule: str, *words: object, delay: float) -> bool:
 
 def lasted(folder: Path, rule: str) -> float:
     """Seconds of the shortest job of a rule, by its log."""
-    logs = [path.read_text().splitlines() for path in (folder / "results").glob(LOGS[rule][0])]
+    logs = [path.read_text().splitlines() for path in (folder / "results").glob(STAGES[rule][1])]
     begun, ended = ([datetime.fromisoformat(" ".join(lines[i].split()[:2])) for lines in logs] for i in (0, -1))
     return min((end - begin).total_seconds() for begin, end in zip(begun, ended, strict=True))
 
@@ -89,7 +93,7 @@ def test_killed_in_each_stage_and_restarted(built, tmp_path):
         else:
             pytest.fail(f"{rule} was not hit in 5 tries")
     snakemake(tmp_path, *TARGETS, "--cores", 2)  # other cores than before; rerun-incomplete is in the default profile
-    logs = {rule: "".join(p.read_text() for p in (tmp_path / "results").glob(LOGS[rule][0])) for rule in LOGS}
+    logs = {rule: "".join(p.read_text() for p in (tmp_path / "results").glob(STAGES[rule][1])) for rule in STAGES}
     for rule in ("train_mlps", "train_hash", "encode_shard"):
         assert "going on from" in logs[rule], rule
     check_tables(tmp_path, built)
@@ -98,13 +102,14 @@ def test_killed_in_each_stage_and_restarted(built, tmp_path):
 
 @pytest.mark.long
 def test_killed_a_hundred_times(built, tmp_path):
-    """The whole tests' graph: half of the kills at any moment, half in the stages that are short or matter most."""
+    """Half of the kills at any moment of the whole tests' graph, half in the stages that are short or matter most."""
     rng, hits, kills = random.Random(1), Counter(), 0
-    stages = [*LOGS] * 7 + [None] * 51
+    stages = [*STAGES] * 7 + [None] * 51
     rng.shuffle(stages)
     for stage in stages:
         if stage:
-            done = hit(tmp_path, stage, "all", "--cores", 2, delay=rng.uniform(0, lasted(built, stage) / 2))
+            target, _, _ = STAGES[stage]
+            done = hit(tmp_path, stage, target, "--cores", 2, delay=rng.uniform(0, lasted(built, stage) / 2))
             hits[stage] += done
         else:
             limit = time.monotonic() + rng.uniform(5, 40)
@@ -119,10 +124,10 @@ def test_killed_a_hundred_times(built, tmp_path):
         if not done:  # it came to its end: there must be something to do for the next
             shutil.rmtree(tmp_path / "results" / rng.choice(["hash_encoders", "tgsh", "equihash"]))
     snakemake(tmp_path, "all", "--cores", 2)
-    assert kills >= 90 and all(hits[rule] >= 3 for rule in LOGS), (kills, hits)
+    assert kills >= 90 and all(hits[rule] >= 3 for rule in STAGES), (kills, hits)
     check_tables(tmp_path, built)
     # A forced job that was killed is not made again while all that follows from it is there; its state waits for it.
-    snakemake(tmp_path, "all", "--cores", 2, "--forcerun", *LOGS)
+    snakemake(tmp_path, "all", "--cores", 2, "--forcerun", *STAGES)
     check_tables(tmp_path, built)
     assert not leftovers(tmp_path)
 
