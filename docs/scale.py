@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
+from snakemake.utils import update_config
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "workflow" / "scripts")]
@@ -42,15 +43,6 @@ _INDEX = (
 )
 
 
-def merged(base: dict, over: dict) -> dict:
-    """As Snakemake lays one config over another."""
-    both = {
-        key: merged(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
-        for key, value in over.items()
-    }
-    return {**base, **both}
-
-
 def costs(results: Path, config: dict, database: str) -> list[dict]:
     """A row a rule: how many jobs, of how many items, how long they took, how large they were, what they asked for."""
     (run,) = evaluations.database_runs(config, database)
@@ -76,8 +68,10 @@ def known(results: Path, config: dict, database: str) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    layers = [yaml.safe_load((ROOT / "config" / name).read_text()) for name in ("config.yaml", "scale.yaml")]
-    config, results = validated(reduce(merged, layers)), Path(sys.argv[1])
+    config, results = {}, Path(sys.argv[1])
+    for name in ("config.yaml", "scale.yaml"):
+        update_config(config, yaml.safe_load((ROOT / "config" / name).read_text()))
+    config = validated(config)
     rows = [row for database in sys.argv[2:] for row in costs(results, config, database)]
     table = pd.DataFrame(rows).round({"seconds_mean": 2, "seconds_most": 2, "peak_mb": 0})
     write_csv(table, KEPT / "equihash_scale.csv")

@@ -1,13 +1,28 @@
 """Running the real graph from tests."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+from snakemake.utils import update_config
+
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = [ROOT / "config" / "config.yaml", ROOT / "tests" / "config.yaml"]
+_SMK = "\n".join(path.read_text() for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
+RULES = dict(re.findall(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", _SMK, flags=re.M | re.S))  # name -> text
+GPU_RULES = {rule for rule, body in RULES.items() if "gpu=gpus," in body}
+
+
+def merged(*paths: Path) -> dict:
+    """Configs, each laid over those before it."""
+    config = {}
+    for path in paths:
+        update_config(config, yaml.load(path.read_text(), yaml.CSafeLoader))
+    return config
 
 
 def command(

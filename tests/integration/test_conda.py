@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from graphs import CONFIGS, ROOT, command, snakemake, tables
+from graphs import CONFIGS, ROOT, RULES, command, snakemake, tables
 
 STAND_IN = ROOT / "tests" / "conda"
 KNOWN = """
@@ -19,9 +20,11 @@ equihash:
   models: {digits: {known: {synthetic: {flips: 0.01, name_bits: 10}}}}
   databases: {tiny: {task: digits, items: 900, multiplicity: 3, shards: 2, partitions: 2, positives: 50, negatives: 50, pairs: 50, probed: 5, probes: 9}}
 """
+PROPERTIES = "hash_encoders/mnist5k/networks/capacity/scripts/depth=1/layer_width=3/properties.csv"
 TARGETS = (
     "results/equihash/models/digits/known/synthetic/seed=3210/tiny/evaluation.csv",
     "results/equihash/perlin/tiny/spectrum.csv",
+    f"results/{PROPERTIES}",
 )
 # Snakemake puts its own place behind the environment's, for the object that a script is given.
 FOR_THE_SCRIPT = ("snakemake", "charset_normalizer")
@@ -37,53 +40,61 @@ def conda(tmp_path_factory):
     return {"PATH": path, "LOCAL_CHANNEL": str(folder / "channel"), "CONDA_PKGS_DIRS": str(folder / "packages")}, folder
 
 
-def run(directory: Path, conda, *words: object, configs: list[Path], **variables: str) -> None:
-    """Snakemake with an environment a rule."""
-    environment, folder = conda
-    words = (*words, "--cores", 2, "--sdm", "conda", "--conda-prefix", folder / "environments")
-    done = subprocess.run(
-        command(directory, *words, configs=configs),
-        env={**os.environ, **environment, **variables},
-        capture_output=True,
-        text=True,
-        timeout=7200,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+def run(directory: Path, conda, *words: object, configs: list[Path]) -> dict[str, set[str]]:
+    """Snakemake with an environment a rule; the environments' paths -> the rules that ran in each.
+
+    Asserts that whatever a script imported came from its environment.
+    """
+    variables, folder = conda
+    environments, seen = folder / "environments", directory / "seen"
+    seen.mkdir(parents=True)
+    words = (*words, "--cores", 2, "--sdm", "conda", "--conda-prefix", environments)
+    for more in (["--conda-create-envs-only"], []):
+        done = subprocess.run(
+            command(directory, *words, *more, configs=configs),
+            env={**os.environ, **variables, "IMPORTS_SEEN": str(seen)},
+            capture_output=True,
+            text=True,
+            timeout=7200,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        for packages in environments.glob("*/lib/python*/site-packages"):
+            shutil.copy(STAND_IN / "sitecustomize.py", packages)  # Snakemake drops PYTHONPATH here
+    found = {}
+    for path in seen.glob("*.json"):
+        job = json.loads(path.read_text())
+        if ".snakemake/scripts" not in job["arguments"][0]:
+            continue
+        found.setdefault(job["prefix"], set()).add(Path(job["arguments"][0]).name.split(".")[1])
+        assert job["prefix"].startswith(str(environments)), job["arguments"]
+        ours = (job["prefix"], str(directory), str(ROOT / "workflow"))
+        outside = {name.split(".")[0] for name, file in job["files"].items() if not file.startswith(ours)}
+        assert all(name.startswith(FOR_THE_SCRIPT) for name in outside), (job["arguments"], outside)
+        assert any("site-packages" in file for file in job["files"].values()), job["arguments"]
+    return found
 
 
 def test_rules_run_in_the_environment_of_their_yaml(tmp_path, conda):
-    """envs/analysis.yaml: labels, queries, fingerprints, index, evaluation and noise, with the tables of a run without."""
+    """envs/analysis.yaml: properties of codes, labels, queries, fingerprints, index, noise; the tables of a run without."""
     (tmp_path / "tiny.yaml").write_text(KNOWN)
     configs = [*CONFIGS, tmp_path / "tiny.yaml"]
-    plain, own, seen = tmp_path / "plain", tmp_path / "own", tmp_path / "seen"
-    seen.mkdir()
+    plain, own = tmp_path / "plain", tmp_path / "own"
     snakemake(plain, *TARGETS, "--cores", 2, configs=configs)
-    for name in ("datasets", "equihash/banks"):  # of other environments
+    for name in ("datasets", "equihash/banks", "hash_encoders"):  # of other environments
         shutil.copytree(plain / "results" / name, own / "results" / name)
-    words = (*TARGETS, "--rerun-triggers", "mtime")
-    run(own, conda, *words, "--conda-create-envs-only", configs=configs)
-    for packages in (conda[1] / "environments").glob("*/lib/python*/site-packages"):
-        shutil.copy(STAND_IN / "sitecustomize.py", packages)  # Snakemake drops PYTHONPATH here
-    run(own, conda, *words, configs=configs, IMPORTS_SEEN=str(seen))
-    assert tables(own) == tables(plain) and len(tables(own)) == 6
-    jobs = [json.loads(path.read_text()) for path in seen.glob("*.json")]
-    scripts = [job for job in jobs if ".snakemake/scripts" in job["arguments"][0]]
-    rules = {Path(job["arguments"][0]).name.split(".")[1] for job in scripts}
+    (own / "results" / PROPERTIES).unlink()
+    (rules,) = run(own, conda, *TARGETS, "--rerun-triggers", "mtime", configs=configs).values()
+    assert tables(own) == tables(plain) and len(tables(own)) >= 7
     assert rules == {
         *("draw_labels", "draw_queries", "generate_fingerprints", "generate_query_codes", "merge_index"),
-        *("evaluate_partition", "evaluate_index", "generate_perlin", "measure_spectrum"),
+        *("evaluate_partition", "evaluate_index", "generate_perlin", "measure_spectrum", "measure_properties"),
     }
-    environments = {job["prefix"] for job in scripts}
-    assert len(environments) == 1 and str(conda[1] / "environments") in environments.pop()
-    for job in scripts:
-        ours = (job["prefix"], str(own), str(ROOT / "workflow"))
-        outside = {name.split(".")[0] for name, file in job["files"].items() if not file.startswith(ours)}
-        assert all(name.startswith(FOR_THE_SCRIPT) for name in outside), (job["arguments"], outside)
-        assert {"numpy", "h5py"} <= {name.split(".")[0] for name in job["files"]}
 
 
 @pytest.mark.long
 def test_the_whole_graph_in_its_four_environments(built, tmp_path, conda):
-    run(tmp_path, conda, "all", configs=CONFIGS)
-    assert len(list((conda[1] / "environments").glob("*/bin/python"))) == 4
+    found = run(tmp_path, conda, "all", configs=CONFIGS)
+    scripts = {re.search(r"scripts/(\w+)\.py", body) and name for name, body in RULES.items()} - {None}
+    of_no_test = {"fetch_file", "collect_provenance"}  # nothing to fetch; no part of `all`
+    assert len(found) == 4 and set().union(*found.values()) >= scripts - of_no_test
     assert tables(tmp_path) == tables(built)

@@ -2,21 +2,20 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
-from graphs import ROOT, snakemake, tables
+from graphs import CONFIGS, GPU_RULES, ROOT, RULES, snakemake, tables
 from rehash import graph
 from rehash.equihash.models import variant_name
 
 PROFILES = ROOT / "profiles"
 SCRIPTS = ROOT / "tests" / "slurm"
-TEXT = "\n".join(path.read_text() for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
-RULES = dict(re.findall(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", TEXT, flags=re.M | re.S))
-GPU_RULES = {rule for rule, body in RULES.items() if "gpu=gpus," in body}
 # More jobs at once than GPUs, so that Slurm has to hold some back; without a database it is asked by squeue.
 ON_SLURM = "--jobs 6 --slurm-status-command squeue --slurm-init-seconds-before-status-checks 2".split()
 VARIANT = variant_name({"alpha": 0.05, "gamma": 0.001})
@@ -44,8 +43,10 @@ def test_every_retry_asks_for_more():
     assert {r: found for r, found in settings["set-resources"].items() if r not in GPU_RULES} == expected
     for name in ("mem_mb", "runtime"):
         assert settings["default-resources"][name].endswith(" * attempt")
-        functions = re.findall(rf"\b{name}=(lambda [^:]*):", TEXT)
-        assert functions and all("attempt" in function for function in functions)
+        text = "".join(RULES.values())
+        functions = re.findall(rf"\b{name}=lambda wildcards, attempt:(.*?),\n *(?:\w+=|#|\w+:)", text, flags=re.S)
+        assert len(functions) == text.count(f"{name}=lambda") > 9
+        assert all("attempt" in function for function in functions)
 
 
 def test_what_is_drawn_or_collected_is_grouped_and_nothing_that_trains():
@@ -131,6 +132,7 @@ def test_a_part_of_every_wing(slurm, built, tmp_path):
         "hash_encoders/mnist5k/label_noise.pdf",
         "tgsh/mnist5k/augment/accuracy.pdf",
         *(f"equihash/models/digits/hash_net/{VARIANT}/seed={seed}/training.csv" for seed in (1, 2)),
+        f"equihash/models/digits/hash_net/{VARIANT}/seed=1/few/evaluation.csv",
     ]
     snakemake(
         tmp_path, *(f"results/{target}" for target in targets), "--workflow-profile", PROFILES / "slurm", *ON_SLURM
@@ -138,9 +140,10 @@ def test_a_part_of_every_wing(slurm, built, tmp_path):
     found = records(tmp_path)
     check_gpus(found)
     assert {record["JobState"] for record in found} == {"COMPLETED"}
-    assert {"train_mlps", "train_flynet", "train_hash", "build_dataset", "measure_properties"} <= {
-        r["rule"] for r in found
-    }
+    rules = (
+        "train_mlps train_flynet train_hash build_dataset measure_properties encode_shard merge_index evaluate_index"
+    )
+    assert {*rules.split()} <= {record["rule"] for record in found}
     assert "figure_collect_study_plot_study" in {record["rule"] for record in found}
     made, expected = tables(tmp_path), tables(built)
     assert len(made) > 8 and made == {name: expected[name] for name in made}
@@ -154,6 +157,46 @@ def test_the_whole_graph(slurm, built, tmp_path):
     assert {record["JobState"] for record in found} == {"COMPLETED"}
     assert {record["rule"] for record in found} >= GPU_RULES
     assert tables(tmp_path) == tables(built)
+
+
+@pytest.mark.long
+def test_a_job_whose_time_is_up_saves_its_state(slurm, built, tmp_path):
+    """Of four minutes: Slurm's signal comes two before the end, or up to a minute sooner."""
+    for name in ("equihash/banks", "datasets"):
+        shutil.copytree(built / "results" / name, tmp_path / "results" / name)
+    settings = profile("slurm") | {"retries": 0}
+    settings["set-resources"]["train_hash"]["runtime"] = 4
+    (tmp_path / "profile").mkdir()
+    (tmp_path / "profile" / "config.yaml").write_text(yaml.safe_dump(settings))
+    schedule = {"steps": 10**6, "evaluate_every": 10**6}
+    models = {"digits": {"shannon_hamming": {"training": schedule}}}
+    (tmp_path / "endless.yaml").write_text(yaml.safe_dump({"equihash": {"models": models}, "save_every_seconds": 3600}))
+    target = Path("results/equihash/models/digits/shannon_hamming/default/seed=3210/network.safetensors")
+    words = (target, "--workflow-profile", tmp_path / "profile", *ON_SLURM)
+    snakemake(tmp_path, *words, configs=[*CONFIGS, tmp_path / "endless.yaml"], check=False)
+    (record,) = records(tmp_path)
+    assert (record["rule"], record["JobState"], record["TimeLimit"]) == ("train_hash", "FAILED", "00:04:00")
+    assert "00:00:50" < record["RunTime"] < "00:03:30"
+    folder = (tmp_path / target).parent
+    assert "stopped by signal 15; the state is saved" in (folder / "train_hash.log").read_text()
+    assert len([*folder.glob(".network.safetensors.*.state")]) == 1 and not (tmp_path / target).exists()
+
+
+def test_what_was_started_is_stopped_and_nothing_else(slurm, tmp_path):
+    """A second Slurm, up and down beside the first."""
+    up = subprocess.run([SCRIPTS / "up.sh", tmp_path], capture_output=True, text=True, timeout=900)
+    assert up.returncode == 0, up.stderr
+    daemons = [
+        [int(line.split()[1]) for line in (folder / "pids").read_text().splitlines()] for folder in (tmp_path, slurm)
+    ]
+    assert all(len(pids) == 3 and all(map(psutil.pid_exists, pids)) for pids in daemons)
+    subprocess.run([SCRIPTS / "down.sh", tmp_path], check=True, timeout=120)
+    assert not any(map(psutil.pid_exists, daemons[0]))
+    assert all(map(psutil.pid_exists, daemons[1]))
+    assert subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, text=True).stdout.split()[0] in (
+        "idle",
+        "mixed",
+    )
 
 
 WAYS = {

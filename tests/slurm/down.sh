@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Stop what up.sh started in DIR, and nothing else. Usage: down.sh DIR
 dir=$(realpath -m "${1:?usage: down.sh DIR}")
+# Of an up.sh that was killed while it installed.
+[ ! -e "$dir/policy" ] || rm -f "$(cat "$dir/policy")" "$dir/policy"
 [ -e "$dir/pids" ] || exit 0
 export SLURM_CONF=$dir/slurm.conf
 

@@ -18,7 +18,7 @@ install() {
   [ "$(id -u)" = 0 ] || cannot "its programs are missing; as root, on Debian: apt-get install slurm-wlm munge"
   hash apt-get 2>/dev/null || cannot "its programs (munged, slurmctld, slurmd, sbatch) are missing, and there is no apt-get to install them"
   # Debian starts the daemons of a package that it installs, unless this file says no.
-  [ -e $policy ] || { written=$policy && printf '#!/bin/sh\nexit 101\n' > $policy && chmod +x $policy; }
+  [ -e $policy ] || { written=$policy && echo $policy > "$dir/policy" && printf '#!/bin/sh\nexit 101\n' > $policy && chmod +x $policy; }
   { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge; } \
     >"$dir/log/apt.log" 2>&1 || cannot "apt-get install slurm-wlm munge failed: $(tail -n 1 "$dir/log/apt.log")"
 }
@@ -30,7 +30,7 @@ trap 'code=$?; rm -f $written; [ $code = 0 ] || "$here/down.sh" "$dir" >&2; exit
 mkdir -p "$dir"/{munge,state,spool,log,bin}
 have || install
 have || cannot "slurm-wlm and munge are installed, but a program of theirs is missing"
-rm -f $written
+rm -f $written "$dir/policy"
 
 host=$(hostname -s)
 user=$(id -un)

@@ -48,13 +48,17 @@ def test_idx_dataset_end_to_end(tmp_path):
             read(tmp_path / "d.h5")
 
 
-def test_a_dataset_with_labels_out_of_range_is_damaged(tmp_path):
-    write_dataset(tmp_path / "d.h5", {"train": Split(IMAGES, LABELS), "test": Split(IMAGES, LABELS)}, **ABOUT)
-    with h5py.File(tmp_path / "d.h5", "r+") as file:
-        file["test/labels"][3] = 7
-    assert len(read_split(tmp_path / "d.h5", "train").labels) == 6
-    with pytest.raises(InputError, match=r"damaged \(test: label 7 of item 3 is out of range.*make it again with"):
-        read_split(tmp_path / "d.h5", "test")
+@pytest.mark.parametrize(("name", "value"), [("test/labels", 1), ("test/labels", 7), ("train/images", 9)])
+def test_a_dataset_of_which_one_number_was_changed_is_damaged(tmp_path, name, value):
+    """Whichever split is asked for: its checksum is of both."""
+    path = tmp_path / "d.h5"
+    write_dataset(path, {"train": Split(IMAGES, LABELS), "test": Split(IMAGES, LABELS)}, **ABOUT)
+    assert checksum(path) == hashlib.sha256((IMAGES.tobytes() + LABELS.tobytes()) * 2).hexdigest()
+    with h5py.File(path, "r+") as file:
+        file[name][2] = value
+    for read in (lambda: read_split(path, "train"), lambda: read_split(path, "test", 1), lambda: checksum(path)):
+        with pytest.raises(InputError, match=r"d.h5: not a dataset.*, or damaged \(its content.*make it again with"):
+            read()
 
 
 IMAGES, LABELS = np.zeros((6, 4, 4), np.uint8), np.array([0, 1, 0, 1, 0, 1])

@@ -1,5 +1,6 @@
 """GPUs of one machine: a job has its own while there are enough, whatever ended the job before."""
 
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from rehash import devices
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
+PROFILE = Path(__file__).resolve().parents[2] / "profiles" / "default"
 JOB = """
 import sys
 from rehash.devices import claim_device
@@ -79,3 +81,48 @@ def test_devices_are_those_that_the_process_may_use(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     monkeypatch.setattr(Path, "glob", lambda *_: [Path(f"/dev/nvidia{n}") for n in (3, 2)])
     assert devices.visible_devices() == ["0", "1"]
+
+
+SNAKEFILE = """
+rule all:
+    input: "0.json", "1.json"
+
+rule claim:
+    output: "{name}.json"
+    log: "{name}.log"
+    resources: gpu=1
+    script: "claim.py"
+"""
+CLAIM = """
+import json, os, time
+from pathlib import Path
+from rehash.job import recorded
+
+with recorded(snakemake):
+    begun = time.time()
+    Path(f"{snakemake.wildcards.name}.begun").touch()
+    end = begun + snakemake.config["wait"]  # for the other to begin
+    while time.time() < end and len(list(Path().glob("*.begun"))) < 2:
+        time.sleep(0.1)
+    Path(snakemake.output[0]).write_text(json.dumps([os.environ["CUDA_VISIBLE_DEVICES"], begun, time.time()]))
+"""
+
+
+@pytest.mark.parametrize("gpus", [1, 2])
+def test_jobs_of_one_graph(tmp_path, gpus):
+    """By the default profile one at a time; two if --resources says so, and then each sees another GPU."""
+    (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    (tmp_path / "claim.py").write_text(CLAIM)
+    words = [sys.executable, "-m", "snakemake", "--cores", "2", "--workflow-profile", str(PROFILE)]
+    words += ["--config", f"wait={3 if gpus == 1 else 60}", *(["--resources", "gpu=2"] if gpus == 2 else [])]
+    environment = {k: v for k, v in os.environ.items() if k not in devices._SCHEDULERS}
+    environment |= {"CUDA_VISIBLE_DEVICES": "0,1", "PYTHONPATH": str(SCRIPTS), "TMPDIR": str(tmp_path)}
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    (first, begun, ended), (second, begun_too, ended_too) = sorted(
+        (json.loads((tmp_path / f"{name}.json").read_text()) for name in "01"), key=lambda job: job[1]
+    )
+    if gpus == 1:
+        assert begun < ended <= begun_too < ended_too and first == second == "0"
+    else:
+        assert begun_too < ended and {first, second} == {"0", "1"}

@@ -22,9 +22,10 @@ import torch
 import yaml
 from PIL import Image
 
+from graphs import CONFIGS, ROOT, merged
 from mutations import MEMORY, Reader, attack
 from rehash.bits import pack
-from rehash.config import ROOT, load_schema, validated
+from rehash.config import load_schema, validated
 from rehash.datasets import layout
 from rehash.datasets.build import build_dataset
 from rehash.datasets.fetch import fetch_file
@@ -213,7 +214,7 @@ DATASETS = {
     "images_scaled": Reader(
         lambda folder: make_images(folder, "png"), build("image_folder", image_size=6), alike=one_channel_or_three
     ),
-    "dataset": Reader(make_dataset, read_dataset, alike=a_dataset),
+    "dataset": Reader(make_dataset, read_dataset),
     "mirror": Reader(lambda folder: make_mirror(folder, "f.gz"), fetch, names=("f: could be had from no mirror",)),
     "mirror_unpacked": Reader(
         lambda folder: make_mirror(folder, "f"), fetch, names=("f: could be had from no mirror",)
@@ -287,7 +288,7 @@ BANKS = {
         lambda folder: make_public(folder, chunks=(2, 3, 5, 3), compression="gzip", fletcher32=True),
         bank("hdf5"), alike=a_built_bank,
     ),
-    "digits_bank": Reader(make_dataset, bank("digits", "dataset", "d.h5"), alike=a_built_bank),
+    "digits_bank": Reader(make_dataset, bank("digits", "dataset", "d.h5")),
     "picture_bank": Reader(make_pictures, bank("image_folder", image_size=6), alike=a_built_bank),
     "picture_bank_skipping": Reader(
         make_pictures, bank("image_folder", image_size=6, skip_corrupt=True), alike=some_pictures
@@ -385,18 +386,10 @@ def a_table(whole, found):
 
 def make_config(folder: Path):
     """The tests' graph over the default config, in a few long lines: its comments need no damage."""
-    merged = laid_over(*(yaml.load((ROOT / path).read_text(), yaml.CSafeLoader) for path in CONFIGS))
-    (folder / "config.yaml").write_text(yaml.dump(merged, width=1000, sort_keys=False))
+    (folder / "config.yaml").write_text(yaml.dump(merged(*CONFIGS), width=1000, sort_keys=False))
 
 
-CONFIGS, SCHEMA = ("config/config.yaml", "tests/config.yaml"), load_schema()
-
-
-def laid_over(base: dict, over: dict) -> dict:
-    return base | {
-        k: laid_over(base[k], v) if isinstance(v, dict) and isinstance(base.get(k), dict) else v
-        for k, v in over.items()
-    }
+SCHEMA = load_schema()
 
 
 def load_config(given: Path, _):

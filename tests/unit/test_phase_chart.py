@@ -20,11 +20,20 @@ from rehash.errors import InputError
 from rehash.figures.phase_chart import LETTERS, interactive_phase_chart, plot_phase_chart
 from rehash.figures.style import save_figure
 from rehash.hash_encoders.columns import KEYS, METRICS
-from rehash.hash_encoders.phase_chart import REGIMES, THRESHOLDS, phase_points, phase_table, with_regimes
+from rehash.hash_encoders.phase_chart import (
+    CRITICAL,
+    NEITHER,
+    SUFFICIENT,
+    THRESHOLDS,
+    UNDER,
+    phase_points,
+    phase_table,
+    with_regimes,
+)
 from rehash.store import read_csv, write_csv
 
 FULL = 3200
-S, C, U, N = REGIMES
+REGIMES = S, C, U, N = SUFFICIENT, CRITICAL, UNDER, NEITHER
 PROTOCOLS, PLANES = ("figures", "scripts"), ("sample_size", "training_time")
 
 

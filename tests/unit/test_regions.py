@@ -15,10 +15,10 @@ from rehash.errors import InputError
 from rehash.figures.regions import plot_regions, shares_within
 from rehash.figures.style import save_figure
 from rehash.hash_encoders import measure_regions as job
-from rehash.hash_encoders.cohort import Trained
 from rehash.hash_encoders.files import write_networks
 from rehash.hash_encoders.networks import BatchNorm, Shape, forward
 from rehash.hash_encoders.regions import affine_layers, code_changes, first_changes, plane, slice_regions
+from rehash.hash_encoders.trained import Trained
 from rehash.store import read_csv
 
 NORM = BatchNorm(0.01, 1e-3)

@@ -23,7 +23,7 @@ split = Split(np.random.default_rng(0).integers(0, 256, (900, 28, 28)).astype(np
 if kind == "networks":
     import torch
     from rehash.hash_encoders.files import write_networks
-    from rehash.hash_encoders.cohort import Trained
+    from rehash.hash_encoders.trained import Trained
     trained = Trained({"trained": {"head.weight": torch.zeros(3, 100, 1000)}}, {"trained": [1] * 3})
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 if kind == "table":

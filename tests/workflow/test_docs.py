@@ -2,6 +2,7 @@
 
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from graphs import ROOT, snakemake
 sys.path.insert(0, str(ROOT / "docs"))
 import generate
 
-PAGES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "config").glob("*.md")]
+PAGES = [page for folder in (".", "docs", "config", "profiles", "workflow/*") for page in ROOT.glob(f"{folder}/*.md")]
 
 
 def test_generated_tables_are_up_to_date():
@@ -18,16 +19,25 @@ def test_generated_tables_are_up_to_date():
         assert path.read_text() == text, f"{path.name}: run `make docs`"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def anchors(page: Path) -> set[str]:
+    """Of its headings, as they are made on the web."""
+    headings = re.findall(r"^#+ (.*)", page.read_text(), flags=re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
-        assert target.startswith("https://") or (page.parent / target).exists(), target
+    for target, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", page.read_text()):
+        if not target.startswith("https://"):
+            found = page.parent / target if target else page
+            assert found.exists(), target
+            assert not anchor or anchor in anchors(found), f"{target}#{anchor}"
 
 
 def test_commands_of_the_readme_plan(tmp_path):
     """Every snakemake command of the README's table, as a dry run in the configuration it names."""
     lines = re.findall(r"\| `snakemake ([^`]+)` ", (ROOT / "README.md").read_text())
-    assert len(lines) >= 7
+    assert len(lines) >= 20
     for line in lines:
         if "mine.yaml" in line or "--sdm" in line:
             continue  # needs a file of the reader's, or conda

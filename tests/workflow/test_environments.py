@@ -11,7 +11,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).resolve().parents[2]
+from graphs import ROOT, RULES
+
 SCRIPTS = ROOT / "workflow" / "scripts"
 # Import names that differ from the package's, and what a library needs at run time without our naming it.
 PACKAGES = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml", "faiss": "faiss-cpu"}
@@ -29,12 +30,11 @@ SHIPPED_WITH = {"build_bank": {"scikit-image", "scikit-learn"}}
 
 def rule_environments() -> dict[str, str]:
     """Script name -> environment file name, from the rules."""
-    text = "\n".join(path.read_text() for path in (ROOT / "workflow" / "rules").glob("*.smk"))
     pairs = {}
-    for rule in re.split(r"^rule ", text, flags=re.M)[1:]:
+    for name, rule in RULES.items():
         script, environment = re.search(r"scripts/(\w+)\.py", rule), re.search(r"envs/(\w+)\.yaml", rule)
         if script:
-            assert environment, f"rule {rule.split(':')[0]} names no environment"
+            assert environment, f"rule {name} names no environment"
             pairs[script[1]] = environment[1]
     return pairs
 
@@ -85,8 +85,11 @@ def environment_pins(name: str) -> dict[str, str]:
     return pins(next(d["pip"] for d in environment(name)["dependencies"] if isinstance(d, dict)))
 
 
-def test_every_script_belongs_to_a_rule():
+def test_every_script_belongs_to_a_rule_of_its_name():
     assert set(rule_environments()) == {path.stem for path in SCRIPTS.glob("*.py")}
+    for name, rule in RULES.items():
+        for stem in re.findall(r"scripts/(\w+)\.py|digest_of\(\"(\w+)\"", rule):
+            assert name in stem
 
 
 @pytest.mark.parametrize("script", sorted(rule_environments()))

@@ -126,8 +126,9 @@ def test_no_key_stands_twice():
             yaml.load(file, NoKeyTwice)
 
 
-def test_the_default_profile_leaves_the_code_trigger_out():
+def test_the_default_profile_runs_one_gpu_job_and_leaves_the_code_trigger_out():
     profile = yaml.safe_load((ROOT / "profiles" / "default" / "config.yaml").read_text())
+    assert profile["resources"] == {"gpu": 1}
     assert set(profile["rerun-triggers"]) == {"mtime", "params", "input", "software-env"}
 
 

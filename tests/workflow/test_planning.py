@@ -1,5 +1,6 @@
 """What Snakemake plans, refuses and shows, without running anything."""
 
+import inspect
 import re
 import shutil
 
@@ -7,11 +8,14 @@ import pandas as pd
 import pytest
 import yaml
 
-from graphs import ROOT, snakemake
+from graphs import GPU_RULES, ROOT, RULES, merged, snakemake
 from rehash import graph
 from rehash.config import validated
 from rehash.digest import reached_definitions
+from rehash.equihash import plan as equihash
+from rehash.equihash import sizing
 from rehash.hash_encoders import plan
+from rehash.tgsh import plan as tgsh
 
 DEFAULT, PAPER = ROOT / "config" / "config.yaml", ROOT / "config" / "paper.yaml"
 
@@ -103,7 +107,7 @@ def test_a_billion_items_are_hundreds_of_files(tmp_path):
     files = set(re.findall(r"results/equihash/\S+?\.h5", output))
     assert 300 < sum("shannon_hamming/" in path or "databases" in path for path in files) < 1000
     published = pd.read_csv(ROOT / "workflow" / "resources" / "published_equihash.csv")
-    config = validated(merged(yaml.safe_load(DEFAULT.read_text()), yaml.safe_load(PAPER.read_text())))
+    config = validated(merged(DEFAULT, PAPER))
     database = config["equihash"]["databases"]["1bdb"]
     assert set(published.database_size) == {*database["sizes"], database["items"]}
     assert set(published.model) <= set(config["equihash"]["models"]["openimages"])
@@ -111,21 +115,12 @@ def test_a_billion_items_are_hundreds_of_files(tmp_path):
 
 def test_paper_grid_covers_every_published_point():
     """Each value of the published curves has a counterpart in the plan, but for epochs beyond the scripts' 200."""
-    config = validated(merged(yaml.safe_load(DEFAULT.read_text()), yaml.safe_load(PAPER.read_text())))
+    config = validated(merged(DEFAULT, PAPER))
     wing = config["hash_encoders"]
     axes = {"capacity": "layer_widths", "sample_size": "sample_sizes", "training_time": "epochs"}
     for row in pd.read_csv(ROOT / "workflow" / "resources" / "published_hash_encoders.csv").itertuples():
         block = wing[row.study][row.dataset]
         assert row.layer_width in block["layer_widths"] and (row.x in block[axes[row.study]] or row.x > 200), row
-
-
-def merged(base: dict, over: dict) -> dict:
-    """As Snakemake lays one config over another."""
-    both = {
-        key: merged(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
-        for key, value in over.items()
-    }
-    return {**base, **both}
 
 
 @pytest.mark.parametrize(
@@ -191,10 +186,9 @@ def test_catalog_entry_includes_the_workflow(tmp_path):
 def test_rules_that_use_the_device_ask_for_it():
     """A rule asks for a GPU exactly if its script reaches the function that picks the device."""
     asking = {}
-    for path in (ROOT / "workflow" / "rules").glob("*.smk"):
-        for block in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]:
-            if script := re.search(r"scripts/(\w+)\.py", block):
-                asking[script[1]] = "gpu=gpus," in block
+    for name, rule in RULES.items():
+        if script := re.search(r"scripts/(\w+)\.py", rule):
+            asking[script[1]] = name in GPU_RULES
     reaching = {script: ("rehash.training", "resolve_device") in reached_definitions(script) for script in asking}
     assert asking == reaching and sum(asking.values()) == 12
 
@@ -204,6 +198,27 @@ def test_rules_that_use_the_device_ask_for_it():
 )
 def test_gpus(device, here, gpus):
     assert graph.gpus(device, here) == gpus
+
+
+SIZES = [
+    function
+    for module in (graph, plan, tgsh, equihash, sizing)
+    for name, function in vars(module).items()
+    if inspect.isfunction(function) and function.__module__ == module.__name__
+    if "attempt" in inspect.signature(function).parameters and not name.startswith("_")
+]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size.__module__}.{size.__name__}")
+def test_a_second_attempt_asks_for_twice_as_much(size):
+    names = {"task": "digits", "model": "shannon_hamming", "variant": "default", "seed": "1", "database": "small"}
+    names |= {"shards": "2", "partitions": "2", "dataset": "mnist5k", "benchmark": "rotation", "study": "capacity"}
+    names |= {"protocol": "scripts", "perlin": "small", "input_mb": 100, "bits": 40, "work": 20, "views": 1e6}
+    names["config"] = validated(merged(DEFAULT))
+    wanted = [name for name, p in inspect.signature(size).parameters.items() if p.kind != p.VAR_KEYWORD]
+    given = {name: names[name] for name in wanted if name in names}
+    first, second, third = (size(**given, attempt=attempt) for attempt in (1, 2, 3))
+    assert first > 0 and second == pytest.approx(2 * first, abs=2) and third >= 3 * first - 3
 
 
 def test_memory_and_time_grow_with_the_work_and_the_attempt():

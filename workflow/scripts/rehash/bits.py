@@ -50,8 +50,3 @@ def varying_bits(*splits: Codes, n_bits: int) -> np.ndarray:
 def select_bits(codes: Codes, keep: np.ndarray) -> Codes:
     """The bits marked in `keep`, bool (K,), of each code, packed anew."""
     return pack(unpack(codes, len(keep))[:, keep])
-
-
-def hamming(a: Codes, b: Codes) -> np.ndarray:
-    """All Hamming distances, int64 (len(a), len(b)); for small sets (it holds len(a) * len(b) codes at once)."""
-    return np.bitwise_count(a[:, None] ^ b[None]).sum(-1, dtype=np.int64)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 from rehash.errors import InputError
@@ -17,6 +19,7 @@ from rehash.hdf5 import add_group, created, opened, read_attributes, texts, writ
 
 SPLITS = ("train", "test")
 _WHAT = "a dataset of rehash"
+_SLICE_BYTES = 2**24
 
 
 @dataclass(frozen=True)
@@ -75,22 +78,37 @@ def read_split(path: str | Path, split: str, stop: int | None = None) -> Split:
     """The first `stop` items of a split (all by default).
 
     Raises:
-        InputError: not a dataset in the project's layout.
+        InputError: not a dataset in the project's layout, or its content is not what was written.
     """
     with opened(path, _WHAT) as file:
+        _check_content(file)
         found = Split(file[f"{split}/images"][:stop], file[f"{split}/labels"][:stop])
         check_split(found, split, len(file.attrs["class_names"]))
     return found
 
 
 def checksum(path: str | Path) -> str:
-    """SHA-256 of the dataset's images and labels, as written into it.
+    """SHA-256 of the dataset's images and labels, found to be what was written into it.
 
     Raises:
-        InputError: not a dataset in the project's layout.
+        InputError: not a dataset in the project's layout, or its content is not what was written.
     """
     with opened(path, _WHAT) as file:
-        return str(read_attributes(file)["checksum"])
+        return _check_content(file)
+
+
+def _check_content(file: h5py.File) -> str:
+    digest = hashlib.sha256()
+    for split in SPLITS:
+        for kind in ("images", "labels"):
+            found = file[f"{split}/{kind}"]
+            step = max(1, _SLICE_BYTES // max(1, found.dtype.itemsize * prod(found.shape[1:])))
+            for start in range(0, len(found), step):
+                digest.update(np.ascontiguousarray(found[start : start + step]))
+    expected = read_attributes(file)["checksum"]
+    if digest.hexdigest() != expected:
+        raise InputError(f"its content has the checksum {digest.hexdigest()}; expected {expected}")
+    return expected
 
 
 def class_names(path: str | Path) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,33 +22,10 @@ from rehash.hash_encoders.networks import (
 )
 from rehash.hash_encoders.optimisers import MOMENTS, OPTIMISERS
 from rehash.hash_encoders.protocols import Protocol
+from rehash.hash_encoders.trained import Trained, epoch_of, snapshot_name
 from rehash.seeds import integer, stream
 
 log = logging.getLogger("rehash")
-
-
-def batches_an_epoch(inputs: int, batch_size: int) -> int:
-    """Steps of an epoch; a last batch of a single input is left out, since BatchNorm cannot use it."""
-    return inputs // batch_size + (inputs % batch_size > 1)
-
-
-@dataclass
-class Trained:
-    """What a cohort leaves: `networks[snapshot]` holds stacked float32 tensors (R, ...), R repeats in their order."""
-
-    networks: dict[str, Tensors] = field(default_factory=dict)
-    epochs: dict[str, list[int]] = field(default_factory=dict)  # each repeat's number of epochs at each snapshot
-    history: list[dict[str, Any]] = field(default_factory=list)  # epoch, repeat; loss, accuracy as trained
-
-
-def snapshot_name(epoch: int) -> str:
-    """The name of the networks after `epoch`; those at the end of a training are called "trained"."""
-    return f"epoch={epoch}" if epoch else "untrained"
-
-
-def _nominal(snapshot: str, protocol: Protocol) -> int:
-    ends = {"untrained": 0, "trained": protocol.epochs}
-    return ends[snapshot] if snapshot in ends else int(snapshot.rpartition("=")[2])
 
 
 class CohortTraining:
@@ -98,7 +74,7 @@ class CohortTraining:
         for snapshot in [*(snapshot_name(e) for e in sorted(snapshots) if e < protocol.epochs), "trained"]:
             # Not a number until it is reached, which a member that diverges does not.
             self.trained.networks[snapshot] = {k: torch.full(v.shape, torch.nan) for k, v in start.items()}
-            self.trained.epochs[snapshot] = [_nominal(snapshot, protocol)] * repeats
+            self.trained.epochs[snapshot] = [epoch_of(snapshot, protocol.epochs)] * repeats
         self.best = np.full(repeats, np.inf)
         self.waited = np.zeros(repeats, np.int64)
         self.epoch = self.batch = 0
@@ -111,7 +87,7 @@ class CohortTraining:
     @property
     def batches(self) -> int:
         """Steps of an epoch."""
-        return batches_an_epoch(len(self.inputs) * self.passes, self.protocol.batch_size)
+        return self.protocol.batches(len(self.inputs) * self.passes)
 
     @property
     def total(self) -> int:
@@ -142,7 +118,7 @@ class CohortTraining:
         tensors = {f"now/{k}": v for k, v in self.tensors.items()}
         tensors |= {f"{moment}/{k}": v for k, slots in self.moments.items() for moment, v in slots.items()}
         for snapshot, network in self.trained.networks.items():
-            if snapshot == "trained" or _nominal(snapshot, self.protocol) <= self.epoch:
+            if snapshot == "trained" or epoch_of(snapshot, self.protocol.epochs) <= self.epoch:
                 tensors |= {f"kept/{snapshot}/{k}": v for k, v in network.items()}
         tensors |= {"sum/loss": self.loss_sum, "sum/correct": self.correct_sum, "best": torch.from_numpy(self.best)}
         values = {

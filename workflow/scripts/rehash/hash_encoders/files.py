@@ -7,8 +7,8 @@ from typing import Any
 
 from rehash.datasets.layout import Split, read_split
 from rehash.errors import InputError
-from rehash.hash_encoders.cohort import Trained
 from rehash.hash_encoders.networks import Tensors
+from rehash.hash_encoders.trained import Trained
 from rehash.store import write_bytes
 from rehash.tensors import pack_tensors, read_tensors
 

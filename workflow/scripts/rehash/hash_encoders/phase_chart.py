@@ -22,7 +22,6 @@ THRESHOLDS = {
 }
 SUFFICIENT, CRITICAL, UNDER = "sufficiently-expressive", "critically-expressive", "under-expressive"
 NEITHER = "unique but not categorizing"
-REGIMES = (SUFFICIENT, CRITICAL, UNDER, NEITHER)
 
 KEYS = ["paper", "dataset", "protocol", "plane", "layer_width", "x", "n"]
 VALUES = ["code_bits", "redundancy", "redundancy_sd", "categorization", "categorization_sd"]

@@ -35,6 +35,10 @@ class Protocol:
         """Learning rate of an epoch, counted from 0."""
         return self.learning_rate * self.decay_factor ** (epoch // self.decay_every if self.decay_every else 0)
 
+    def batches(self, inputs: int) -> int:
+        """Steps of an epoch; a last batch of a single input is left out, since BatchNorm cannot use it."""
+        return inputs // self.batch_size + (inputs % self.batch_size > 1)
+
     @property
     def norm(self) -> BatchNorm | None:
         return BatchNorm(**self.batch_norm) if self.batch_norm else None

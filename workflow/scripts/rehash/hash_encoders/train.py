@@ -11,10 +11,11 @@ import torch
 
 from rehash.datasets.layout import Split, checksum, class_names
 from rehash.hash_encoders.cells import Cell, cohort_name, sample
-from rehash.hash_encoders.cohort import CohortTraining, Trained, batches_an_epoch
+from rehash.hash_encoders.cohort import CohortTraining
 from rehash.hash_encoders.files import training_inputs, write_networks
 from rehash.hash_encoders.networks import Shape
 from rehash.hash_encoders.protocols import Protocol
+from rehash.hash_encoders.trained import Trained
 from rehash.store import write_csv
 from rehash.training import State, StateFile, resolve_device, run, set_reproducible
 
@@ -115,7 +116,7 @@ def train_cells(
     def steps(cell: Cell) -> int:
         total = len(train.labels)
         n = cell.inputs(total, keys["dataset"])
-        return cell.protocol(protocol).epochs * batches_an_epoch(total // n * n, protocol.batch_size)
+        return cell.protocol(protocol).epochs * protocol.batches(total // n * n)
 
     all_steps = [steps(cell) for cell in cells]
     return Sequence(make, all_steps)
