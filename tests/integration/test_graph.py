@@ -235,6 +235,16 @@ def test_snakemakes_own_report(built, tmp_path):
     assert (tmp_path / "report.zip").stat().st_size > 10_000
 
 
+def test_all_provenance_is_collected(built):
+    """By the README's command."""
+    snakemake(built, "provenance", "--forcerun", "collect_provenance", "--cores", 1)
+    found = json.loads((built / "results" / "provenance.json").read_text())
+    rules = {facts["rule"] for facts in found.values()}
+    assert {"build_dataset", "train_mlps", "train_flynet", "train_hash", "evaluate_index", "collect_study"} <= rules
+    assert all((built / "results" / name).exists() for name in found)
+    assert {str(p.relative_to(built / "results")) for p in (built / "results").rglob("networks.json")} <= set(found)
+
+
 def test_second_run_does_nothing(built):
     assert "Nothing to be done" in snakemake(built, "all", "--cores", 1)
 

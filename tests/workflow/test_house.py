@@ -84,25 +84,29 @@ def test_no_path_of_one_machine():
             )
 
 
+# Tables that a job made beside its first one: by what name its provenance goes.
+MADE_WITH = {
+    **dict.fromkeys(("regions_lines", "regions_slices"), ("regions",)),
+    **dict.fromkeys(("pair_similarity", "roc", "recovery"), ("hash_property",)),
+    **dict.fromkeys(("probes", "bucket_sizes", "distances"), ("evaluation", "retrieval")),
+    "task_correlation": ("task_similarity",),
+    "distances_histogram": ("distances",),
+    "training": ("networks", "modulations", "network"),
+    "losses": ("network",),
+    "expected": ("queries",),
+}
+
+
 def test_every_result_has_provenance(built):
     results = built / "results"
-    for path in [
-        *(path for path in results.glob("hash_encoders/*/*.csv") if path.stem != "regions_slices"),
-        *results.rglob("properties.csv"),
-        *(results / "tgsh").rglob("accuracy.csv"),
-        *(results / "tgsh").rglob("baselines.csv"),
-        *(results / "tgsh").rglob("codes.csv"),
-        *(results / "tgsh").rglob("published.csv"),
-        *(results / "tgsh").rglob("task_similarity.csv"),
-        *results.rglob("*.h5"),
-        *results.rglob("*.safetensors"),
-    ]:
-        facts = json.loads(path.with_suffix(".json").read_text())
-        assert (
-            facts["params"]["code"]
-            and facts["wall_seconds"] > 0
-            and facts["versions"]["numpy" if "h5" in path.name else "pandas"]
-        )
+    made = [path for ending in ("csv", "h5", "safetensors") for path in results.rglob(f"[!.]*.{ending}")]
+    assert len({path.name for path in made}) > 30
+    for path in made:
+        names = [path.with_suffix(".json"), *(path.with_name(f"{name}.json") for name in MADE_WITH.get(path.stem, []))]
+        found = [json.loads(name.read_text()) for name in names if name.exists()]
+        assert found, path
+        for facts in found:
+            assert facts["params"]["code"] and facts["wall_seconds"] > 0 and facts["versions"]["numpy"], path
     facts = json.loads(next(results.rglob("networks.json")).read_text())
     assert facts["params"]["training"]["seed"] == 2021 and facts["device"] == "cpu" and 3200 in facts["sample_size"]
     assert facts["params"]["wildcards"]["protocol"] in ("scripts", "figures") and facts["versions"]["torch"]
