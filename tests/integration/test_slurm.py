@@ -44,7 +44,7 @@ def test_every_retry_asks_for_more():
     for name in ("mem_mb", "runtime"):
         assert settings["default-resources"][name].endswith(" * attempt")
         text = "".join(RULES.values())
-        functions = re.findall(rf"\b{name}=lambda wildcards, attempt:(.*?),\n *(?:\w+=|#|\w+:)", text, flags=re.S)
+        functions = re.findall(rf"\b{name}=lambda [\w, ]*\battempt:(.*?),\n *(?:\w+=|#|\w+:)", text, flags=re.S)
         assert len(functions) == text.count(f"{name}=lambda") > 9
         assert all("attempt" in function for function in functions)
 
