@@ -23,7 +23,8 @@ class Cell:
     """One configuration of a study; None leaves what the protocol or the dataset says.
 
     Attributes:
-        sample_size: only the first so many training inputs, repeated to fill an epoch.
+        sample_size: only the first so many training inputs.
+        tiled: whether an epoch repeats a small sample until it has about as many steps as with all inputs.
         label_noise: share of the training labels that are permuted among themselves.
         instance_noise: share of the training inputs that are replaced by uniform noise.
         l2, batch_norm, dropout: instead of the protocol's.
@@ -33,6 +34,7 @@ class Cell:
     """
 
     sample_size: int | None = None
+    tiled: bool = True
     label_noise: float = 0.0
     instance_noise: float = 0.0
     l2: float | None = None
@@ -86,6 +88,10 @@ class Cell:
             )
         return n
 
+    def passes(self, total: int, inputs: int) -> int:
+        """Times an epoch sees each of `inputs` of `total` training inputs: floor(total / inputs), or once."""
+        return total // inputs if self.tiled else 1
+
     def snapshots(self) -> tuple[int, ...]:
         """Epochs after which networks are kept besides the end."""
         return self.epochs if self.epochs is not None else (0,) * self.untrained
@@ -126,7 +132,7 @@ def sample(cell: Cell, train: Split, *, seed: int, dataset: str) -> Sample:
     """The cell's training inputs and labels.
 
     An epoch sees the first n inputs floor(N / n) times, so that it has about as many steps for every n (He et al. 2021,
-    the scripts). Noise is the same for all repeats and nested: what a share corrupts, a larger one corrupts as well, in
+    the scripts), or once where the cell is not tiled. Noise is the same for all repeats and nested: what a share corrupts, a larger one corrupts as well, in
     the same way for pixels; labels are permuted among the corrupted items.
 
     Raises:
@@ -146,7 +152,7 @@ def sample(cell: Cell, train: Split, *, seed: int, dataset: str) -> Sample:
         rng = stream(seed, "hash_encoders", dataset, "noise_pixels")
         for row in rows:  # in the fixed order, so that a larger share draws the same pixels first
             images[row] = rng.integers(0, 256, images.shape[1:], dtype=np.uint8)
-    return Sample(images, noisy, labels, total // n)
+    return Sample(images, noisy, labels, cell.passes(total, n))
 
 
 def _corrupted(share: float, n: int, seed: int, dataset: str, kind: str) -> np.ndarray:

@@ -33,8 +33,8 @@ class CohortTraining:
 
     A step is one batch of every running member. Members are seeded by `seed` and their own names (`name`, repeat),
     never by the size of the cohort. After every epoch a member stops once its training loss (the mean over the epoch's
-    batches, penalty included) has not been below its best for `patience` epochs, or is no number any more; the others
-    go on without it.
+    batches, penalty included) has not been below its best by more than `min_delta` for `patience` epochs, or is no
+    number any more; the others go on without it.
 
     Args:
         images: uint8 (N, ...), the training inputs. labels: int64 (N,).
@@ -175,7 +175,7 @@ class CohortTraining:
             diverged = not np.isfinite(loss[row])
             if diverged:
                 log.warning("repeat %d: stopped, its loss is %s after epoch %d", repeat, loss[row], self.epoch)
-            improved = loss[row] < self.best[repeat]
+            improved = loss[row] < self.best[repeat] - self.protocol.min_delta
             self.best[repeat] = loss[row] if improved else self.best[repeat]
             self.waited[repeat] = 0 if improved else self.waited[repeat] + 1
             patience = self.protocol.patience

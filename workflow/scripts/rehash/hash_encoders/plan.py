@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 from typing import Any
 
@@ -49,7 +50,7 @@ def cells(config: dict, study: str, dataset: str) -> list[dict[str, Any]]:
     if study == "training_time":
         return [{"epochs": sorted(block["epochs"])}]
     if study == "sample_size":
-        return [{"sample_size": n} for n in block["sample_sizes"]]
+        return [{"sample_size": n, "tiled": block["tiled"]} for n in block["sample_sizes"]]
     if study == "regularisation":
         factors = ("l2", "batch_norm", "dropout")
         return [dict(zip(factors, values)) for values in product(*(block[factor] for factor in factors))]
@@ -140,12 +141,18 @@ def targets(config: dict) -> list[str]:
     ]
 
 
+def train_share(config: dict, study: str, dataset: str) -> float:
+    """The share of the train split that a study's networks are trained on: the block's own, or the wing's."""
+    own = study_config(config, study, dataset)["train_share"]
+    return config["hash_encoders"]["train_share"] if own is None else own
+
+
 def training_params(config: dict, study: str, dataset: str, protocol: str) -> dict[str, Any]:
     """What a training depends on besides its wildcards and its data."""
     return {
         "protocol": protocol_config(config, protocol),
         "cells": cells(config, study, dataset),
-        "train_share": config["hash_encoders"]["train_share"],
+        "train_share": train_share(config, study, dataset),
         "repeats": study_config(config, study, dataset)["repeats"],
         **{key: config[key] for key in ("seed", "device", "threads")},
     }
@@ -159,8 +166,10 @@ def networks_planned(config: dict, study: str, dataset: str) -> int:
 def training_minutes(config: dict, study: str, dataset: str, protocol: str, attempt: int) -> int:
     """A generous run time limit: 1 ms a step, network and layer, for MNIST's size trained to the last epoch."""
     block, study_block = protocol_config(config, protocol), study_config(config, study, dataset)
-    epochs = sum(max(cell.get("epochs", [block["epochs"]])) for cell in cells(config, study, dataset))
-    steps = 60_000 / block["batch_size"] * epochs
+    steps = 0.0
+    for cell in cells(config, study, dataset):
+        inputs = 60_000 if cell.get("tiled", True) else cell["sample_size"]
+        steps += max(cell.get("epochs", [block["epochs"]])) * math.ceil(inputs / block["batch_size"])
     return minutes(study_block["repeats"] * study_block["depth"] * steps * 0.001 / 60, attempt)
 
 

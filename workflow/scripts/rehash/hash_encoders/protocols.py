@@ -26,6 +26,7 @@ class Protocol:
     decay_every: int | None = None
     decay_factor: float = 0.1
     patience: int | None = None
+    min_delta: float = 0.0
     l2: float = 0.0
     dropout: float = 0.0
     initialisation: str = "glorot_uniform"

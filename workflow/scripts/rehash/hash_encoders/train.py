@@ -116,7 +116,7 @@ def train_cells(
     def steps(cell: Cell) -> int:
         total = len(train.labels)
         n = cell.inputs(total, keys["dataset"])
-        return cell.protocol(protocol).epochs * protocol.batches(total // n * n)
+        return cell.protocol(protocol).epochs * protocol.batches(cell.passes(total, n) * n)
 
     all_steps = [steps(cell) for cell in cells]
     return Sequence(make, all_steps)
