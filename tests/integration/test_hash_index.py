@@ -60,7 +60,7 @@ def test_figures_are_drawn(built):
     ):
         assert imread(built / EQUIHASH / f"{name}.png").std() > 0.1, name
     table = pd.read_csv(built / EQUIHASH / "perfect_retrieval.csv")
-    assert table.status.value_counts().to_dict() == {"not run": 20, "no published value": 3 * 2 + 1}
+    assert table.status.value_counts().to_dict() == {"not comparable": 20, "no published value": 3 * 2 + 1}
 
 
 def a_copy(built, folder):

@@ -27,6 +27,17 @@ def test_sample_size_takes_the_first_and_fills_the_epoch(n, passes):
     assert (found.images == TRAIN.images[: n or 1000]).all() and (found.labels == TRAIN.labels[: n or 1000]).all()
 
 
+@pytest.mark.parametrize("n", [None, 2, 300, 1000])
+def test_a_sample_that_is_not_tiled_is_seen_once_an_epoch(n):
+    found = drawn(sample_size=n, tiled=False)
+    assert found.passes == 1 and (found.images == TRAIN.images[: n or 1000]).all()
+    job = train_cells(
+        TRAIN, Shape(36, 4, 1, 10), PROTOCOL, [Cell(sample_size=n, tiled=False)],
+        repeats=1, seed=1, keys={"dataset": "d", "depth": 1, "layer_width": 4, "protocol": "p"}, device=torch.device("cpu"),
+    )  # fmt: skip
+    assert job.total == job.current.total == 200 * -(-(n or 1000) // 64)
+
+
 @pytest.mark.parametrize("n", [0, 1, 1001])
 def test_sample_size_out_of_range(n):
     with pytest.raises(InputError, match=f"sample size {n} of dataset d; expected 2 to 1000"):

@@ -112,6 +112,28 @@ def test_member_alone_equals_member_of_seven(protocol):
         torch.testing.assert_close(one[name], other[name], rtol=1e-9, atol=1e-9)
 
 
+def test_a_loss_must_improve_by_more_than_min_delta():
+    """As Keras' EarlyStopping: an epoch counts whose loss is below the best one by more than min_delta."""
+    patient = Protocol("adam", 0.01, 16, 60, patience=3, min_delta=0.02)
+    stopped, endless = cohort(patient, 5), cohort(Protocol(**{**vars(patient), "patience": None}), 5)
+    for job in (stopped, endless):
+        while not job.done:
+            job.step()
+    expected = []
+    for repeat in range(5):
+        best, since = np.inf, 0
+        for row in (row for row in endless.trained.history if row["repeat"] == repeat):
+            best, since = (row["loss"], 0) if best - row["loss"] > 0.02 else (best, since + 1)
+            if since == 3:
+                break
+        expected.append(row["epoch"])
+    assert stopped.trained.epochs["trained"] == expected and max(expected) < 60
+    every = cohort(Protocol(**{**vars(patient), "min_delta": 0.0}), 5)
+    while not every.done:
+        every.step()
+    assert every.trained.epochs["trained"] != expected, "the case must tell min_delta from none"
+
+
 def test_each_member_stops_by_its_own_training_loss():
     """The histories obey the rule: first epoch at which the best loss is `patience` epochs old; the rest go on unchanged."""
     patient = Protocol("adam", 0.05, 16, 60, patience=3, batch_norm={"momentum": 0.01, "eps": 1e-3})
@@ -163,7 +185,7 @@ def test_captured_steps_equal_eager_ones(protocol):
             images,
             labels,
             SHAPE,
-            SCRIPTS,
+            protocol,
             repeats=3,
             seed=5,
             name=("t",),

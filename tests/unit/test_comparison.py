@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from graphs import ROOT
 from rehash.equihash.comparison import compare_models, compare_perfect_retrieval, expected_multiplicities
 from rehash.equihash.labels import Database, draw_labels, labels
 
@@ -73,11 +74,11 @@ def test_published_rates_beside_ours(tmp_path):
     published = pd.DataFrame(
         [("openimages", "shannon_hamming", 10**e, p) for e, p in ((6, 0.48), (7, 0.472), (8, 0.433), (9, 0.315))],
         columns=["task", "model", "database_size", "published"],
-    )
+    ).assign(why_not_comparable=None)
     published.to_csv(tmp_path / "p.csv", index=False)
     compare_perfect_retrieval([tmp_path / "r.csv"], tmp_path / "p.csv", tmp_path / "out.csv")
     table = pd.read_csv(tmp_path / "out.csv")
-    assert list(table) == "task database model variant seed database_size published value low high n status".split()
+    assert list(table) == "task database model variant seed database_size published value low high n status why".split()
     status = {(row.task, row.database_size): row.status for row in table.itertuples()}
     assert status == {
         ("digits", 20_000): "no published value",
@@ -88,3 +89,14 @@ def test_published_rates_beside_ours(tmp_path):
     }
     compare_perfect_retrieval([], tmp_path / "p.csv", tmp_path / "out.csv")
     assert pd.read_csv(tmp_path / "out.csv").status.tolist() == ["not run"] * 4
+    # With a reason, no rate counts as inside or outside, whether ours was run or not, and however near it is.
+    published.assign(why_not_comparable="another task").to_csv(tmp_path / "p.csv", index=False)
+    compare_perfect_retrieval([tmp_path / "r.csv"], tmp_path / "p.csv", tmp_path / "out.csv")
+    table = pd.read_csv(tmp_path / "out.csv").set_index("task")
+    assert set(table.status["openimages"]) == {"not comparable"} and set(table.why["openimages"]) == {"another task"}
+    assert table.status["digits"] == "no published value"
+
+
+def test_no_published_rate_is_compared_before_its_task_is_built():
+    published = pd.read_csv(ROOT / "workflow" / "resources" / "published_equihash.csv")
+    assert len(published) == 20 and published.why_not_comparable.str.len().gt(50).all()

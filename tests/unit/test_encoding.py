@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from rehash.bits import pack
+from rehash.equihash import encode
 from rehash.equihash import views as views_module
 from rehash.equihash.banks import Bank
 from rehash.equihash.draws import BLOCK
@@ -21,7 +22,7 @@ from rehash.equihash.task import Task
 from rehash.equihash.views import open_mosaics, uploaded
 from rehash.equihash.weights import write_network
 from rehash.errors import InputError
-from rehash.training import StateFile, run
+from rehash.training import StateFile, device_kind, run
 
 CPU = torch.device("cpu")
 TASK = {"kind": "noisy", "grid": [1, 2], "picture": [20, 10], "gaussian": 0.1}
@@ -198,6 +199,19 @@ def test_another_network_another_identity(files, tmp_path):
     assert noisier.model == first.model and noisier.config != first.config
 
 
+def test_shards_of_two_kinds_of_device_are_not_merged(files, tmp_path, monkeypatch):
+    """Bits near 0 differ between them, so that the index would depend on which shard ran where."""
+    paths = encoded(files, tmp_path, 2)
+    one = check_shards(paths)[0].identity
+    assert one.device == device_kind(torch.device("cpu")) and one.device.startswith("cpu ")
+    assert one.precision == "float32"
+    monkeypatch.setattr(encode, "device_kind", lambda device: "another GPU")
+    source = files / "0.safetensors", files / "bank.h5", None, tmp_path / "1-of-2"
+    encode_shard(*source, paths[1], saving=SAVING, **SETTINGS)
+    with pytest.raises(InputError, match=r"is of device another GPU; expected device cpu \w+, as .*; make all of them"):
+        check_shards(paths)
+
+
 def test_a_damaged_file_of_query_codes(files, tmp_path):
     source = files / "0.safetensors", files / "bank.h5", None, files / "queries"
     encode_queries(*source, tmp_path / "codes.h5", probed=20, saving=SAVING, **SETTINGS)
@@ -257,13 +271,15 @@ def test_killed_queries_go_on_where_they_were(files, tmp_path, monkeypatch, bloc
     assert (tmp_path / "c.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
 
 
-@pytest.mark.parametrize("other", ["labels", "network", "noise", "split"])
+@pytest.mark.parametrize("other", ["labels", "network", "noise", "split", "device"])
 def test_a_state_is_never_continued_on_something_else(files, tmp_path, monkeypatch, other):
     """Labels of other code have the same seed, name and number."""
     draw_labels(tmp_path / "labels", Database(5, "d", N, 900, 3), 0, N)
     weights = "1.safetensors" if other == "network" else "0.safetensors"
     changed = {"noise": {"seed": 6}, "split": {"split": "valid"}}.get(other, {})
     stopped(files, tmp_path / "labels", tmp_path / "s.h5", 2, monkeypatch)
+    if other == "device":
+        monkeypatch.setattr(encode, "device_kind", lambda device: "another GPU")
     if other == "labels":
         with h5py.File(tmp_path / "labels", "r+") as file:
             file["labels"][:] = file["labels"][:][::-1]

@@ -348,7 +348,7 @@ def published(ours=0, seeds=1, digits=0) -> pd.DataFrame:
             keys = {"task": "digits", "database": "small", "model": MODELS[place], "variant": "default", "seed": seed}
             value = 0.6 - 0.1 * place + 0.02 * seed**2
             rows.append({**keys, "database_size": 20_000, **run(value, 2000), "status": "no published value"})
-    columns = ["database", "variant", "seed", "published", "value", "low", "high", "n"]
+    columns = ["database", "variant", "seed", "published", "value", "low", "high", "n", "why"]
     return pd.DataFrame(rows).reindex(columns=["task", "model", "database_size", "status", *columns])
 
 
@@ -423,6 +423,17 @@ def test_without_published_rates_only_ours_are_drawn():
     figure = plot_published(published(digits=1).query("task == 'digits'"))
     assert words(figure) == ["shannon_hamming, digits", "filled: ours"] and marks(figure.axes[0], "o")
     assert figure.get_suptitle().startswith("perfect retrieval: ours, 2,000 queries")
+
+
+def test_rates_that_cannot_be_compared_say_why():
+    table = published(ours=1, digits=1)
+    assert "NOT COMPARABLE" not in plot_published(table).get_suptitle()
+    apart = table.assign(
+        status=table.status.where(table.published.isna(), "not comparable"),
+        why=pd.Series("another task and metric", table.index).where(table.published.notna()),
+    )
+    assert plot_published(apart).get_suptitle().endswith("NOT COMPARABLE with ours: another task and metric")
+    assert set(published_table(apart).query("task == 'openimages'").status) == {"not comparable"}
 
 
 def test_published_in_cells():

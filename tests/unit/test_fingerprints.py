@@ -27,7 +27,7 @@ from rehash.equihash.mixing import mix
 from rehash.errors import InputError
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
-ABOUT = {"model": "a1b2", "config": "c3d4"}
+ABOUT = {"model": "a1b2", "config": "c3d4", "device": "cpu AVX2", "precision": "float32"}
 WIDTHS = [1, 2, 3, 8, 12, 16]
 
 
@@ -267,10 +267,15 @@ def test_shards_that_are_no_whole_database(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"model": "other"}, r"is of model other; expected model a1b2, as \S+/0-of-2\.h5 is$"),
+        (
+            {"model": "other"},
+            r"is of model other; expected model a1b2, as \S+/0-of-2\.h5 is; make all of them with the same",
+        ),
         ({"config": "other"}, "is of config other; expected config c3d4, as"),
         ({"n_items": 41}, "is of n_items 41; expected n_items 40, as"),
         ({"width": 16}, "is of bits 128; expected bits 64, as"),
+        ({"device": "NVIDIA H100"}, "is of device NVIDIA H100; expected device cpu AVX2, as"),
+        ({"precision": "bfloat16"}, "is of precision bfloat16; expected precision float32, as"),
         ({"model": "x", "config": "y"}, "is of model x, config y; expected model a1b2, config c3d4, as"),
     ],
 )
@@ -285,8 +290,10 @@ def test_foreign_shards(tmp_path, changed, message):
 
 def test_shards_of_another_model_than_was_asked_for(tmp_path):
     paths = write_shards(tmp_path, random_codes(40, 8), 2)
-    with pytest.raises(InputError, match=r"/0-of-2\.h5: is of model a1b2; expected model new, as was asked for$"):
-        check_shards(paths, expected=Identity(40, 64, "new", "c3d4"))
+    with pytest.raises(
+        InputError, match=r"/0-of-2\.h5: is of model a1b2; expected model new, as was asked for; make all"
+    ):
+        check_shards(paths, expected=Identity(40, 64, **{**ABOUT, "model": "new"}))
 
 
 def test_a_truncated_shard(tmp_path):

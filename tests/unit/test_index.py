@@ -284,7 +284,7 @@ def test_a_partition_by_hand(tmp_path, monkeypatch, width):
             about = read_attributes(file)
             shift, prefix = about.pop("prefix_shift"), file["prefix"][:]
             assert all(file[name].chunks is None for name in file) and prefix.dtype == np.uint32
-        identity = {"n_items": 1500, "bits": 8 * width, "model": "m", "config": "c"}
+        identity = {"n_items": 1500, "bits": 8 * width, "model": "m", "config": "c", "device": "", "precision": ""}
         assert about == {**identity, "partition": partition, "partitions": 2}
         values = words(codes[expected])[:, 0] >> np.uint64(shift)
         assert prefix.tolist() == [int((values < v).sum()) for v in range(len(prefix))]

@@ -58,6 +58,15 @@ def test_a_variant_changes_what_it_names_and_nothing_else():
             {"models": {"digits": {"m": {"settings": {"lamda_s": 1}}}}},
             "config: equihash.models.digits.m.settings: unknown setting of shannon_hamming 'lamda_s'; did you mean 'lambda_s'",
         ),
+        (
+            {"models": {"digits": {"m": {"objective": "jmlh", "training": {"forward": "twice"}}}}},
+            "models.digits.m: training.forward is twice, which repeats the public loops of hash_net_shannon, "
+            "shannon_hamming; that of jmlh runs the network once a step: say once, or recomputed",
+        ),
+        (
+            {"families": {"digits": {"f": {"model": "hash_net", "grid": {"forward": ["twice"]}, "database": "small"}}}},
+            "that of hash_net runs the network once a step",
+        ),
         ({"models": {"digts": {"m": {}}}}, "config: equihash.models: unknown task 'digts'; did you mean 'digits'"),
         (
             {"families": {"digits": {"f": {"model": "hash_net", "grid": {"alhpa": [1]}, "database": "small"}}}},

@@ -123,6 +123,36 @@ def test_hash_net_shannon_adds_its_two_parts():
     assert both["shannon"].item() == pytest.approx(shannon.item(), rel=1e-12)
 
 
+def test_hash_net_shannon_has_hubers_penalty_too():
+    z = some_logits(scale=4)
+    both = made("hash_net_shannon", huber=0.1, huber_branch=2.0)(z, torch.ones(5, dtype=torch.int64), 0, source())
+    penalty = made("shannon_hamming", huber=0.1, huber_branch=2.0)(z, torch.zeros(5), 0, source())["huber"]
+    assert both["huber"].item() == pytest.approx(penalty.item(), rel=1e-12) and penalty > 1
+    assert "huber" not in made("hash_net_shannon")(z, torch.ones(5, dtype=torch.int64), 0, source())
+
+
+def test_the_public_labels_of_jmlh():
+    """The first mosaics of the public trainer's classes, as its own code gives them for both published banks."""
+    for images, cells, first in ((50_000, 4, [34622, 24661, 8341, 8221]), (100_000, 2, [32701, 71309])):
+        objective = objectives.load("jmlh")(BITS, images**cells, 7, cells=cells, classes=100, public=True)
+        label = int(objective.labels[0])
+        assert [label // images**cell % images for cell in range(cells)] == first
+        assert len(set(objective.labels.tolist())) == 100 and objective.labels.max() < images**cells
+        other = objectives.load("jmlh")(BITS, images**cells, 8, cells=cells, classes=100, public=True)
+        assert (other.labels == objective.labels).all(), "the same for every seed"
+        few = objectives.load("jmlh")(BITS, images**cells, 7, cells=cells, classes=10, public=True)
+        assert (few.labels == objective.labels[:10]).all()
+    with pytest.raises(InputError, match="6 classes of 5 labels; expected at most as many"):
+        objectives.load("jmlh")(BITS, 5, 7, classes=6, public=True)
+
+
+def test_objectives_whose_public_loop_runs_the_network_twice():
+    """Read from the source, as planning does, it is what the class has."""
+    twice = {name: objectives.runs_twice(name) for name in objectives.names()}
+    assert twice == {"hash_net": False, "hash_net_shannon": True, "jmlh": False, "shannon_hamming": True}
+    assert twice == {name: objectives.load(name).runs_twice for name in objectives.names()}
+
+
 def test_jmlh_is_its_formula():
     z, objective = some_logits(), made("jmlh", classes=6, kl_weight=0.3)
     targets = torch.from_numpy(np.random.default_rng(2).integers(6, size=(5, 2)))

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+import torch
 
+from rehash.equihash.draws import DeviceSource
 from rehash.seeds import integer, stream
 
 
@@ -24,3 +26,12 @@ def test_streams_are_uncorrelated():
 def test_integer_is_a_31_bit_seed():
     values = [integer(7, "k", i) for i in range(1000)]
     assert len(set(values)) == 1000 and min(values) >= 0 and max(values) < 2**31 and max(values) > 2**30
+
+
+def test_more_bits_for_those_who_take_them():
+    """Of 2^31 seeds, 800,000 draws would meet some twice."""
+    values = [integer(7, "k", i, bits=63) for i in range(1000)]
+    assert max(values) < 2**63 and min(values) >= 0 and sum(value >= 2**62 for value in values) > 400
+    assert [value % 2**31 for value in values] == [integer(7, "k", i) for i in range(1000)]
+    seeds = {DeviceSource.of(7, i, device=torch.device("cpu")).generator.initial_seed() for i in range(100)}
+    assert len(seeds) == 100 and max(seeds) > 2**62

@@ -159,6 +159,7 @@ rule plot_study:
         "../../envs/figures.yaml"
     params:
         code=graph.digest_of("plot_study"),
+        kmeans=lambda wildcards: plan.drawn_split(config, wildcards.study, wildcards.dataset),
         caption=lambda wildcards: graph.caption(wildcards.study),
     message:
         "Drawing the study {wildcards.study} on {wildcards.dataset}"

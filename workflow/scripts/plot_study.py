@@ -6,5 +6,5 @@ from rehash.job import recorded
 from rehash.store import read_csv
 
 with recorded(snakemake):
-    figure = plot_study(read_csv(snakemake.input.table), snakemake.wildcards.study)
+    figure = plot_study(read_csv(snakemake.input.table), snakemake.wildcards.study, snakemake.params.kmeans)
     save_figure(figure, snakemake.output.pdf, snakemake.output.png)

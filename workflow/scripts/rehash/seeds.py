@@ -22,6 +22,6 @@ def stream(root: int, *names: object) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=_key(root, names)))
 
 
-def integer(root: int, *names: object) -> int:
-    """A seed in [0, 2^31) for a library that wants an integer."""
-    return _key(root, names) % 2**31
+def integer(root: int, *names: object, bits: int = 31) -> int:
+    """A seed in [0, 2^bits) for a library that wants an integer; 31 bits are what the narrowest of them takes."""
+    return _key(root, names) % 2**bits

@@ -215,6 +215,13 @@ def resolve_device(device: str) -> torch.device:
     return torch.device(device)
 
 
+def device_kind(device: torch.device) -> str:
+    """What rounds as this device does: a GPU's name, or `cpu` and the vector instructions that torch uses there."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} {torch.backends.cpu.get_cpu_capability()}"
+
+
 def set_reproducible(threads: int) -> None:
     """A fixed number of threads (float sums depend on it), no TF32, no benchmarked kernels."""
     torch.set_num_threads(threads)

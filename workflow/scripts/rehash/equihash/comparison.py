@@ -62,15 +62,17 @@ def compare_models(tables: dict[str, Sequence[str | Path]], labels: str | Path, 
 def compare_perfect_retrieval(retrievals: Sequence[str | Path], published: str | Path, output: str | Path) -> None:
     """Put published perfect-retrieval rates beside ours (CSV).
 
-    Columns task, database, model, variant, seed, database_size, published, value, low, high, n and status: inside or
-    outside, a published rate against our interval and its reading error; not run, a published rate alone; no published
-    value, one of ours alone.
+    Columns task, database, model, variant, seed, database_size, published, value, low, high, n, status and why. status
+    is "not comparable" for each published rate whose row says why it cannot be compared (then in `why`), whatever ours
+    is; else "inside" or "outside", a published rate against our interval and its reading error; "not run", a published
+    rate alone; "no published value", one of ours alone.
 
     Args:
-        retrievals: tables of `compare_models`. published: CSV with task, model, database_size and published.
+        retrievals: tables of `compare_models`. published: CSV with task, model, database_size, published and
+            why_not_comparable (empty where it can be compared).
     """
     keys = ["task", "model", "database_size"]
-    theirs = read_csv(published, [*keys, "published"])
+    theirs = read_csv(published, [*keys, "published", "why_not_comparable"])
     ours = [read_csv(path, [*keys, "metric", "value"]) for path in retrievals]
     columns = ["task", "database", "model", "variant", "seed", "database_size", "value", "low", "high", "n"]
     mine = pd.concat(ours, ignore_index=True) if ours else pd.DataFrame(columns=[*columns, "metric"])
@@ -78,8 +80,11 @@ def compare_perfect_retrieval(retrievals: Sequence[str | Path], published: str |
     mine = mine.astype({**dict.fromkeys(("seed", "n"), "Int64"), **dict.fromkeys(("value", "low", "high"), float)})
     table = theirs.merge(mine, how="outer", on=keys, sort=False)
     near = table.published.between(table.low - _READING_ERROR, table.high + _READING_ERROR)
+    table = table.rename(columns={"why_not_comparable": "why"})
     table["status"] = np.select(
-        [table.value.isna(), table.published.isna(), near], ["not run", "no published value", "inside"], "outside"
+        [table.why.notna(), table.value.isna(), table.published.isna(), near],
+        ["not comparable", "not run", "no published value", "inside"],
+        "outside",
     )
-    order = [*columns[:6], "published", *columns[6:], "status"]
+    order = [*columns[:6], "published", *columns[6:], "status", "why"]
     write_csv(table[order].sort_values(["task", "database", "model", "variant", "seed", "database_size"]), output)

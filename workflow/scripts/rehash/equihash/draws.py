@@ -1,7 +1,9 @@
-"""What chance decides about a view, and where it comes from: whole blocks of counter-based streams, or a device.
+"""The random numbers of a view, and where they come from: whole blocks of counter-based streams, or a device.
 
-Item i of a database is the same picture on every device and whatever the shard: its numbers are its row in the draws
-of block i // BLOCK, which has one stream for each (seed, name, kind of view) and is drawn whole on the CPU.
+The random numbers of item i of a database are the same on every device and whatever the shard: they are its row in the
+draws of block i // BLOCK, which has one stream for each (seed, name, kind of view) and is drawn whole on the CPU. The
+pixels that are made of them are equal on one kind of device only: how products and sums are fused rounds a few values
+to another level (on one CPU, the public code's pixels and ours differ in 5 of 10,000 values).
 """
 
 from __future__ import annotations
@@ -84,7 +86,7 @@ class DeviceSource:
     def of(cls, seed: int, *names: object, device: torch.device) -> DeviceSource:
         """The source that belongs to the names; it shares nothing with the streams of blocks."""
         generator = torch.Generator(device)
-        generator.manual_seed(integer(seed, "equihash", "views on a device", *names))
+        generator.manual_seed(integer(seed, "equihash", "views on a device", *names, bits=63))
         return cls(generator)
 
     def normal(self, *shape: int) -> torch.Tensor:

@@ -25,9 +25,10 @@ from rehash.equihash.views import identity, open_mosaics
 from rehash.equihash.weights import read_network
 from rehash.errors import InputError
 from rehash.store import file_digest
-from rehash.training import State, StateFile, resolve_device, run, set_reproducible
+from rehash.training import State, StateFile, device_kind, resolve_device, run, set_reproducible
 
 Network = Callable[[torch.Tensor], torch.Tensor]
+PRECISION = "float32"  # of the network that encodes, whatever it was trained in
 _ROWS_ON_A_CPU = 128  # whose activations stay in its caches: half the time of a whole block
 _THREADS_BESIDE_A_GPU = 4  # to draw the noise of blocks to come
 
@@ -176,7 +177,8 @@ class _Encoder:
 
     def about(self, database: Database) -> dict[str, str]:
         """Whose fingerprints it makes, see `fingerprints.Identity`."""
-        return {"model": self.model, "config": config_digest(database, self.seed, self.views)}
+        made_on = {"device": device_kind(self.mosaics.device), "precision": PRECISION}
+        return {"model": self.model, "config": config_digest(database, self.seed, self.views), **made_on}
 
     @contextmanager
     def finished(
@@ -196,7 +198,7 @@ class _Encoder:
         job, device = Encoding(views, self.logits, self.bits, kept=kept), self.mosaics.device
         shown = [(each.name, each.kind, each.start, len(each.labels)) for each in views]
         key = {**about, "labels": labels, "views": shown, "kept": kept}
-        key |= {"device": device.type, "threads": torch.get_num_threads()}
+        key |= {"threads": torch.get_num_threads()}
         with StateFile(output, key, saving["code"], saving["on_code_change"]) as state:
             run(job, state, save_every_s=saving["save_every_s"], title=Path(output).name, unit="item")
             notes = {"device": str(device), "items": job.total, "encoding_seconds": round(state.seconds, 3)}

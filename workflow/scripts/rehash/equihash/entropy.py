@@ -45,8 +45,8 @@ def tuple_entropy(
 
     discrete: here the ratio is (c1 + prior) / (c0 + prior) of the numbers of rows whose bits (z > 0) are (1, w) and
     (0, w), and the factors before it stay soft, so that it is not the gradient of the value: that is the entropy of the
-    hard bits' joint distribution, without prior. (In Duchesneau's losses/entropy.py this is what gradient_type "normal"
-    runs, and the above what "pseudo-smooth" runs.)
+    hard bits' joint distribution, without prior. (In Duchesneau's losses/entropy.py this is gradient_type
+    "pseudo-smooth", and the above "normal", the default; from 5 to 31 January 2024 the two names were exchanged.)
 
     Equal input gives equal bytes: on CUDA, too, nothing is added in an order left to chance. Keep the Tuples from call
     to call, since what is prepared for them is kept.

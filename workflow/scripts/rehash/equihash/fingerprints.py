@@ -35,12 +35,16 @@ class Identity:
         n_items: of the whole database.
         bits: of a fingerprint, a multiple of 8.
         model, config: digests of what the fingerprints were made with.
+        device, precision: the kind of device that ran the network (`rehash.training.device_kind`) and its arithmetic;
+            empty where no network did. Logits near 0 round differently on another kind, and bits with them.
     """
 
     n_items: int
     bits: int
     model: str
     config: str
+    device: str = ""
+    precision: str = ""
 
     def __post_init__(self) -> None:
         """Raise an InputError if a number is out of range."""
@@ -73,7 +77,10 @@ class Identity:
         apart = [each.name for each in fields(self) if getattr(self, each.name) != getattr(other, each.name)]
         if apart:
             theirs, ours = (", ".join(f"{name} {getattr(each, name)}" for name in apart) for each in (other, self))
-            raise InputError(f"{path}: is of {theirs}; expected {ours}, as {whose}")
+            raise InputError(
+                f"{path}: is of {theirs}; expected {ours}, as {whose}; make all of them with the same, each by: "
+                "snakemake --cores all --force <file>"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,24 +190,35 @@ def label_codes(labels: np.ndarray) -> Codes:
     return np.asarray(labels, np.int64).astype(">i8").view(np.uint8).reshape(-1, 8)
 
 
-def write_shard(output: str | Path, codes: Codes, *, start: int, n_items: int, model: str, config: str) -> None:
+def write_shard(
+    output: str | Path,
+    codes: Codes,
+    *,
+    start: int,
+    n_items: int,
+    model: str,
+    config: str,
+    device: str = "",
+    precision: str = "",
+) -> None:
     """Write the fingerprints of one shard, by group, and in it by item.
 
     HDF5: `codes` uint8 (n, bits / 8), `ids` uint32 (n,), or uint64 if the database has 2^32 items or more, `offsets`
     int64 (GROUPS + 1), `checksums` uint8 (GROUPS, 32): SHA-256 of each group's codes and ids, and the attributes start,
-    stop, n_items, bits, model, config, checksum (see `Shard`). Its bytes follow from the arguments. The peak of memory
+    stop, n_items, bits, model, config, device, precision, checksum (see `Shard`). Its bytes follow from the arguments. The peak of memory
     is 28 bytes an item and the codes once more.
 
     Args:
         codes: uint8 (n, bits / 8), of items start to start + n.
         n_items: of the whole database.
-        model, config: digests of what the codes were made with.
+        model, config, device, precision: see `Identity`.
 
     Raises:
         InputError: codes of another shape or type, or a number that is out of range.
     """
     check_codes(codes, f"{output}: a shard")
-    identity, stop = Identity(n_items, 8 * codes.shape[1], model, config), start + len(codes)
+    identity = Identity(n_items, 8 * codes.shape[1], model, config, device, precision)
+    stop = start + len(codes)
     if not 0 <= start <= stop <= n_items:
         raise InputError(f"{output}: fingerprints of items {start} to {stop}; expected a range within 0 to {n_items}")
     groups = partition_of(codes, GROUPS)

@@ -32,12 +32,25 @@ class Objective(torch.nn.Module):
     A subclass's annotated class attributes are its settings, with their defaults; the config's `settings` may give
     other values, of the same type. Parameters that it makes in `begin` are trained and saved with the network's.
     All randomness comes from what the methods are given.
+
+    Attributes that are no settings, and so have no annotation:
+        runs_twice: whether the public loop runs the network twice a step (`Schedule.forward` may be "twice").
+        keeps_gradient: whether the gradient of the objective's own parameters is added to that of the step before,
+            clipped, instead of being made anew.
     """
 
-    def __init__(self, bits: int, label_count: int, seed: int, **settings: Any) -> None:
-        """bits: k of the logits. label_count: labels are in [0, label_count). seed: of the run's random streams."""
+    runs_twice = False
+    keeps_gradient = False
+
+    def __init__(self, bits: int, label_count: int, seed: int, *, cells: int = 1, **settings: Any) -> None:
+        """Set the settings and begin.
+
+        Args:
+            bits: k of the logits. label_count: labels are in [0, label_count). seed: of the run's random streams.
+            cells: images of a mosaic; label_count is the number of images to this power.
+        """
         super().__init__()
-        self.bits, self.label_count, self.seed = bits, label_count, seed
+        self.bits, self.label_count, self.seed, self.cells = bits, label_count, seed, cells
         for name, value in settings.items():
             setattr(self, name, value)
         self.begin()

@@ -22,8 +22,8 @@ TEXT = (
     "An equihash maps an item to a fingerprint such that noisy views of one thing get the same and views of different "
     "things do not, so that a hash table finds what was seen before (Duchesneau's thesis). Items are mosaics of a "
     "bank's pictures, made from a seed when they are needed and never stored. The published photo models took one to "
-    "two weeks of a GPU each; their perfect-retrieval rates (31.5% on 10^9 items for ShannonHamming on triples) were "
-    "not run here. config/paper.yaml has the targets."
+    "two weeks of a GPU each; their perfect-retrieval rates (31.5% on 10^9 items for ShannonHamming on triples) are of "
+    "another task and another meaning of perfect than ours, and not comparable. No photo model was trained here."
 )
 _TITLES = {
     "views": "views of a label",

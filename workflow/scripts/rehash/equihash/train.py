@@ -42,8 +42,9 @@ class Schedule:
         learning_rate: 0 trains nothing but BatchNorm's running statistics.
         clip: gradients are clipped to plus and minus this, element by element.
         forward: once, all activations of a step are held. recomputed: the logits first, then each micro-batch again for
-            its gradient, so that memory holds one; the same numbers. twice: the same as the public loop does it, in
-            which the second pass, too, updates BatchNorm's running statistics.
+            its gradient, so that memory holds one; the same numbers. twice: the same as the public loops of
+            ShannonHamming and HashNetShannon do it, in which the second pass, too, updates BatchNorm's running
+            statistics; those of HashNet and JMLH run once.
         bfloat16: matrix products of the network in bfloat16 (autocast). channels_last: the layout of activations.
         evaluate_every: steps between evaluations. evaluation_pairs: triplets in one.
     """
@@ -133,7 +134,9 @@ class HashTraining:
         with torch.set_grad_enabled(schedule.forward == "once"):
             outputs = [self._logits(shown) for shown in views]
         logits = torch.cat(outputs).detach().unflatten(0, (-1, 2)).requires_grad_()
-        self.optimiser.zero_grad()
+        self.network.zero_grad()
+        if not self.objective.keeps_gradient:
+            self.objective.zero_grad()
         targets = torch.from_numpy(np.ascontiguousarray(batch.targets)).to(self.device)
         terms = self.objective(logits, targets, step, self._source("objective", step))
         loss = torch.stack(list(terms.values())).sum()
@@ -212,6 +215,9 @@ class HashTraining:
         for number, parameter in enumerate(self.parameters):
             for name, value in self.optimiser.state[parameter].items():
                 tensors[f"adam.{number}.{name}"] = value
+        if self.objective.keeps_gradient:
+            kept = {name: parameter.grad for name, parameter in self.objective.named_parameters()}
+            tensors |= {f"gradient.{name}": gradient for name, gradient in kept.items() if gradient is not None}
         values = {name: getattr(self, name) for name in ("finished_steps", "history", "losses", "sums")}
         return tensors, values
 
@@ -220,6 +226,9 @@ class HashTraining:
             setattr(self, name, value)
         for part, module in (("network.", self.network), ("objective.", self.objective)):
             module.load_state_dict({n.removeprefix(part): t for n, t in tensors.items() if n.startswith(part)})
+        for name, parameter in self.objective.named_parameters():
+            if (kept := tensors.get(f"gradient.{name}")) is not None:
+                parameter.grad = torch.empty_like(parameter).copy_(kept)
         for number, parameter in enumerate(self.parameters):
             held = {name: tensors.get(f"adam.{number}.{name}") for name in ("step", "exp_avg", "exp_avg_sq")}
             if held["step"] is not None:
@@ -278,7 +287,7 @@ def train_hash(
     label_count = kind.label_count(mosaics["train"].pictures)
     job = HashTraining(
         build_network(network, bits, kind.shape, seed=seed, names=(keys["task"],)),
-        objectives.load(objective)(bits, label_count, seed, **settings),
+        objectives.load(objective)(bits, label_count, seed, cells=kind.cells, **settings),
         mosaics,
         plan,
         seed=seed,

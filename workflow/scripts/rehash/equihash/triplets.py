@@ -90,8 +90,8 @@ def summary(triplets: Triplets) -> dict[str, float]:
     recall_at_r: share of same-label pairs within Hamming distance r. precision_at_r: of the pairs within r, one
     different-label pair to each same-label pair, the share that has one label; NaN if there is none.
     same_distance_median, different_distance_median. entropy_worst_n, entropy_median_n: of tuples of n bits, in bits,
-    over one view of each label: all tuples up to three, of four a cover of the pairs. distinct_codes: the share of
-    these views whose code no other has.
+    over one view of each label: all tuples up to three, of four a cover of the pairs. distinct_codes: the number of
+    different codes among these views, as a share of the views.
     """
     same, different = triplets.same, triplets.different
     found: dict[str, float] = {}
@@ -106,8 +106,7 @@ def summary(triplets: Triplets) -> dict[str, float]:
         entropies = tuple_entropies(codes.float(), _tuples(codes.shape[1], size)) / np.log(2)
         found[f"entropy_worst_{size}"] = float(entropies.min())
         found[f"entropy_median_{size}"] = float(entropies.median())
-    counts = torch.unique(codes, dim=0, return_counts=True)[1]
-    found["distinct_codes"] = float((counts == 1).sum()) / len(codes)
+    found["distinct_codes"] = len(torch.unique(codes, dim=0)) / len(codes)
     return found
 
 

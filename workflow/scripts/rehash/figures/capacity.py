@@ -9,18 +9,20 @@ from rehash.figures.style import ALL_DIVERGED, draw_spread, panels, say, title
 from rehash.tables import summarise, with_state
 
 _LEFT = (("redundancy_train", "train"), ("redundancy_test", "test"))
-_RIGHT = (
-    *(("kmeans_test", "K-Means (test codes)"), ("knn", "K-NN"), ("lr", "logistic regression")),
-    ("accuracy_test", "network"),
-)
+_RIGHT = (("knn", "K-NN"), ("lr", "logistic regression"), ("accuracy_test", "network"))
+KMEANS = {"train": ("kmeans_train", "K-Means (training codes)"), "test": ("kmeans_test", "K-Means (test codes)")}
 
 
-def plot_capacity(table: pd.DataFrame) -> Figure:
-    """A row of two panels per protocol: redundancy ratio (train, test), and accuracy on the test inputs.
+def plot_capacity(table: pd.DataFrame, kmeans: str = "test") -> Figure:
+    """A row of two panels per protocol: redundancy ratio (train, test), and accuracy of classifiers.
 
     Lines are means over repeats, bands one standard deviation; faint lines are the same networks before training.
+
+    Args:
+        kmeans: of which codes K-Means is drawn, train or test; everything else is scored on the test inputs.
     """
-    metrics = [metric for metric, _ in (*_LEFT, *_RIGHT)]
+    accuracies = (KMEANS[kmeans], *_RIGHT)
+    metrics = [metric for metric, _ in (*_LEFT, *accuracies)]
     rows = summarise(with_state(table), ["protocol", "layer_width", "state"], metrics)
     protocols = sorted(table.protocol.unique())
     figure, axes = panels(2, len(protocols))
@@ -30,10 +32,10 @@ def plot_capacity(table: pd.DataFrame) -> Figure:
         left, right = axes[2 * row], axes[2 * row + 1]
         for series, (metric, label) in enumerate(_LEFT):
             _draw(left, chosen, metric, label, series)
-        for series, (metric, label) in enumerate(_RIGHT):
-            _draw(right, chosen, metric, label, series, before=metric in ("knn", "kmeans_test"))
+        for series, (metric, label) in enumerate(accuracies):
+            _draw(right, chosen, metric, label, series, before=metric in ("knn", KMEANS[kmeans][0]))
         left.set(title=f"determinism (protocol {protocol})", ylabel="redundancy ratio")
-        right.set(title=f"categorization (protocol {protocol})", ylabel="accuracy (share of test inputs)")
+        right.set(title=f"categorization (protocol {protocol})", ylabel="accuracy (share of inputs)")
         for axis in (left, right):
             axis.set(xlabel="layer width (hidden units)", ylim=(-0.02, 1.02))
             if chosen.layer_width.nunique() == 1:

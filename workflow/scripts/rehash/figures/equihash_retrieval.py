@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Hashable
 from typing import Any, NamedTuple
 
@@ -44,6 +45,7 @@ _TICKS = 7  # of a horizontal axis, about
 _OURS = {"markersize": 6, "linewidth": 1.4}
 _THEIRS = {"markersize": 6, "linewidth": 0.9, "markerfacecolor": "white", "alpha": 0.75}
 _GREY = {"color": "0.3", "marker": "o", "linestyle": "none"}
+_TITLE_WIDTH = 96  # characters
 _BESIDE = 0.07  # decades from a published mark to ours
 
 
@@ -121,7 +123,7 @@ def plot_published(table: pd.DataFrame) -> Figure:
 
     Args:
         table: task, database, model, variant, seed, database_size (items), published and value, low, high (shares, NaN
-            where there is none), n (queries), status.
+            where there is none), n (queries), status, and why a published rate cannot be compared (NaN if it can).
     """
     published = table.dropna(subset="published").drop_duplicates(["task", "model", "database_size"])
     measured = with_databases(with_series(table.dropna(subset="value")))
@@ -196,12 +198,14 @@ def _title(table: pd.DataFrame) -> str:
 
 
 def _published_title(published: pd.DataFrame, measured: pd.DataFrame) -> str:
-    theirs = f"published ({', '.join(published.task.unique())}; error below 0.1 points)"
+    reasons = "; ".join(published.why.dropna().unique())
+    apart = "\n" + textwrap.fill(f"NOT COMPARABLE with ours: {reasons}", _TITLE_WIDTH) if reasons else ""
+    theirs = "published (error below 0.1 points)"
     if measured.empty:
-        return f"perfect retrieval: {theirs}; ours: not run"
+        return f"perfect retrieval: {theirs}; ours: not run{apart}"
     spread = _spread(measured.groupby(["task", "series"]).seed.nunique())
     both = "ours" if published.empty else f"{theirs} and ours"
-    return f"perfect retrieval: {both}, {range_words(measured.n)} queries\nours: {spread}"
+    return f"perfect retrieval: {both}, {range_words(measured.n)} queries\nours: {spread}{apart}"
 
 
 def _spread(counts: pd.Series) -> str:

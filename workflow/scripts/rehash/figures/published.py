@@ -51,7 +51,8 @@ def plot_published(table: pd.DataFrame) -> Figure:
         fontsize=9,
     )
     for panel, (study, protocol, metric, points) in zip(axes, blocks):
-        panel.set_title(f"{_NAMES[metric]}\n{study.replace('_', ' ')}, protocol {protocol}", fontsize=8)
+        unsure = ", split unknown" if (points.verdict == "split unknown").any() else ""
+        panel.set_title(f"{_NAMES[metric]}{unsure}\n{study.replace('_', ' ')}, protocol {protocol}", fontsize=8)
         _draw(panel, points, study)
     return figure
 

@@ -9,14 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rehash.errors import unknown
-from rehash.figures.capacity import plot_capacity
+from rehash.figures.capacity import KMEANS, plot_capacity
 from rehash.figures.style import ALL_DIVERGED, draw_spread, panels, say, set_scale, title
 from rehash.tables import summarise
 
 _PROPERTIES = {
     "redundancy_train": "redundancy ratio (training inputs)",
     "redundancy_test": "redundancy ratio (test inputs)",
-    "kmeans_test": "K-Means accuracy (test codes)",
+    "kmeans": "K-Means accuracy",
     "knn": "K-NN accuracy",
     "lr": "logistic regression accuracy",
     "accuracy_test": "network accuracy (test inputs)",
@@ -42,29 +42,35 @@ _AXES = {
 }
 
 
-def plot_study(table: pd.DataFrame, study: str) -> Figure:
+def plot_study(table: pd.DataFrame, study: str, kmeans: str = "test") -> Figure:
     """The figure of a study from its table (columns: rehash.hash_encoders.columns; random_inputs has its own).
 
     Lines are means over repeats, bands one standard deviation; a block of panels for each protocol.
+
+    Args:
+        kmeans: of which codes K-Means is drawn, train or test.
 
     Raises:
         InputError: there is no such study.
     """
     if study == "capacity":
-        return plot_capacity(table)
+        return plot_capacity(table, kmeans)
     if study not in _AXES:
         raise unknown("study", study, ("capacity", *_AXES), "plot_study")
     if study == "random_inputs":
         return _plot_random_inputs(table, _AXES[study])
     axis, protocols = _AXES[study], sorted(table.protocol.unique())
     by = ["protocol", "layer_width", "l2", "batch_norm", axis.column]
-    rows = summarise(table, by, list(_PROPERTIES))
+    split, codes = KMEANS[kmeans]
+    properties = {split if name == "kmeans" else name: words for name, words in _PROPERTIES.items()}
+    properties[split] = codes.replace("K-Means", "K-Means accuracy")
+    rows = summarise(table, by, list(properties))
     rows = rows.assign(series=_series_names(rows, study))
     figure, axes = panels(3, 2 * len(protocols), width=3.6, height=2.9)
     figure.suptitle(title(table, study), fontsize=9)
     for block, protocol in enumerate(protocols):
         chosen = rows[rows.protocol == protocol]
-        for panel, (metric, name) in zip(axes[6 * block :], _PROPERTIES.items()):
+        for panel, (metric, name) in zip(axes[6 * block :], properties.items()):
             _draw_lines(panel, chosen, axis, metric, legend=metric == "redundancy_train")
             panel.set(title=name if len(protocols) == 1 else f"{name}\nprotocol {protocol}", ylim=(-0.03, 1.03))
     return figure

@@ -133,15 +133,13 @@ def _published(table: pd.DataFrame) -> Claims:
         return [{"verdict": "Context, no comparison", "text": text}]
     for (study, protocol), part in tally(table).groupby(["study", "protocol"]):
         counts = "; ".join(f"{row.metric} {row.inside} of {row.judged}" for row in part.itertuples() if row.judged)
-        # Whose codes the published K-Means curve clustered is not known, so it does not count.
-        sure = part[~part.metric.str.startswith("kmeans")]
-        inside, judged, points = sure.inside.sum(), sure.judged.sum(), sure.points.sum()
-        rest = f" {points - judged} points have no spread to judge by." if judged < points else ""
+        inside, judged, points = part.inside.sum(), part.judged.sum(), part.points.sum()
+        rest = f" {points - judged} points are not judged (the table says why)." if judged < points else ""
         found.append(
             {
                 "verdict": f"{inside} of {judged} points inside",
-                "text": f"{study}, protocol {protocol}, K-Means apart: inside our spread plus the reading error. By "
-                f"property: {counts or 'none was judged'}.{rest}",
+                "text": f"{study}, protocol {protocol}: inside our spread plus the error with which the point was read. "
+                f"By property: {counts or 'none was judged'}.{rest}",
             }
         )
     return found

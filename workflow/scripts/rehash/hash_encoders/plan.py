@@ -8,6 +8,7 @@ from typing import Any
 
 from rehash.errors import InputError, unknown
 from rehash.graph import dataset_config, dataset_text, minutes
+from rehash.hash_encoders.columns import kmeans_split
 
 STUDY = "results/hash_encoders/{dataset}/{study}"
 COHORT = "results/hash_encoders/{dataset}/networks/{study}/{protocol}/depth={depth}/layer_width={layer_width}/"
@@ -72,6 +73,12 @@ def study_tables(config: dict, study: str, dataset: str) -> list[str]:
     if study == "random_inputs":
         return [f"{folder}random_inputs.csv" for folder in cohorts(config, "training_time", dataset)]
     return [f"{folder}properties.csv" for folder in cohorts(config, study, dataset)]
+
+
+def drawn_split(config: dict, study: str, dataset: str) -> str:
+    """Whose K-Means a study's figure draws: of the codes that the published panel is of, else of the test codes."""
+    counterpart = config["hash_encoders"]["published"].get(dataset)
+    return (counterpart and kmeans_split(study, counterpart["dataset"])) or "test"
 
 
 def region_tables(config: dict, dataset: str, kind: str) -> list[str]:

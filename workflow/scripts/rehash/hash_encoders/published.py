@@ -8,34 +8,34 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rehash.hash_encoders.columns import METRICS
+from rehash.hash_encoders.columns import METRICS, kmeans_split
 from rehash.store import read_csv
 from rehash.tables import summarise
 
-PUBLISHED_COLUMNS = ["study", "dataset", "metric", "layer_width", "x", "value"]
+PUBLISHED_COLUMNS = ["study", "dataset", "metric", "layer_width", "x", "value", "error", "figure"]
 # Hidden layers of the published networks.
 DEPTH = {"mnist": 1, "cifar10": 5}
 # The column of our tables that is the horizontal axis of the published figure.
 AXES = {"capacity": "layer_width", "sample_size": "sample_size", "training_time": "epoch"}
-# The published K-Means curve does not say which split's codes were clustered.
-OURS = {"kmeans": ("kmeans_train", "kmeans_test")}
 _KEYS = ["paper", "dataset", "published_dataset", "role", "study", "protocol", "depth", "metric", "layer_width", "x"]
 
 
-def reading_error(study: str, metric: str) -> float:
-    """How well a value can be read off the published figures: 0.005, but 0.01 where curves cross.
-
-    They cross in every panel but that of redundancy against width.
-    """
-    return 0.005 if study == "capacity" and metric.startswith("redundancy") else 0.01
+def counterparts(metric: str, study: str, dataset: str) -> tuple[str, ...]:
+    """The columns of our tables that a published metric is set beside."""
+    if metric != "kmeans":
+        return (metric,)
+    split = kmeans_split(study, dataset)
+    return (f"kmeans_{split}",) if split else ("kmeans_train", "kmeans_test")
 
 
 def compare(tables: Iterable[pd.DataFrame], published: pd.DataFrame, *, dataset: str, role: str) -> pd.DataFrame:
     """A row for each published point that a study table has a counterpart of.
 
-    Columns: keys; published, reading_error, ours (mean), sd, n, difference (ours - published), verdict: "inside" where
-    |difference| <= sd + reading_error, "outside" else; "no spread" for one network; "context" where the data or the
-    depth differ; "diverged" where no network was left to measure.
+    Columns: keys; published, reading_error (how well that value could be read off its figure, about one standard
+    deviation), ours (mean), sd, n, difference (ours - published), verdict: "inside" where |difference| <= sd +
+    reading_error, "outside" else; "no spread" for one network; "split unknown" for K-Means where the published panel
+    does not say whose codes were clustered; "context" where the data or the depth differ; "diverged" where no network
+    was left to measure.
 
     Args:
         published: PUBLISHED_COLUMNS; `dataset` names the published one to compare with.
@@ -52,10 +52,12 @@ def compare(tables: Iterable[pd.DataFrame], published: pd.DataFrame, *, dataset:
         means = rows[by].drop_duplicates().merge(summarise(rows, by, METRICS), how="left", on=by)
         means = means.assign(x=means[axis], n=means.n.fillna(0).astype(int))
         for theirs, points in published[published.study == study].groupby("metric"):
-            for metric in OURS.get(str(theirs), (theirs,)):
-                part = means.merge(points[["layer_width", "x", "value"]], on=["layer_width", "x"])
+            metrics = counterparts(str(theirs), study, dataset)
+            for metric in metrics:
+                part = means.merge(points[["layer_width", "x", "value", "error"]], on=["layer_width", "x"])
                 part = part.assign(metric=metric, published=part.value, ours=part[f"{metric}_mean"])
-                parts.append(part.assign(sd=part[f"{metric}_sd"], reading_error=reading_error(study, metric)))
+                part = part.assign(sd=part[f"{metric}_sd"], reading_error=part.error, unknown_split=len(metrics) > 1)
+                parts.append(part)
     values = ["published", "reading_error", "ours", "sd", "n", "difference", "verdict"]
     if not parts:
         return pd.DataFrame(columns=[*_KEYS, *values])
@@ -64,7 +66,9 @@ def compare(tables: Iterable[pd.DataFrame], published: pd.DataFrame, *, dataset:
     within = found.difference.abs() <= found.sd + found.reading_error
     context = (role == "context") | (found.depth != DEPTH.get(dataset, found.depth))
     found["verdict"] = np.select(
-        [context, found.n == 0, found.n == 1, within], ["context", "diverged", "no spread", "inside"], "outside"
+        [context, found.n == 0, found.n == 1, found.unknown_split, within],
+        ["context", "diverged", "no spread", "split unknown", "inside"],
+        "outside",
     )
     return found[[*_KEYS, *values]].sort_values(_KEYS, ignore_index=True)
 
@@ -78,7 +82,7 @@ def compare_published(tables: Iterable[str | Path], published: str | Path, *, da
 def tally(table: pd.DataFrame) -> pd.DataFrame:
     """By study, protocol and metric: n (the least), points, judged, inside; the mean and the largest difference.
 
-    Judged are the points with a verdict for or against: neither context nor without spread.
+    Judged are the points with a verdict for or against: inside or outside.
     """
     lines = []
     for (study, protocol, metric), part in table.groupby(["study", "protocol", "metric"], sort=True):

@@ -51,6 +51,22 @@ def defaults(name: str, where: str = "objective") -> dict[str, Any]:
     return found
 
 
+def runs_twice(name: str, where: str = "objective") -> bool:
+    """Whether the objective's class says `runs_twice = True` (see `rehash.equihash.objective.Objective`).
+
+    Raises:
+        InputError: see `definition`.
+    """
+    said = {
+        target.id: node.value
+        for node in _class_of(name, where).body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    return "runs_twice" in said and ast.literal_eval(said["runs_twice"]) is True
+
+
 def complete(name: str, settings: Mapping[str, Any], where: str = "objective") -> dict[str, Any]:
     """All settings of an objective: the given ones, and its defaults.
 

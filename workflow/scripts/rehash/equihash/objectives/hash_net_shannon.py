@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import softplus
 
 from rehash.equihash.draws import Source
-from rehash.equihash.objective import Objective, TupleEntropy, agreement, at_least, sharpness
+from rehash.equihash.objective import Objective, TupleEntropy, agreement, at_least, huber_penalty, sharpness
 
 
 class HashNetShannon(Objective):
@@ -16,8 +16,10 @@ class HashNetShannon(Objective):
 
     Settings:
         alpha, gamma, power, beta_every: see `HashNet`.
-        lambda_s, tuple_size, covered, tuples, permuted, discrete, prior: see `ShannonHamming`.
+        lambda_s, tuple_size, covered, tuples, permuted, discrete, prior, huber, huber_branch: see `ShannonHamming`.
     """
+
+    runs_twice = True
 
     alpha: float = 0.05
     gamma: float = 0.0005
@@ -30,19 +32,24 @@ class HashNetShannon(Objective):
     permuted: bool = False
     discrete: bool = False
     prior: float = 1.0
+    huber: float = 0.0
+    huber_branch: float = 9.0
 
     def begin(self) -> None:
         """The tuples."""
-        at_least("hash_net_shannon", 0, alpha=self.alpha, gamma=self.gamma, prior=self.prior)
+        at_least("hash_net_shannon", 0, alpha=self.alpha, gamma=self.gamma, prior=self.prior, huber=self.huber)
         at_least("hash_net_shannon", 1, beta_every=self.beta_every)
         self.shannon = TupleEntropy(self)
 
     def forward(
         self, logits: torch.Tensor, targets: torch.Tensor, step: int, source: Source
     ) -> dict[str, torch.Tensor]:
-        """See `Objective.forward`: pairs and shannon."""
+        """See `Objective.forward`: pairs, shannon, and huber if it has a weight."""
         scaled = self.alpha * agreement(logits, sharpness(step, self.gamma, self.power, self.beta_every))
-        return {
+        terms = {
             "pairs": (softplus(scaled) - scaled).mean(),
             "shannon": -self.lambda_s * self.shannon(logits.flatten(0, 1), source),
         }
+        if self.huber:
+            terms["huber"] = huber_penalty(logits, self.huber, self.huber_branch)
+        return terms

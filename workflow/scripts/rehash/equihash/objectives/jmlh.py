@@ -8,7 +8,34 @@ from torch.nn.functional import cross_entropy, logsigmoid
 
 from rehash.equihash.draws import Source
 from rehash.equihash.objective import Batch, Objective, at_least
+from rehash.errors import InputError
 from rehash.seeds import stream
+
+_PUBLIC_SEED = 0xCAFE
+
+
+def public_labels(classes: int, label_count: int, cells: int) -> np.ndarray:
+    """The labels that the public trainer classifies: int64 (classes,), distinct, the same for every seed.
+
+    They are drawn as its `generate_labels` does (numpy's RandomState, the whole draw again while two are equal), and
+    turned into ours: the public code takes the first image of a mosaic from the most significant digit of the label
+    in base n, where we take it from the least significant one (`rehash.equihash.mosaics`).
+
+    Raises:
+        InputError: there are fewer labels than classes.
+    """
+    if label_count < classes:
+        raise InputError(f"objective jmlh: {classes} classes of {label_count} labels; expected at most as many")
+    chance = np.random.RandomState(_PUBLIC_SEED)
+    labels = chance.randint(0, label_count, classes, dtype=np.uint64)
+    while len(np.unique(labels)) < classes:
+        labels = chance.randint(0, label_count, classes, dtype=np.uint64)
+    base = np.uint64(round(label_count ** (1 / cells)))
+    turned = np.zeros_like(labels)
+    for _ in range(cells):
+        labels, digit = np.divmod(labels, base)
+        turned = turned * base + digit
+    return turned.astype(np.int64)
 
 
 class Jmlh(Objective):
@@ -17,18 +44,28 @@ class Jmlh(Objective):
     Bits are 1 where p exceeds a uniform number, with the gradient of p (straight-through). loss = cross-entropy
     + kl_weight * KL(Bernoulli(p) || Bernoulli(1/2)), summed over bits, both means over views.
 
+    The public trainer clears the network's gradient at each step and never that of its classifier, which therefore is
+    the sum over all steps so far, clipped at each; and its labels are the same for every seed. `public` repeats both.
+    A public micro-batch has as many single views as one of ours has pairs: `pairs: 128` repeats its 256.
+
     Settings:
         classes: how many labels. kl_weight: of the divergence.
+        public: the labels of the public code, and its classifier's gradient that is never cleared.
     """
 
     classes: int = 10_000
     kl_weight: float = 0.1
+    public: bool = False
 
     def begin(self) -> None:
         """The labels, and the classifier as torch starts a linear layer: uniform within 1 / sqrt(bits)."""
         at_least("jmlh", 2, classes=self.classes)
         at_least("jmlh", 0, kl_weight=self.kl_weight)
-        self.labels = stream(self.seed, "equihash", "classes").integers(self.label_count, size=self.classes)
+        self.keeps_gradient = self.public
+        if self.public:
+            self.labels = public_labels(self.classes, self.label_count, self.cells)
+        else:
+            self.labels = stream(self.seed, "equihash", "classes").integers(self.label_count, size=self.classes)
         chance, bound = stream(self.seed, "equihash", "classifier"), self.bits**-0.5
         weight, bias = (
             chance.uniform(-bound, bound, shape).astype(np.float32)

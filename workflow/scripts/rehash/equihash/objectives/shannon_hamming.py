@@ -18,11 +18,13 @@ class ShannonHamming(Objective):
         lambda_h, lambda_s: weights of the Hamming and of the Shannon term.
         tuple_size: bits of a tuple, 2, 3 or 4. covered: 0 for all tuples; m for a random cover of them, in which every
             m bits are in a tuple. tuples: at least so many in the cover. permuted: permute the bits anew at each step.
-        discrete: log ratios from counts of hard bits (the public `pseudo-smooth`), with `prior` added to each.
+        discrete: log ratios from counts of hard bits (the public code's `pseudo-smooth`), with `prior` added to each.
         group_lambda_s: weight of a second Shannon term, over all tuples of `group_size` within groups of `group_bits`
             bits; 0 for none.
         huber: the largest slope of the penalty; 0 for none. huber_branch: the logit from which on it has that slope.
     """
+
+    runs_twice = True
 
     lambda_h: float = 1.0
     lambda_s: float = 0.01

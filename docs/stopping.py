@@ -1,0 +1,72 @@
+"""How were the published networks of small MNIST samples stopped? The measurements behind that table of the documentation.
+
+python docs/stopping.py DATASET.h5 FOLDER
+
+Trains five networks of width 40 a sample size as protocol `figures` has it, but for 2,000 epochs without stopping, keeps
+them at EPOCHS and measures their codes. Since nothing stops, every stopping rule can be applied afterwards: the history
+of the training loss says where each rule would have ended. Writes docs/results/stopping.csv (the properties) and
+stopping_rules.csv (the epoch at which each rule stops each network). FOLDER keeps networks and codes; killed, the script
+goes on where it was.
+"""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
+
+from rehash.hash_encoders.encode import encode_networks  # noqa: E402
+from rehash.hash_encoders.measure import measure_properties  # noqa: E402
+from rehash.hash_encoders.train import train_mlps  # noqa: E402
+
+SIZES = (30, 60, 100, 300, 600, 1000, 2000, 3000)
+EPOCHS = (10, 30, 60, 100, 200, 300, 600, 1000, 1500, 2000)
+# (patience, min_delta): a network stops once its training loss has not fallen by more than min_delta below its best for
+# `patience` epochs. Keras' usual choices, and the scripts' own (10, 0).
+RULES = [(patience, delta) for patience in (2, 5, 10, 20, 50) for delta in (0.0, 1e-5, 1e-4, 1e-3, 1e-2)]
+
+
+def stop(losses: list[float], patience: int, min_delta: float) -> int:
+    """The epoch, counted from 1, at which a rule ends a training whose loss was `losses` after each epoch."""
+    best, waited = float("inf"), 0
+    for epoch, loss in enumerate(losses, 1):
+        improved = loss < best - min_delta
+        best, waited = (loss, 0) if improved else (best, waited + 1)
+        if waited >= patience:
+            return epoch
+    return len(losses)
+
+
+def main(dataset: Path, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    protocol = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["hash_encoders"]["protocols"]["figures"]
+    keys = {"dataset": "mnist", "study": "sample_size", "protocol": "figures", "depth": 1, "layer_width": 40}
+    cells = [{"sample_size": n, "tiled": False, "epochs": list(EPOCHS)} for n in SIZES]
+    networks, codes, history = (folder / name for name in ("networks.safetensors", "codes.h5", "training.csv"))
+    if not history.exists():
+        train_mlps(
+            dataset, networks, history, keys=keys, protocol=protocol, cells=cells, train_share=1, repeats=5, seed=2021,
+            device="cpu", threads=1,
+        )  # fmt: skip
+    encode_networks(dataset, networks, codes, device="cpu", threads=1)
+    measure_properties(codes, ROOT / "docs" / "results" / "stopping.csv", threads=1)
+    losses = pd.read_csv(history).sort_values("epoch").groupby(["sample_size", "repeat"]).loss.apply(list)
+    rules = [
+        {
+            "sample_size": n,
+            "repeat": repeat,
+            "patience": patience,
+            "min_delta": delta,
+            "epoch": stop(line, patience, delta),
+        }
+        for (n, repeat), line in losses.items()
+        for patience, delta in RULES
+    ]
+    pd.DataFrame(rules).to_csv(ROOT / "docs" / "results" / "stopping_rules.csv", index=False)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
