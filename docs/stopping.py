@@ -1,12 +1,12 @@
-"""How were the published networks of small MNIST samples stopped? The measurements behind that table of the documentation.
+"""Measure how networks of small MNIST samples change along training, to tell how the published ones were stopped.
 
 python docs/stopping.py DATASET.h5 FOLDER
 
-Trains five networks of width 40 a sample size as protocol `figures` has it, but for 2,000 epochs without stopping, keeps
-them at EPOCHS and measures their codes. Since nothing stops, every stopping rule can be applied afterwards: the history
-of the training loss says where each rule would have ended. Writes docs/results/stopping.csv (the properties) and
-stopping_rules.csv (the epoch at which each rule stops each network). FOLDER keeps networks and codes; killed, the script
-goes on where it was.
+Trains five networks of width 40 a sample size as protocol `figures` has it, but for 2,000 epochs without stopping,
+keeps them at EPOCHS and measures their codes. Since nothing stops, every stopping rule can be applied afterwards: the
+history of the training loss says where each rule would have ended. Writes docs/results/stopping.csv (the properties)
+and stopping_rules.csv (the epoch at which each rule stops each network). FOLDER keeps networks and codes; killed, the
+script goes on where it was.
 """
 
 import sys

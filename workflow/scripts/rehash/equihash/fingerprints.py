@@ -205,8 +205,8 @@ def write_shard(
 
     HDF5: `codes` uint8 (n, bits / 8), `ids` uint32 (n,), or uint64 if the database has 2^32 items or more, `offsets`
     int64 (GROUPS + 1), `checksums` uint8 (GROUPS, 32): SHA-256 of each group's codes and ids, and the attributes start,
-    stop, n_items, bits, model, config, device, precision, checksum (see `Shard`). Its bytes follow from the arguments. The peak of memory
-    is 28 bytes an item and the codes once more.
+    stop, n_items, bits, model, config, device, precision, checksum (see `Shard`). Its bytes follow from the arguments.
+    The peak of memory is 28 bytes an item and the codes once more.
 
     Args:
         codes: uint8 (n, bits / 8), of items start to start + n.

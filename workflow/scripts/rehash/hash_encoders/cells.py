@@ -132,8 +132,8 @@ def sample(cell: Cell, train: Split, *, seed: int, dataset: str) -> Sample:
     """The cell's training inputs and labels.
 
     An epoch sees the first n inputs floor(N / n) times, so that it has about as many steps for every n (He et al. 2021,
-    the scripts), or once where the cell is not tiled. Noise is the same for all repeats and nested: what a share corrupts, a larger one corrupts as well, in
-    the same way for pixels; labels are permuted among the corrupted items.
+    the scripts), or once where the cell is not tiled. Noise is the same for all repeats and nested: what a share
+    corrupts, a larger one corrupts as well, in the same way for pixels; labels are permuted among the corrupted items.
 
     Raises:
         InputError: the cell asks for more inputs than there are.

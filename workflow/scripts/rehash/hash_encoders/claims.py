@@ -138,8 +138,8 @@ def _published(table: pd.DataFrame) -> Claims:
         found.append(
             {
                 "verdict": f"{inside} of {judged} points inside",
-                "text": f"{study}, protocol {protocol}: inside our spread plus the error with which the point was read. "
-                f"By property: {counts or 'none was judged'}.{rest}",
+                "text": f"{study}, protocol {protocol}: inside our spread plus the error with which the point was "
+                f"read. By property: {counts or 'none was judged'}.{rest}",
             }
         )
     return found

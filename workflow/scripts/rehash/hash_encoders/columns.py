@@ -9,10 +9,10 @@ METRICS = [
     *("kmeans_test_matched", "knn", "lr", "accuracy_train", "accuracy_test", "loss_train", "loss_test"),
 ]
 SHARES = [metric for metric in METRICS if not metric.startswith("loss")]  # in [0, 1]
-# Whose codes K-Means clustered in a published panel, by study and dataset. The sample-size panels and MNIST's training time
-# say "test". The other two panels of CIFAR-10 do not say: at width 80 their curve lies above the network's own test
-# accuracy (0.61 against 0.53) and at 40,000 inputs above the panel that says "test" (0.61 against 0.46). MNIST's capacity
-# panel does not say either, and no number tells the splits apart there; so both are compared, and neither counts.
+# Whose codes K-Means clustered in a published panel, by study and dataset. The sample-size panels and MNIST's training
+# time say "test". The other two panels of CIFAR-10 do not say: at width 80 their curve lies above the network's own
+# test accuracy (0.61 against 0.53), and at 40,000 inputs above the panel that says "test" (0.61 against 0.46). MNIST's
+# capacity panel does not say either, and no number tells the splits apart there; both are compared, neither counts.
 KMEANS_SPLITS = {
     ("capacity", "cifar10"): "train",
     ("training_time", "cifar10"): "train",
