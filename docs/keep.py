@@ -19,6 +19,7 @@ TGSH = (
     "codes",
     "generated",
     "published",
+    "published_similarity",
     "baselines",
 )
 

@@ -71,6 +71,26 @@ def published() -> pd.DataFrame:
     return pd.DataFrame(lines.values())
 
 
+def similarities() -> pd.DataFrame:
+    """The cosines of the notebook's task vectors and ours of the same training, pair by pair."""
+    rows = kept("notebook", "published_similarity")
+    if rows is None:
+        return pd.DataFrame({"similarities beside ours": ["not run"]})
+    lines = []
+    for (a, b), pair in (
+        rows.assign(apart=rows.angle_b - rows.angle_a).sort_values("apart").groupby(["angle_a", "angle_b"], sort=False)
+    ):
+        line = {"angles": f"{a:g} and {b:g}"}
+        for state in ("untrained", "trained"):
+            row, when = pair[pair.state == state].iloc[0], STATES[state]
+            line[f"published, {when}"] = f"{row.published:.3f}"
+            line[f"ours, {when} (n = {row.n})"] = (
+                f"{mean_and_sd(row.ours, row.sd)} ({row.difference:+.3f}) {row.verdict}"
+            )
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
 def accuracy() -> pd.DataFrame:
     """Accuracy over tasks and networks, and what is left of it after the last task."""
 

@@ -42,7 +42,7 @@ def test_tables_hang_together(built):
         total = 62 * shown * (shown - 1) + 8 * tasks * (8 * tasks - 1)
         assert (pairs.groupby(["repeat", "state"])["count"].sum() == total).all()
         recovery = table(built, benchmark, "recovery")
-        assert len(recovery) == 2 * 3 * 5 and recovery.value.between(0, 1).all()
+        assert len(recovery) == 2 * 3 * 6 and recovery.value.between(0, 1).all()
         assert len(table(built, benchmark, "codes")) == 2 * 3 * tasks
         assert len(table(built, benchmark, "generated")) == 2 * 2 * tasks * 10
     baselines = table(built, "rotation", "baselines")
@@ -50,7 +50,10 @@ def test_tables_hang_together(built):
         ("flynet", "full_per_task", "full_in_sequence"), 2 * 3 * 3
     )
     published = table(built, "rotation", "published")
+    similarity = table(built, "rotation", "published_similarity")
     assert published.angle.tolist() == [0, 40] and (published.verdict == "context").all()
+    assert similarity.state.tolist() == ["untrained", "trained"] and (similarity.verdict == "context").all()
+    assert (similarity.angle_a == 0).all() and (similarity.angle_b == 40).all()
 
 
 def test_every_figure_is_there(built):

@@ -22,7 +22,7 @@ KEYS = {"dataset": "d", "benchmark": "b"}
 STATES = ("unmodulated", "untrained", "trained")
 KINDS = ("same task, same digit", "intra", "inter, same picture", "inter, other picture", "other task, other digit")
 NEUTRAL = {"angle": 0.0, "dx": 0.0, "dy": 0.0, "scale": 1.0, "shear": 0.0, "contrast": 1.0}
-QUESTIONS = ("same digit, within a task", "same digit, across tasks", "same task")
+QUESTIONS = ("same digit, within a task", "same digit, across tasks", "same task", "same task, other pictures")
 DIGITS = 3
 
 
@@ -71,6 +71,14 @@ def made(repeats: int, tasks: int, factors=("angle",)) -> dict[str, pd.DataFrame
              "sd": 0.01 if repeats > 1 else np.nan, "n": repeats, "difference": -0.01,
              "verdict": "inside" if repeats > 1 else "no spread"}
             for t in numbers
+        ),
+        "published_similarity.csv": pd.DataFrame(
+            [{**KEYS, "units": 7840, "epochs": 1, "state": state, "angle_a": 10 * a, "angle_b": 10 * b,
+              "published": 0.7, "reading_error": 0.002, "ours": 0.71, "sd": 0.01 if repeats > 1 else np.nan,
+              "n": repeats, "difference": 0.01, "verdict": "inside" if repeats > 1 else "no spread"}
+             for state in ("untrained", "trained") for a in numbers for b in numbers if a < b],
+            columns=[*KEYS, "units", "epochs", "state", "angle_a", "angle_b", "published", "reading_error", "ours", "sd",
+                     "n", "difference", "verdict"],
         ),
         "task_similarity.csv": frame(
             {"repeat": r, "task_a": a, "task_b": b, "distance": float(abs(a - b)),
@@ -236,12 +244,20 @@ def test_baseline_claims():
 
 def test_published_claims():
     files = made(3, 4)
-    table = files["published.csv"]
+    table, pairs = files["published.csv"], files["published_similarity.csv"]
     table.loc[0, "verdict"] = "outside"
-    assert [claim["verdict"] for claim in claims({"published": table}, "published")] == ["3 of 4 angles inside"]
-    other = claims({"published": table.assign(verdict="context", units=98)}, "published")
+
+    def verdicts(**changed):
+        found = claims({"published": table, "published_similarity": pairs} | changed, "published")
+        return [claim["verdict"] for claim in found], found
+
+    assert verdicts()[0] == ["3 of 4 angles inside", "6 of 6 pairs of tasks inside"]
+    _, other = verdicts(published=table.assign(verdict="context", units=98))
     assert other[0]["verdict"] == "Context, no comparison" and "98 units" in other[0]["text"]
-    assert claims({"published": table.iloc[:0]}, "published") == []
+    _, longer = verdicts(published_similarity=pairs.assign(verdict="context", epochs=3))
+    assert longer[1]["verdict"] == "Context, no comparison" and "3 epochs" in longer[1]["text"]
+    assert verdicts(published=table.iloc[:0])[0] == ["6 of 6 pairs of tasks inside"]
+    assert verdicts(published=table.iloc[:0], published_similarity=pairs.iloc[:0])[0] == []
 
 
 def test_generated_and_code_claims():

@@ -29,7 +29,7 @@ from rehash.tgsh.measure_responses import (
     roc,
 )
 from rehash.tgsh.networks import DEVIATION, MEAN, draw_flynet, draw_modulations
-from rehash.tgsh.published import compare_notebook
+from rehash.tgsh.published import compare_notebook, compare_similarities
 from rehash.tgsh.relate_tasks import rank_correlation, relate_tasks
 from rehash.tgsh.tasks import Transformation, sampling, transformed
 
@@ -114,8 +114,10 @@ def test_pairs_and_areas_are_those_of_a_loop_over_all_pairs(files, measured, sta
     questions = {
         "same digit, within a task": (found[KINDS[0]], found[KINDS[1]]),
         "same digit, across tasks": (found[KINDS[3]], found[KINDS[4]]),
-        "same task": (found[KINDS[0]] + found[KINDS[1]], found[KINDS[3]] + found[KINDS[4]]),
+        "same task": (found[KINDS[0]] + found[KINDS[1]], found[KINDS[2]] + found[KINDS[3]] + found[KINDS[4]]),
+        "same task, other pictures": (found[KINDS[0]] + found[KINDS[1]], found[KINDS[3]] + found[KINDS[4]]),
     }
+    assert set(questions) == set(areas.index)
     for question, (positive, negative) in questions.items():
         truth = np.r_[np.ones(len(positive)), np.zeros(len(negative))]
         assert areas[question] == pytest.approx(roc_auc_score(truth, positive + negative), abs=0.002)
@@ -293,3 +295,34 @@ def test_notebook_comparison(dataset, units, values, verdict):
     found = compare_notebook(pd.DataFrame(rows), tasks, published, units=units)
     assert found.angle.tolist() == [0, 20] and found.verdict.tolist() == [verdict] * 2
     assert found.ours.tolist() == pytest.approx([np.mean(values)] * 2) and found.n.tolist() == [len(values)] * 2
+
+
+@pytest.mark.parametrize(
+    ("values", "published", "settings", "verdict"),
+    [
+        ((0.70, 0.72), 0.73, {}, "inside"),  # two standard deviations are 0.028, the error 0.002
+        ((0.70, 0.72), 0.741, {}, "outside"),
+        ((0.70, 0.72), 0.7399, {}, "inside"),
+        ((0.71,), 0.71, {}, "no spread"),
+        ((0.70, 0.72), 0.71, {"units": 1960}, "context"),
+        ((0.70, 0.72), 0.71, {"epochs": 3}, "context"),
+    ],
+)
+def test_similarities_beside_the_notebooks(values, published, settings, verdict):
+    tasks = pd.DataFrame([{"task": t, **vars(Transformation(angle=20.0 * t))} for t in range(3)])
+    rows = [
+        {"dataset": "mnist", "benchmark": "b", "repeat": r, "task_a": a, "task_b": b,
+         "similarity_untrained": 0.0, "similarity_trained": value if {a, b} == {0, 1} else 0.1}
+        for r, value in enumerate(values) for a in range(3) for b in range(3)
+    ]  # fmt: skip
+    theirs = pd.DataFrame(
+        [
+            ("trained", 0, 20, 1, published, 0.002),
+            ("untrained", 0, 20, 1, 0.002, 0.002),
+            ("trained", 0, 10, 1, 0.8, 0.002),
+        ],
+        columns=["state", "angle_a", "angle_b", "epochs", "similarity", "error"],
+    )
+    found = compare_similarities(pd.DataFrame(rows), tasks, theirs, **{"units": 7840, "epochs": 1, **settings})
+    assert list(zip(found.state, found.angle_b)) == [("trained", 20), ("untrained", 20)], "ours have no 10 degrees"
+    assert found.verdict[0] == verdict and found.difference[0] == pytest.approx(np.mean(values) - published)

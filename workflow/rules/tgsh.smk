@@ -213,13 +213,16 @@ rule generate_digits:
 
 
 rule compare_notebook:
-    """Set the accuracies that the published notebook prints beside ours."""
+    """Set the accuracies and the similarities of tasks that the published notebook shows beside ours."""
     input:
         history=f"{tgsh.FOLDER}training.csv",
+        similarity=f"{tgsh.FOLDER}task_similarity.csv",
         tasks=f"{tgsh.FOLDER}tasks.csv",
         published=workflow.source_path("../resources/published_tgsh.csv"),
+        published_similarity=workflow.source_path("../resources/published_tgsh_similarity.csv"),
     output:
         table=f"{tgsh.FOLDER}published.csv",
+        similarity=f"{tgsh.FOLDER}published_similarity.csv",
         provenance=f"{tgsh.FOLDER}published.json",
     log:
         f"{tgsh.FOLDER}compare_notebook.log",
@@ -228,6 +231,7 @@ rule compare_notebook:
     params:
         code=graph.digest_of("compare_notebook"),
         units=lambda wildcards: tgsh.flynet_config(config, wildcards.dataset)["units"],
+        epochs=lambda wildcards: tgsh.flynet_config(config, wildcards.dataset)["epochs"],
     message:
         "Comparing {wildcards.benchmark} of {wildcards.dataset} with the notebook"
     script:

@@ -1,6 +1,8 @@
-"""What is measured of each task: accuracy, hash codes, and the notebook's accuracies beside ours."""
+"""What is measured of each task: accuracy, hash codes, and what the notebook shows beside ours."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -84,36 +86,60 @@ def _collisions_in_words(table: pd.DataFrame) -> str:
     return "share of test pictures whose code another has, in any task: " + ", ".join(told)
 
 
-def plot_notebook(table: pd.DataFrame) -> Figure:
-    """The notebook's accuracies (one network) beside ours, by angle; bars are the two deviations of the verdict.
+def plot_notebook(table: pd.DataFrame, similarity: pd.DataFrame) -> Figure:
+    """What the notebook shows of one network beside ours; bars are the two deviations of the verdict.
+
+    Left: accuracies by angle. Right: cosines of the task vectors after training, by pair of angles.
 
     Args:
-        table: as rehash.tgsh.published makes it; an empty one gives a figure that says so.
+        table, similarity: as rehash.tgsh.published makes them; empty ones give a figure that says so.
     """
-    figure, (panel,) = panels(1, width=5.6, height=3.5)
+    figure, axes = panels(2, width=4.6, height=3.5)
     if table.empty:
-        say(panel, "no published accuracy has a counterpart in these tasks")
-        panel.set_axis_off()
+        say(axes[0], "no published accuracy has a counterpart in these tasks")
+        for panel in axes:
+            panel.set_axis_off()
         return figure
     first = table.iloc[0]
-    n, bars = int(table.n.min()), table.sd.fillna(0) * 2
+    n = int(table.n.min())
     ours = f"ours, {first.units:,} units, " + (f"mean of {n}, bar of two sd" if n > 1 else "one network")
-    panel.plot(table.angle, table.published, "s", color="black", markerfacecolor="none", label="notebook, one network")
-    panel.errorbar(table.angle, table.ours, bars if n > 1 else None, color=COLOURS[0], fmt="o", capsize=3, label=ours)
     epochs = f"{first.epoch} epoch{'s' if first.epoch > 1 else ''}"
-    panel.set(xlabel="angle of the task (degrees)", ylabel="accuracy (share of test pictures)")
-    panel.set_xticks(table.angle)
-    panel.margins(x=0.15, y=0.25)
-    what = f"{first.dataset}, {first.benchmark}: accuracy after {epochs} a task, beside the published notebook"
-    figure.suptitle(f"{what}\n{verdict_words(table)}", fontsize=9)
-    figure.legend(fontsize=7, loc="outside lower center", ncols=2)
+    _beside(axes[0], table.angle, table, ours)
+    axes[0].set(xlabel="angle of the task (degrees)", ylabel="accuracy (share of test pictures)")
+    axes[0].set_xticks(table.angle)
+    axes[0].margins(x=0.15, y=0.25)
+    axes[0].set_title(f"accuracy after {epochs} a task\n{verdict_words(table)}", fontsize=8)
+    pairs = similarity[similarity.state == "trained"]
+    pairs = pairs.assign(apart=pairs.angle_b - pairs.angle_a).sort_values(["apart", "angle_a"])
+    if pairs.empty:
+        say(axes[1], "no published pair of tasks has a counterpart")
+        axes[1].set_xlabel("angles of two tasks (degrees)")
+    else:
+        places = range(len(pairs))
+        _beside(axes[1], places, pairs, ours)
+        axes[1].set_xticks(places, [f"{a:g}, {b:g}" for a, b in zip(pairs.angle_a, pairs.angle_b)], rotation=60)
+        axes[1].set(xlabel="angles of two tasks (degrees)", ylabel="cosine of task vectors", ylim=(-0.05, 1.05))
+        trained = f"{pairs.epochs.iloc[0]} epoch{'s' if pairs.epochs.iloc[0] > 1 else ''}"
+        axes[1].set_title(f"similarity after {trained} a task\n{verdict_words(pairs)}", fontsize=8)
+    figure.suptitle(
+        f"{first.dataset}, {first.benchmark}: beside the published notebook (one network, 1 epoch)", fontsize=9
+    )
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=7, loc="outside lower center", ncols=2)
     return figure
+
+
+def _beside(panel: Axes, places: Sequence[float], rows: pd.DataFrame, ours: str) -> None:
+    """Published values as squares, ours as dots with bars of two standard deviations where there are several."""
+    bars = rows.sd.fillna(0) * 2 if rows.n.min() > 1 else None
+    panel.plot(places, rows.published, "s", color="black", markerfacecolor="none", label="notebook, one network")
+    panel.errorbar(places, rows.ours, bars, color=COLOURS[0], fmt="o", markersize=4, capsize=3, label=ours)
 
 
 def verdict_words(table: pd.DataFrame) -> str:
     """How many published values lie inside our spread, or why none is judged."""
     if table.verdict.eq("context").all():
-        return "CONTEXT ONLY: other data or another width than the notebook's"
+        return "CONTEXT ONLY: other data, width or epochs than the notebook's"
     if table.verdict.eq("no spread").all():
         return "one network, so no spread to judge by"
     return f"{table.verdict.eq('inside').sum()} of {len(table)} published values within two standard deviations"

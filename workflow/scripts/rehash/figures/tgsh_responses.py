@@ -16,6 +16,12 @@ _KINDS = {
     "inter, same picture": "inter: one picture, two tasks",
     "inter, other picture": "inter: one digit, two tasks, other picture",
 }
+# A panel each, with the question whose area stands beside.
+_QUESTIONS = {
+    "same digit, within a task": None,
+    "same digit, across tasks": None,
+    "same task": "same task, other pictures",
+}
 _WIDTH = 0.02  # of the table's bins of cosine similarity
 _MIDDLES = np.round(np.arange(-1 + _WIDTH / 2, 1, _WIDTH), 6)
 _MARKS = 10  # one marker every so many points of a curve
@@ -45,9 +51,9 @@ def plot_hash_property(recovery: pd.DataFrame, pairs: pd.DataFrame, curves: pd.D
     axes[0].set_ylabel("density of pairs (per unit)")
     axes[0].legend(fontsize=6.5, loc="upper left")
     areas = recovery[recovery.measure == "ROC area"]
-    for panel, question in zip(axes[4:7], curves.question.unique()):
+    for panel, (question, also) in zip(axes[4:7], _QUESTIONS.items()):
         mine = areas[areas.question == question]
-        _draw_roc(panel, curves[curves.question == question], mine)
+        _draw_roc(panel, curves[curves.question == question], mine, areas[areas.question == also])
         panel.set_title(f"ROC: {question}")
     axes[4].set_ylabel("true positive rate")
     neighbours = recovery[recovery.measure == "nearest neighbour"]
@@ -78,7 +84,8 @@ def _draw_densities(panel: Axes, rows: pd.DataFrame) -> None:
         panel.lines[-1].set_markevery((series, 5))
 
 
-def _draw_roc(panel: Axes, curves: pd.DataFrame, areas: pd.DataFrame) -> None:
+def _draw_roc(panel: Axes, curves: pd.DataFrame, areas: pd.DataFrame, others: pd.DataFrame) -> None:
+    """Curves with their areas, and in brackets those of `others`, the same question of fewer pairs."""
     rows = summarise(curves, ["state", "false_positive"], ["true_positive"])
     told = summarise(areas, ["state"], ["value"]).set_index("state")
     panel.set(xlabel="false positive rate", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
@@ -89,12 +96,15 @@ def _draw_roc(panel: Axes, curves: pd.DataFrame, areas: pd.DataFrame) -> None:
     for state in STATES:
         line = rows[rows.state == state]
         area = mean_and_sd(told.value_mean[state], told.value_sd[state])
+        easier = others[others.state == state].value
+        area += f" ({easier.mean():.3f})" if easier.notna().any() else ""
         label = f"{_SHORT[state]} {area}".replace("\n", " ")
         sd = line.true_positive_sd.fillna(0)
         series = SERIES[state]
         draw_spread(panel, line.false_positive, line.true_positive_mean, sd, series=series, label=label)
         panel.lines[-1].set_markevery((series * _MARKS // 3, _MARKS))
-    panel.legend(fontsize=6.5, loc="lower right", title="area below", title_fontsize=6.5, handlelength=1.8)
+    title = "area below" + ("" if others.empty else " (without pairs of one picture)")
+    panel.legend(fontsize=6.5, loc="lower right", title=title, title_fontsize=6.5, handlelength=1.8)
 
 
 def _draw_neighbours(panel: Axes, rows: pd.DataFrame) -> None:

@@ -60,19 +60,28 @@ def _accuracy(tables: Tables) -> Claims:
 
 
 def _published(tables: Tables) -> Claims:
-    table = tables["published"]
+    pairs = tables["published_similarity"]
+    shown = {
+        ("accuracy", "angles"): tables["published"],
+        ("similarity of task vectors", "pairs of tasks"): pairs[pairs.state == "trained"],
+    }
+    return [_beside_notebook(table, *words) for words, table in shown.items() if len(table)]
+
+
+def _beside_notebook(table: pd.DataFrame, what: str, items: str) -> dict[str, str]:
+    """How many of the notebook's values lie inside our spread, or why none is judged."""
     largest = table.difference.abs().max()
-    told = f"Ours less the notebook's differs by up to {largest:.3f} over {len(table)} angles"
+    told = f"Ours less the notebook's {what} differs by up to {largest:.3f} over {len(table)} {items}"
     first = table.iloc[0]
     if table.verdict.eq("context").all():
-        ours = f"{first.dataset} with {first.units:,} units"
-        text = f"{told}, but the notebook has full MNIST and 7,840 units, and this is {ours}."
-        return [{"verdict": "Context, no comparison", "text": text}]
+        ours = f"{first.dataset} with {first.units:,} units" + (f", {first.epochs} epochs" if "epochs" in table else "")
+        text = f"{told}, but the notebook has full MNIST, 7,840 units and one epoch, and this is {ours}."
+        return {"verdict": "Context, no comparison", "text": text}
     if table.verdict.eq("no spread").all():
-        return [{"verdict": SINGLE, "text": f"{told}."}]
+        return {"verdict": SINGLE, "text": f"{told}."}
     inside = table.verdict.eq("inside").sum()
     text = f"{told}; inside means within two standard deviations of our {first.n} networks. Theirs is one network."
-    return [{"verdict": f"{inside} of {len(table)} angles inside", "text": text}]
+    return {"verdict": f"{inside} of {len(table)} {items} inside", "text": text}
 
 
 def _task_similarity(tables: Tables) -> Claims:

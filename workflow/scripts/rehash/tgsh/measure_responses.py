@@ -30,7 +30,9 @@ KINDS = ("same task, same digit", "intra", "inter, same picture", "inter, other 
 QUESTIONS = {
     "same digit, within a task": ([0], [1]),
     "same digit, across tasks": ([3], [4]),
-    "same task": ([0, 1], [3, 4]),
+    # Its hardest negatives are pairs of one picture in two tasks; the second question leaves them out.
+    "same task": ([0, 1], [2, 3, 4]),
+    "same task, other pictures": ([0, 1], [3, 4]),
 }
 
 

@@ -15,7 +15,7 @@ FOLDER = DATASET_FOLDER + "{benchmark}/"
 TABLES = {
     "tasks": ("tasks.h5", "tasks.csv"),
     "accuracy": ("accuracy.csv",),
-    "published": ("published.csv",),
+    "published": ("published.csv", "published_similarity.csv"),
     "task_similarity": ("task_similarity.csv", "task_correlation.csv"),
     "hash_property": ("recovery.csv", "pair_similarity.csv", "roc.csv"),
     "codes": ("codes.csv",),

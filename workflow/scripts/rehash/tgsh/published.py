@@ -1,4 +1,4 @@
-"""The accuracies that the authors' notebook prints, beside ours."""
+"""What the authors' notebook prints and draws as numbers, beside ours: accuracies, and similarities of task vectors."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rehash.tgsh.tasks import NAMES, Transformation
 
 NOTEBOOK_UNITS, NOTEBOOK_DATASET = 7840, "mnist"
 PUBLISHED_COLUMNS = ["task", "angle", "epoch", "accuracy"]
+SIMILARITY_COLUMNS = ["state", "angle_a", "angle_b", "epochs", "similarity", "error"]
 
 
 def compare_notebook(
@@ -27,20 +28,16 @@ def compare_notebook(
         history: dataset, benchmark, repeat, task, epoch, accuracy (test). tasks: task, fields of `Transformation`.
         published: PUBLISHED_COLUMNS.
     """
-    plain = {name: value for name, value in vars(Transformation()).items() if name != "angle"}
-    rotations = tasks[np.logical_and.reduce([tasks[name] == value for name, value in plain.items()])]
+    rotations = _rotations(tasks)
     rows = []
     for theirs in published.itertuples():
-        own = rotations.loc[rotations.angle == theirs.angle, "task"]
-        values = history[history.task.isin(own[:1]) & (history.epoch == theirs.epoch)].accuracy
+        values = history[(history.task == rotations.get(theirs.angle)) & (history.epoch == theirs.epoch)].accuracy
         if values.empty:
             continue
         keys = history.iloc[0][["dataset", "benchmark"]].to_dict()
         sd, difference = values.std(), values.mean() - theirs.accuracy
         same = keys["dataset"] == NOTEBOOK_DATASET and units == NOTEBOOK_UNITS
-        verdict = "context" if not same else "no spread" if len(values) < 2 else "outside"
-        if verdict == "outside" and abs(difference) <= 2 * sd:
-            verdict = "inside"
+        verdict = _verdict(difference, sd, 0.0, len(values), comparable=same)
         rows.append(
             {
                 **keys, "units": units, "angle": theirs.angle, "epoch": theirs.epoch, "published": theirs.accuracy,
@@ -63,10 +60,69 @@ def compare_notebook(
     return pd.DataFrame(rows, columns=columns)
 
 
+def compare_similarities(
+    similarity: pd.DataFrame, tasks: pd.DataFrame, published: pd.DataFrame, *, units: int, epochs: int
+) -> pd.DataFrame:
+    """A row a published pair of tasks and state that ours have: as `compare_notebook`, of cosines of task vectors.
+
+    Verdict: "inside" where the published value lies within two of our standard deviations and the error with which its
+    colour was read; "context" for other data, another width, or another number of epochs than the notebook's one.
+
+    Args:
+        similarity: dataset, benchmark, repeat, task_a, task_b, similarity_untrained, similarity_trained.
+        tasks: task, fields of `Transformation`. published: SIMILARITY_COLUMNS. epochs: of our training.
+    """
+    rotations, rows = _rotations(tasks), []
+    for theirs in published.itertuples():
+        a, b = rotations.get(theirs.angle_a), rotations.get(theirs.angle_b)
+        pairs = similarity[(similarity.task_a == a) & (similarity.task_b == b)]
+        if pairs.empty:
+            continue
+        keys = pairs.iloc[0][["dataset", "benchmark"]].to_dict()
+        values = pairs[f"similarity_{theirs.state}"]
+        sd, difference = values.std(), values.mean() - theirs.similarity
+        same = keys["dataset"] == NOTEBOOK_DATASET and units == NOTEBOOK_UNITS and epochs == theirs.epochs
+        verdict = _verdict(difference, sd, theirs.error, len(values), comparable=same)
+        rows.append(
+            {
+                **keys, "units": units, "epochs": epochs, "state": theirs.state, "angle_a": theirs.angle_a,
+                "angle_b": theirs.angle_b, "published": theirs.similarity, "reading_error": theirs.error,
+                "ours": values.mean(), "sd": sd, "n": len(values), "difference": difference, "verdict": verdict,
+            }
+        )  # fmt: skip
+    columns = ["dataset", "benchmark", "units", "epochs", "state", "angle_a", "angle_b", "published", "reading_error"]
+    return pd.DataFrame(rows, columns=[*columns, "ours", "sd", "n", "difference", "verdict"])
+
+
+def _rotations(tasks: pd.DataFrame) -> dict[float, int]:
+    """Angle -> the first task that turns images by it and does nothing else."""
+    plain = {name: value for name, value in vars(Transformation()).items() if name != "angle"}
+    rotations = tasks[np.logical_and.reduce([tasks[name] == value for name, value in plain.items()])]
+    return rotations.drop_duplicates("angle").set_index("angle").task.to_dict()
+
+
+def _verdict(difference: float, sd: float, error: float, n: int, *, comparable: bool) -> str:
+    if not comparable:
+        return "context"
+    if n < 2:
+        return "no spread"
+    return "inside" if abs(difference) <= 2 * sd + error else "outside"
+
+
 def write_comparison(
-    history: str | Path, tasks: str | Path, published: str | Path, output: str | Path, *, units: int
+    history: str | Path,
+    similarity: str | Path,
+    tasks: str | Path,
+    published: tuple[str | Path, str | Path],
+    outputs: tuple[str | Path, str | Path],
+    *,
+    units: int,
+    epochs: int,
 ) -> None:
-    """As `compare_notebook`, from files."""
-    ours = read_csv(history, ["dataset", "benchmark", "repeat", "task", "epoch", "accuracy"])
+    """As `compare_notebook` and `compare_similarities`, from files; published and outputs in this order."""
     declared = read_csv(tasks, ["task", *NAMES])
-    write_csv(compare_notebook(ours, declared, read_csv(published, PUBLISHED_COLUMNS), units=units), output)
+    ours = read_csv(history, ["dataset", "benchmark", "repeat", "task", "epoch", "accuracy"])
+    write_csv(compare_notebook(ours, declared, read_csv(published[0], PUBLISHED_COLUMNS), units=units), outputs[0])
+    pairs = read_csv(similarity, ["task_a", "task_b", "similarity_untrained", "similarity_trained"])
+    theirs = read_csv(published[1], SIMILARITY_COLUMNS)
+    write_csv(compare_similarities(pairs, declared, theirs, units=units, epochs=epochs), outputs[1])
