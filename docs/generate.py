@@ -133,6 +133,17 @@ def small_samples() -> str:
     return markdown(pd.DataFrame(lines))
 
 
+def coverage(text: str) -> str:
+    """How many rows of the coverage page say yes, part and no, by work."""
+    lines = []
+    for section in text.split("\n## ")[1:]:
+        said = [line.split(" | ")[1] for line in section.splitlines() if line.startswith("| ") and " | " in line]
+        counts = {word: said.count(word) for word in ("yes", "part", "no")}
+        lines.append({"work": section.split("\n", 1)[0], **counts, "rows": sum(counts.values())})
+    table = pd.DataFrame(lines)
+    return markdown(pd.concat([table, pd.DataFrame([{"work": "all", **table.iloc[:, 1:].sum()}])]))
+
+
 def benchmark() -> str:
     """The last benchmark."""
     table = pd.read_csv(RESULTS / "benchmark.csv")
@@ -149,18 +160,25 @@ def _amount(value: float, unit: str) -> str:
 
 def pages() -> dict[Path, str]:
     """Each page with its tables as they have to be."""
+    counts = coverage((ROOT / "docs" / "coverage.md").read_text(encoding="utf-8"))
     made = {
-        "README.md": [points("mnist", "capacity", "layer_width == 40"), benchmark()],
+        "docs/coverage.md": [counts],
+        "README.md": [counts, points("mnist", "capacity", "layer_width == 40"), benchmark()],
         "docs/hash_encoders.md": [
             *(search(), small_samples(), tallies()),
             *(points(dataset, "capacity") for dataset in ("mnist", "cifar10")),
         ],
         "docs/tgsh.md": [
-            *map(markdown, (tgsh.published(), tgsh.accuracy(), tgsh.relations(), tgsh.similarity_by_angle())),
+            *map(
+                markdown,
+                (tgsh.published(), tgsh.similarities(), tgsh.accuracy(), tgsh.relations(), tgsh.similarity_by_angle()),
+            ),
             *map(markdown, (tgsh.recovery(), tgsh.codes(), tgsh.generated(), tgsh.baselines())),
             *map(markdown, (tgsh.notebook_errors(), tgsh.printed())),
         ],
-        "docs/equihash.md": [markdown(equihash.scale()), markdown(equihash.known())],
+        "docs/equihash.md": [
+            *map(markdown, (equihash.after_100_steps(), equihash.recall_by_step(), equihash.scale(), equihash.known()))
+        ],
         "config/README.md": [schema_table(load_schema())],
     }
     return {ROOT / name: _filled((ROOT / name).read_text(), tables) for name, tables in made.items()}

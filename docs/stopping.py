@@ -2,8 +2,8 @@
 
 python docs/stopping.py DATASET.h5 FOLDER
 
-Trains five networks of width 40 a sample size as protocol `figures` has it, but for 2,000 epochs without stopping,
-keeps them at EPOCHS and measures their codes. Since nothing stops, every stopping rule can be applied afterwards: the
+Trains five networks of width 40 a sample size as protocol `figures` has it, but without stopping (LAST), keeps them at
+EPOCHS and measures their codes. Since nothing stops, every stopping rule can be applied afterwards: the
 history of the training loss says where each rule would have ended. Writes docs/results/stopping.csv (the properties)
 and stopping_rules.csv (the epoch at which each rule stops each network). FOLDER keeps networks and codes; killed, the
 script goes on where it was.
@@ -22,8 +22,15 @@ from rehash.hash_encoders.encode import encode_networks  # noqa: E402
 from rehash.hash_encoders.measure import measure_properties  # noqa: E402
 from rehash.hash_encoders.train import train_mlps  # noqa: E402
 
-SIZES = (30, 60, 100, 300, 600, 1000, 2000, 3000)
-EPOCHS = (10, 30, 60, 100, 200, 300, 600, 1000, 1500, 2000)
+# Sample size -> epochs.
+LAST = {
+    **dict.fromkeys((30, 60, 100, 300, 600, 1000, 2000, 3000), 2000),
+    6000: 1000,
+    10000: 600,
+    20000: 600,
+    30000: 600,
+}
+EPOCHS = (10, 30, 60, 100, 200, 300, 400, 600, 1000, 1500, 2000)
 # (patience, min_delta): a network stops once its training loss has not fallen by more than min_delta below its best for
 # `patience` epochs. Keras' usual choices, and the scripts' own (10, 0).
 RULES = [(patience, delta) for patience in (2, 5, 10, 20, 50) for delta in (0.0, 1e-5, 1e-4, 1e-3, 1e-2)]
@@ -44,7 +51,7 @@ def main(dataset: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     protocol = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["hash_encoders"]["protocols"]["figures"]
     keys = {"dataset": "mnist", "study": "sample_size", "protocol": "figures", "depth": 1, "layer_width": 40}
-    cells = [{"sample_size": n, "tiled": False, "epochs": list(EPOCHS)} for n in SIZES]
+    cells = [{"sample_size": n, "tiled": False, "epochs": [e for e in EPOCHS if e <= last]} for n, last in LAST.items()]
     networks, codes, history = (folder / name for name in ("networks.safetensors", "codes.h5", "training.csv"))
     if not history.exists():
         train_mlps(

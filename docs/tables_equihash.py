@@ -30,6 +30,34 @@ def known() -> pd.DataFrame:
     return shown[table.database == "known_100m"]
 
 
+def after_100_steps() -> pd.DataFrame:
+    """ShannonHamming on full MNIST after 100 steps, and untrained: recall, fallout (95% intervals) and distances."""
+    rates = pd.read_csv(RESULTS / "equihash_mnist_distances.csv").set_index(["variant", "metric"])
+    counts = pd.read_csv(RESULTS / "equihash_mnist_distances_histogram.csv")
+    lines = []
+    for variant, words in (("default", "after 100 steps"), ("untrained", "untrained")):
+        line = {"": words}
+        for metric in (*(f"recall_at_{r}" for r in range(4)), "fallout_at_3"):
+            row = rates.loc[variant, metric]
+            form = "{:.3f} to {:.3f}" if row.value > 0.01 else "{:.2g} to {:.2g}"
+            interval = form.format(row.low, row.high) if row.value else f"below {row.high:.2g}"
+            line[metric.replace("_", " ")] = f"{row.value:.3g} ({interval})"
+        for kind, label in (("same", "one label"), ("different", "two labels")):
+            part = counts[(counts.variant == variant) & (counts.pairs_of == kind)]
+            mean = (part.distance * part["count"]).sum() / part["count"].sum()
+            square = ((part.distance - mean) ** 2 * part["count"]).sum() / (part["count"].sum() - 1)
+            line[f"distance, {label}"] = f"{mean:.2f} ± {square**0.5:.2f}"
+        lines.append(line)
+    lines.append({"": "Binomial(64, 1/2)", "distance, two labels": "32 ± 4"})
+    return pd.DataFrame(lines).fillna("")
+
+
+def recall_by_step() -> pd.DataFrame:
+    """Recall at distance 0 on the validation split along those 100 steps."""
+    table = pd.read_csv(RESULTS / "equihash_mnist_training.csv").query("split == 'valid' and step % 20 == 0")
+    return pd.DataFrame([{"step": "recall at 0 (valid)", **dict(zip(table.step.astype(str), table.recall_at_0))}])
+
+
 def inside() -> str:
     """Of how many metrics the interval holds the prediction."""
     table = pd.read_csv(RESULTS / "equihash_known.csv")

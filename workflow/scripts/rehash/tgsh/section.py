@@ -23,10 +23,11 @@ TEXT = (
     "many ways, and each task learns only a modulation, a context vector and a strength that scale the frozen "
     "responses. The paper says that modulated responses are a hash of the task's manifold, alike within a task and "
     "unlike across tasks, and that the modulations themselves, the task vectors, show how tasks relate. The benchmark "
-    "rotation is the published one. The paper has experiments on ShiftMNIST and AugmentMNIST, too, whose code was never "
-    "published: shift and augment here have definitions of our own. Two controls tell what training adds: the frozen response without a modulation, and modulations before "
-    "training. In the boxes, 'beyond the spread' means that two means differ by more than their two standard "
-    "deviations together and that the 95% interval of their paired difference leaves out 0."
+    "rotation is the published one. The paper has experiments on ShiftMNIST and AugmentMNIST, too, whose code was "
+    "never published: shift and augment here have definitions of our own. Two controls tell what training adds: the "
+    "frozen response without a modulation, and modulations before training. In the boxes, 'beyond the spread' means "
+    "that two means differ by more than their two standard deviations together and that the 95% interval of their "
+    "paired difference leaves out 0."
 )
 _TITLES = {
     "tasks": "the tasks",
