@@ -4,10 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from graphs import ROOT, merged
+from rehash.config import validated
 from rehash.errors import InputError
 from rehash.figures.capacity import plot_capacity
 from rehash.figures.studies import plot_study
 from rehash.figures.style import save_figure
+from rehash.hash_encoders import plan
 from rehash.hash_encoders.claims import claims
 from rehash.hash_encoders.columns import KEYS, METRICS
 from rehash.hash_encoders.section import summary_table
@@ -180,3 +183,31 @@ def test_networks_that_diverged_do_not_tip_the_mean_over_a_grid():
     about_l2 = [claim for claim in claims(grid, "regularisation") if "L2" in claim["text"]]
     assert about_l2 and all(claim["verdict"] == "No change beyond the spread" for claim in about_l2)
     assert "(n = 2)" in about_l2[0]["text"]
+
+
+@pytest.mark.parametrize(("kmeans", "words"), [("train", "K-Means (training codes)"), ("test", "K-Means (test codes)")])
+def test_figures_draw_the_split_that_they_are_told(kmeans, words):
+    """And say so in words; the other split is not drawn."""
+    capacity = table().assign(kmeans_train=0.31, kmeans_test=0.62)
+    right = plot_study(capacity, "capacity", kmeans).axes[1]
+    lines = {line.get_label(): line.get_ydata().tolist() for line in right.get_lines()}
+    assert lines[words] == pytest.approx([{"train": 0.31, "test": 0.62}[kmeans]] * 2)
+    assert sum("K-Means" in label for label in lines) == 2  # and before training
+    sizes = varied("sample_size", "sample_size", (10, 90), "knn", (0.3, 0.8)).assign(
+        kmeans_train=0.31, kmeans_test=0.62
+    )
+    panel = next(axis for axis in plot_study(sizes, "sample_size", kmeans).axes if "K-Means" in axis.get_title())
+    assert panel.get_title() == words.replace("K-Means", "K-Means accuracy")
+    assert panel.get_lines()[0].get_ydata().tolist() == pytest.approx([{"train": 0.31, "test": 0.62}[kmeans]] * 2)
+
+
+def test_a_study_draws_the_split_of_the_published_panel():
+    config = validated(merged(ROOT / "config" / "config.yaml"))
+    drawn = {
+        (study, dataset): plan.drawn_split(config, study, dataset)
+        for study in ("capacity", "sample_size", "training_time", "label_noise")
+        for dataset in ("cifar10", "mnist", "mnist5k", "svhn")
+    }
+    assert {key for key, split in drawn.items() if split == "train"} == {
+        ("capacity", "cifar10"), ("training_time", "cifar10"),
+    }  # fmt: skip

@@ -1,0 +1,106 @@
+"""The tables of docs/hash_encoders.md that tell the protocol of the published MNIST figures, from the kept results."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from rehash.hash_encoders.published import compare
+from rehash.tables import mean_and_sd
+
+RESULTS = Path(__file__).parent / "results"
+PUBLISHED = Path(__file__).resolve().parents[1] / "workflow" / "resources" / "published_hash_encoders.csv"
+COMPARED = ("redundancy_train", "redundancy_test", "knn", "lr")  # in the rms difference; K-Means stands beside
+BATCHES = {"batch_64": "batch 64", "batch_100": "batch 100", "figures": "batch 128 (`figures`)"}
+RULES = (  # patience, min_delta
+    *((2, 0.0), (5, 0.0), (10, 0.0), (20, 0.0)),
+    *((10, 1e-5), (10, 1e-4), (10, 1e-3), (10, 1e-2)),
+)
+FIXED = (100, 200, 300, 400, 600, 1000, 2000)
+
+
+def _batches(study: str) -> pd.DataFrame:
+    """Ours and published, point by point, of all three batches at width 40."""
+    tables = [pd.read_csv(RESULTS / f"{name}_{study}.csv") for name in ("mnist", "protocol_batches")]
+    table = pd.concat(tables).query("protocol in @BATCHES and layer_width == 40")
+    return compare([table], pd.read_csv(PUBLISHED), dataset="mnist", role="comparison")
+
+
+def batches(study: str, axis: str) -> pd.DataFrame:
+    """A row a published x, a column a batch: rms difference to the published values, points inside, K-Means."""
+    found, lines = _batches(study), []
+    for x, points in found.groupby("x"):
+        line = {axis: f"{x:,}"}
+        for protocol, words in BATCHES.items():
+            mine = points[points.protocol == protocol]
+            four, kmeans = mine[mine.metric.isin(COMPARED)], mine[mine.metric == "kmeans_test"]
+            cell = "not run"
+            if len(four):
+                rms, inside = np.sqrt(np.mean(np.square(four.difference))), (four.verdict == "inside").sum()
+                cell = f"{rms:.3f}, {inside} of {len(four)}"
+                cell += f"; {kmeans.difference.iloc[0]:+.3f} {kmeans.verdict.iloc[0]}" if len(kmeans) else ""
+            line[words] = cell
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def by_size() -> pd.DataFrame:
+    """`batches` of the sample-size study, and at which epochs the networks of `figures` stopped."""
+    table = batches("sample_size", "inputs")
+    ours = pd.read_csv(RESULTS / "mnist_sample_size.csv").query("protocol == 'figures' and layer_width == 40")
+    ends = ours.groupby("sample_size").epoch.agg(["min", "max"])
+    words = [
+        f"{row['min']:,}" if row["min"] == row["max"] else f"{row['min']:,} to {row['max']:,}"
+        for _, row in ends.iterrows()
+    ]
+    return table.assign(**{"`figures` stops at epoch": words})
+
+
+def stopping() -> pd.DataFrame:
+    """How far from the published values networks of small samples are under each stopping rule, by sample size."""
+    table, rules = pd.read_csv(RESULTS / "stopping.csv"), pd.read_csv(RESULTS / "stopping_rules.csv")
+    theirs = pd.read_csv(PUBLISHED).query("study == 'sample_size' and dataset == 'mnist' and layer_width == 40")
+    theirs = theirs.set_index(["metric", "x"]).value
+    named = {f"patience {p}" + (f", least improvement {d:g}" if d else ""): (p, d) for p, d in RULES}
+    lines = []
+    for words, rule in [*named.items(), *((f"{e:,} epochs", e) for e in FIXED)]:
+        line = {"rule": words}
+        for n, part in table.groupby("sample_size"):
+            line[f"n = {n:,}"] = _distance(part, _ends(rules, n, rule, part), theirs)
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def _ends(rules: pd.DataFrame, n: int, rule: tuple[int, float] | int, part: pd.DataFrame) -> dict[int, int] | None:
+    """Repeat -> the epoch at which a rule stops it; None if these networks were not trained so far."""
+    if isinstance(rule, int):
+        return dict.fromkeys(part.repeat.unique(), rule) if rule <= part.epoch.max() else None
+    chosen = rules.query("sample_size == @n and patience == @rule[0] and min_delta == @rule[1]")
+    return chosen.set_index("repeat").epoch.to_dict()
+
+
+def _distance(part: pd.DataFrame, ends: dict[int, int] | None, theirs: pd.Series) -> str:
+    """Root of the mean squared difference, of means over networks; between two kept epochs, along log epoch."""
+    if ends is None:
+        return "not run"
+    n, differences = int(part.sample_size.iloc[0]), []
+    for metric in COMPARED:
+        if (metric, n) in theirs:
+            lines = {repeat: line.sort_values("epoch") for repeat, line in part.groupby("repeat")}
+            ours = [np.interp(np.log(ends[r]), np.log(line.epoch), line[metric]) for r, line in lines.items()]
+            differences.append(np.mean(ours) - theirs[metric, n])
+    return f"{np.sqrt(np.mean(np.square(differences))):.3f}"
+
+
+def solvers() -> pd.DataFrame:
+    """Accuracy of the logistic regression by solver, and the most iterations that one took."""
+    table, lines = pd.read_csv(RESULTS / "solvers.csv"), []
+    for (networks, solver), part in table.groupby(["networks", "solver"], sort=False):
+        line = {
+            "networks": networks,
+            "n": len(part),
+            "solver": solver,
+            "accuracy": mean_and_sd(part.lr.mean(), part.lr.std()),
+        }
+        lines.append({**line, "most iterations": part.most_iterations.max()})
+    return pd.DataFrame(lines)
