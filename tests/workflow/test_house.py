@@ -94,6 +94,7 @@ MADE_WITH = {
     "training": ("networks", "modulations", "network"),
     "losses": ("network",),
     "expected": ("queries",),
+    "published_similarity": ("published",),
 }
 
 

@@ -76,7 +76,9 @@ class Identity:
         """Raise an InputError that names the file at `path`, which is `other`'s, if that differs from this, `whose`."""
         apart = [each.name for each in fields(self) if getattr(self, each.name) != getattr(other, each.name)]
         if apart:
-            theirs, ours = (", ".join(f"{name} {getattr(each, name)}" for name in apart) for each in (other, self))
+            theirs, ours = (
+                ", ".join(f"{name} {getattr(each, name) or 'none'}" for name in apart) for each in (other, self)
+            )
             raise InputError(
                 f"{path}: is of {theirs}; expected {ours}, as {whose}; make all of them with the same, each by: "
                 "snakemake --cores all --force <file>"

@@ -23,6 +23,7 @@ def plot_capacity(table: pd.DataFrame, kmeans: str = "test") -> Figure:
     """
     accuracies = (KMEANS[kmeans], *_RIGHT)
     metrics = [metric for metric, _ in (*_LEFT, *accuracies)]
+    inputs = "test inputs" if kmeans == "test" else "inputs"
     rows = summarise(with_state(table), ["protocol", "layer_width", "state"], metrics)
     protocols = sorted(table.protocol.unique())
     figure, axes = panels(2, len(protocols))
@@ -35,7 +36,7 @@ def plot_capacity(table: pd.DataFrame, kmeans: str = "test") -> Figure:
         for series, (metric, label) in enumerate(accuracies):
             _draw(right, chosen, metric, label, series, before=metric in ("knn", KMEANS[kmeans][0]))
         left.set(title=f"determinism (protocol {protocol})", ylabel="redundancy ratio")
-        right.set(title=f"categorization (protocol {protocol})", ylabel="accuracy (share of inputs)")
+        right.set(title=f"categorization (protocol {protocol})", ylabel=f"accuracy (share of {inputs})")
         for axis in (left, right):
             axis.set(xlabel="layer width (hidden units)", ylim=(-0.02, 1.02))
             if chosen.layer_width.nunique() == 1:
