@@ -11,7 +11,12 @@ from rehash.tables import mean_and_sd
 RESULTS = Path(__file__).parent / "results"
 PUBLISHED = Path(__file__).resolve().parents[1] / "workflow" / "resources" / "published_hash_encoders.csv"
 COMPARED = ("redundancy_train", "redundancy_test", "knn", "lr")  # in the rms difference; K-Means stands beside
-BATCHES = {"batch_64": "batch 64", "batch_100": "batch 100", "figures": "batch 128 (`figures`)"}
+BATCHES = {
+    "batch_64": "batch 64",
+    "batch_100": "batch 100",
+    "figures": "batch 128 (`figures`)",
+    "figures_samples": "batch 128, least improvement 1e-5 (`figures_samples`)",
+}
 RULES = (  # patience, min_delta
     *((2, 0.0), (5, 0.0), (10, 0.0), (20, 0.0)),
     *((10, 1e-5), (10, 1e-4), (10, 1e-3), (10, 1e-2)),
@@ -32,6 +37,8 @@ def batches(study: str, axis: str) -> pd.DataFrame:
     for x, points in found.groupby("x"):
         line = {axis: f"{x:,}"}
         for protocol, words in BATCHES.items():
+            if protocol not in set(found.protocol):
+                continue
             mine = points[points.protocol == protocol]
             four, kmeans = mine[mine.metric.isin(COMPARED)], mine[mine.metric == "kmeans_test"]
             cell = "not run"
@@ -45,15 +52,14 @@ def batches(study: str, axis: str) -> pd.DataFrame:
 
 
 def by_size() -> pd.DataFrame:
-    """`batches` of the sample-size study, and at which epochs the networks of `figures` stopped."""
+    """`batches` of the sample-size study, and at which epochs networks stopped."""
     table = batches("sample_size", "inputs")
-    ours = pd.read_csv(RESULTS / "mnist_sample_size.csv").query("protocol == 'figures' and layer_width == 40")
-    ends = ours.groupby("sample_size").epoch.agg(["min", "max"])
-    words = [
-        f"{row['min']:,}" if row["min"] == row["max"] else f"{row['min']:,} to {row['max']:,}"
-        for _, row in ends.iterrows()
-    ]
-    return table.assign(**{"`figures` stops at epoch": words})
+    ours = pd.read_csv(RESULTS / "mnist_sample_size.csv").query("layer_width == 40")
+    for protocol in ("figures", "figures_samples"):
+        ends = ours[ours.protocol == protocol].groupby("sample_size").epoch.agg(["min", "max"]).to_numpy()
+        words = [f"{low:,}" if low == high else f"{low:,} to {high:,}" for low, high in ends]
+        table = table.assign(**{f"`{protocol}` stops at epoch": words})
+    return table
 
 
 def stopping() -> pd.DataFrame:

@@ -132,7 +132,9 @@ def plot_notebook(table: pd.DataFrame, similarity: pd.DataFrame) -> Figure:
 def _beside(panel: Axes, places: Sequence[float], rows: pd.DataFrame, ours: str) -> None:
     """Published values as squares, ours as dots with bars of two standard deviations where there are several."""
     bars = rows.sd.fillna(0) * 2 if rows.n.min() > 1 else None
-    panel.plot(places, rows.published, "s", color="black", markerfacecolor="none", label="notebook, one network")
+    panel.plot(
+        places, rows.published, "s", color="black", markerfacecolor="none", markersize=8, label="notebook, one network"
+    )
     panel.errorbar(places, rows.ours, bars, color=COLOURS[0], fmt="o", markersize=4, capsize=3, label=ours)
 
 
