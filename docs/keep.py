@@ -1,7 +1,7 @@
 """Keep full-scale results under docs/results, with the provenance of everything they were made from.
 
-python docs/keep.py RESULTS hash_encoders DATASET STUDY     keeps DATASET_STUDY.csv and .json
-python docs/keep.py RESULTS tgsh DATASET BENCHMARK          keeps tgsh_BENCHMARK_*.csv and tgsh_BENCHMARK.json
+python docs/keep.py RESULTS hash_encoders DATASET STUDY [NAME]    keeps DATASET_STUDY.csv and .json, or NAME_STUDY
+python docs/keep.py RESULTS tgsh DATASET BENCHMARK                keeps tgsh_BENCHMARK_*.csv and tgsh_BENCHMARK.json
 """
 
 import json
@@ -24,9 +24,9 @@ TGSH = (
 )
 
 
-def hash_encoders(results: Path, dataset: str, study: str) -> tuple[str, dict[str, Path], list[Path]]:
+def hash_encoders(results: Path, dataset: str, study: str, kept: str = "") -> tuple[str, dict[str, Path], list[Path]]:
     """Name; kept name -> table; provenance of a study, its cohorts and its dataset."""
-    folder, name = results / "hash_encoders" / dataset, f"{dataset}_{study}"
+    folder, name = results / "hash_encoders" / dataset, f"{kept or dataset}_{study}"
     made_by = [folder / f"{study}.json", *sorted((folder / "networks" / study).rglob("*.json"))]
     return name, {name: folder / f"{study}.csv"}, made_by
 

@@ -22,7 +22,7 @@ from sklearn.exceptions import ConvergenceWarning  # noqa: E402
 from sklearn.linear_model import LogisticRegression  # noqa: E402
 from sklearn.multiclass import OneVsOneClassifier  # noqa: E402
 
-from rehash.bits import unpack  # noqa: E402
+from rehash.bits import select_bits, unpack, varying_bits  # noqa: E402
 from rehash.hash_encoders.encode import encode_networks  # noqa: E402
 from rehash.hdf5 import unsealed  # noqa: E402
 
@@ -42,7 +42,9 @@ def main(name: str, dataset: Path, networks: Path) -> None:
             train_labels, test_labels = file["0/train_labels"][:], file["test_labels"][:]
             groups = file["0/trained/train/codes"], file["0/trained/test/codes"]
             for repeat in range(len(groups[0])):
-                train, test = (unpack(group[repeat], 8 * group.shape[2]).astype("float32") for group in groups)
+                packed = [group[repeat] for group in groups]
+                keep = varying_bits(*packed, n_bits=8 * packed[0].shape[1])
+                train, test = (unpack(select_bits(each, keep), int(keep.sum())).astype("float32") for each in packed)
                 for words, settings in SOLVERS.items():
                     with warnings.catch_warnings():
                         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -21,14 +21,20 @@ RULES = (  # patience, min_delta
     *((2, 0.0), (5, 0.0), (10, 0.0), (20, 0.0)),
     *((10, 1e-5), (10, 1e-4), (10, 1e-3), (10, 1e-2)),
 )
+MOST = 2000  # epochs, of the protocol
 FIXED = (100, 200, 300, 400, 600, 1000, 2000)
 
 
+def _kept(study: str) -> pd.DataFrame:
+    """Our networks of width 40 under every candidate; those of a protocol that both files have, from the study's."""
+    ours, others = (pd.read_csv(RESULTS / f"{name}_{study}.csv") for name in ("mnist", "protocol_batches"))
+    table = pd.concat([ours, others[~others.protocol.isin(ours.protocol)]])
+    return table[table.protocol.isin(BATCHES) & (table.layer_width == 40)]
+
+
 def _batches(study: str) -> pd.DataFrame:
-    """Ours and published, point by point, of all three batches at width 40."""
-    tables = [pd.read_csv(RESULTS / f"{name}_{study}.csv") for name in ("mnist", "protocol_batches")]
-    table = pd.concat(tables).query("protocol in @BATCHES and layer_width == 40")
-    return compare([table], pd.read_csv(PUBLISHED), dataset="mnist", role="comparison")
+    """Ours and published, point by point."""
+    return compare([_kept(study)], pd.read_csv(PUBLISHED), dataset="mnist", role="comparison")
 
 
 def batches(study: str, axis: str) -> pd.DataFrame:
@@ -53,12 +59,11 @@ def batches(study: str, axis: str) -> pd.DataFrame:
 
 def by_size() -> pd.DataFrame:
     """`batches` of the sample-size study, and at which epochs networks stopped."""
-    table = batches("sample_size", "inputs")
-    ours = pd.read_csv(RESULTS / "mnist_sample_size.csv").query("layer_width == 40")
+    table, ours = batches("sample_size", "inputs"), _kept("sample_size")
     for protocol in ("figures", "figures_samples"):
-        ends = ours[ours.protocol == protocol].groupby("sample_size").epoch.agg(["min", "max"]).to_numpy()
-        words = [f"{low:,}" if low == high else f"{low:,} to {high:,}" for low, high in ends]
-        table = table.assign(**{f"`{protocol}` stops at epoch": words})
+        ends = ours[ours.protocol == protocol].groupby("sample_size").epoch.agg(["min", "max"])
+        words = {f"{n:,}": f"{low:,}" if low == high else f"{low:,} to {high:,}" for n, (low, high) in ends.iterrows()}
+        table[f"`{protocol}` stops at epoch"] = table.inputs.map(words).fillna("not run")
     return table
 
 
@@ -79,10 +84,11 @@ def stopping() -> pd.DataFrame:
 
 def _ends(rules: pd.DataFrame, n: int, rule: tuple[int, float] | int, part: pd.DataFrame) -> dict[int, int] | None:
     """Repeat -> the epoch at which a rule stops it; None if these networks were not trained so far."""
+    last = part.epoch.max()
     if isinstance(rule, int):
-        return dict.fromkeys(part.repeat.unique(), rule) if rule <= part.epoch.max() else None
-    chosen = rules.query("sample_size == @n and patience == @rule[0] and min_delta == @rule[1]")
-    return chosen.set_index("repeat").epoch.to_dict()
+        return dict.fromkeys(part.repeat.unique(), rule) if rule <= last else None
+    ends = rules.query("sample_size == @n and patience == @rule[0] and min_delta == @rule[1]").set_index("repeat").epoch
+    return None if last < MOST and (ends == last).any() else ends.to_dict()
 
 
 def _distance(part: pd.DataFrame, ends: dict[int, int] | None, theirs: pd.Series) -> str:

@@ -208,7 +208,9 @@ def test_shards_of_two_kinds_of_device_are_not_merged(files, tmp_path, monkeypat
     monkeypatch.setattr(encode, "device_kind", lambda device: "another GPU")
     source = files / "0.safetensors", files / "bank.h5", None, tmp_path / "1-of-2"
     encode_shard(*source, paths[1], saving=SAVING, **SETTINGS)
-    with pytest.raises(InputError, match=r"is of device another GPU; expected device cpu \w+, as .*; make all of them"):
+    with pytest.raises(
+        InputError, match=r"is of device another GPU; expected device cpu \w+, as .*; encode all shards"
+    ):
         check_shards(paths)
 
 
@@ -272,8 +274,9 @@ def test_killed_queries_go_on_where_they_were(files, tmp_path, monkeypatch, bloc
 
 
 @pytest.mark.parametrize("other", ["labels", "network", "noise", "split", "device"])
-def test_a_state_is_never_continued_on_something_else(files, tmp_path, monkeypatch, other):
+def test_a_state_is_never_continued_on_something_else(files, tmp_path, monkeypatch, other, caplog):
     """Labels of other code have the same seed, name and number."""
+    caplog.set_level("INFO", logger="rehash")
     draw_labels(tmp_path / "labels", Database(5, "d", N, 900, 3), 0, N)
     weights = "1.safetensors" if other == "network" else "0.safetensors"
     changed = {"noise": {"seed": 6}, "split": {"split": "valid"}}.get(other, {})
@@ -288,6 +291,7 @@ def test_a_state_is_never_continued_on_something_else(files, tmp_path, monkeypat
     for name in ("s.h5", "fresh.h5"):
         encode_shard(*source, tmp_path / name, saving=SAVING, **{**SETTINGS, **changed})
     assert (tmp_path / "s.h5").read_bytes() == (tmp_path / "fresh.h5").read_bytes()
+    assert "going on" not in caplog.text
 
 
 def test_another_split_or_seed_another_identity(files, tmp_path):

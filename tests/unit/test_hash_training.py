@@ -51,7 +51,9 @@ def job(bank, objective="shannon_hamming", settings=None, seed=5, **schedule) ->
     mosaics = {split: open_mosaics(task, Bank.open(bank, split), None, CPU) for split in ("train", "valid")}
     made = objective
     if isinstance(objective, str):
-        made = objectives.load(objective)(16, 30**4, seed, cells=4, **objectives.complete(objective, settings or {}))
+        made = objectives.load(objective)(
+            16, 30**4, seed, mosaic_cells=4, **objectives.complete(objective, settings or {})
+        )
     network = build_network("mosaic_cnn", 16, task.shape, seed=seed)
     return HashTraining(network, made, mosaics, Schedule(**{"steps": 6, **SMALL, **schedule}), seed=seed, name="test")
 

@@ -61,11 +61,11 @@ def test_a_variant_changes_what_it_names_and_nothing_else():
         (
             {"models": {"digits": {"m": {"objective": "jmlh", "training": {"forward": "twice"}}}}},
             "models.digits.m: training.forward is twice, which repeats the public loops of hash_net_shannon, "
-            "shannon_hamming; that of jmlh runs the network once a step: say once, or recomputed",
+            "shannon_hamming; there is none that runs jmlh so: say once, or recomputed",
         ),
         (
             {"families": {"digits": {"f": {"model": "hash_net", "grid": {"forward": ["twice"]}, "database": "small"}}}},
-            "that of hash_net runs the network once a step",
+            "there is none that runs hash_net so",
         ),
         ({"models": {"digts": {"m": {}}}}, "config: equihash.models: unknown task 'digts'; did you mean 'digits'"),
         (

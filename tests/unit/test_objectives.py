@@ -134,16 +134,17 @@ def test_hash_net_shannon_has_hubers_penalty_too():
 def test_the_public_labels_of_jmlh():
     """The first mosaics of the public trainer's classes, as its own code gives them for both published banks."""
     for images, cells, first in ((50_000, 4, [34622, 24661, 8341, 8221]), (100_000, 2, [32701, 71309])):
-        objective = objectives.load("jmlh")(BITS, images**cells, 7, cells=cells, classes=100, public=True)
+        objective = objectives.load("jmlh")(BITS, images**cells, 7, mosaic_cells=cells, classes=100, public=True)
         label = int(objective.labels[0])
         assert [label // images**cell % images for cell in range(cells)] == first
         assert len(set(objective.labels.tolist())) == 100 and objective.labels.max() < images**cells
-        other = objectives.load("jmlh")(BITS, images**cells, 8, cells=cells, classes=100, public=True)
+        other = objectives.load("jmlh")(BITS, images**cells, 8, mosaic_cells=cells, classes=100, public=True)
         assert (other.labels == objective.labels).all(), "the same for every seed"
-        few = objectives.load("jmlh")(BITS, images**cells, 7, cells=cells, classes=10, public=True)
+        few = objectives.load("jmlh")(BITS, images**cells, 7, mosaic_cells=cells, classes=10, public=True)
         assert (few.labels == objective.labels[:10]).all()
-    with pytest.raises(InputError, match="6 classes of 5 labels; expected at most as many"):
-        objectives.load("jmlh")(BITS, 5, 7, classes=6, public=True)
+    for classes, labels in ((6, 5), (1000, 56**2), (10_000, 100_000)):
+        with pytest.raises(InputError, match=f"{classes} classes of {labels} labels; .* or public: false"):
+            objectives.load("jmlh")(BITS, labels, 7, classes=classes, public=True)
 
 
 def test_objectives_whose_public_loop_runs_the_network_twice():

@@ -219,7 +219,9 @@ def test_a_state_is_not_used_on_other_data(tmp_path, dataset):
 
 @pytest.mark.parametrize("share", [1e-9, float("nan"), 1.5])
 def test_a_share_that_leaves_nothing(tmp_path, dataset, share):
-    with pytest.raises(InputError, match=r"config: hash_encoders\.train_share: .* of 400 inputs leaves nothing"):
+    with pytest.raises(
+        InputError, match=r"config: hash_encoders\.train_share, or that of the study: .* of 400 inputs leaves nothing"
+    ):
         train_mlps(**{**arguments(dataset, tmp_path / "x"), "train_share": share})
 
 

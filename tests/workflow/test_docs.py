@@ -20,8 +20,8 @@ def test_generated_tables_are_up_to_date():
         assert path.read_text() == text, f"{path.name}: run `make docs`"
 
 
-def test_every_kept_table_is_generated_from(monkeypatch):
-    """A committed table is in the documentation by `make docs` alone, so that no quoted number can grow old."""
+def test_every_kept_table_is_read_by_make_docs(monkeypatch):
+    """A committed table gets into the documentation by `make docs`, whose tables the first test keeps up to date."""
     read, real = set(), pd.read_csv
     monkeypatch.setattr(pd, "read_csv", lambda path, **kwargs: read.add(Path(path)) or real(path, **kwargs))
     generate.pages()

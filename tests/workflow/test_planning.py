@@ -113,6 +113,16 @@ def test_a_billion_items_are_hundreds_of_files(tmp_path):
     assert set(published.model) <= set(config["equihash"]["models"]["openimages"])
 
 
+def test_a_study_has_a_training_share_of_its_own():
+    config = validated(merged(DEFAULT))
+    shares = {dataset: plan.training_params(config, "capacity", dataset, "figures")["train_share"]
+              for dataset in ("mnist", "fashion_mnist")}  # fmt: skip
+    assert shares == {"mnist": 1, "fashion_mnist": 0.8}
+    paper = validated(merged(DEFAULT, PAPER))
+    cells = plan.training_params(paper, "sample_size", "mnist", "figures_samples")["cells"]
+    assert [cell["tiled"] for cell in cells] == [False] * 14
+
+
 def test_paper_grid_covers_every_published_point():
     """Each value of the published curves has a counterpart in the plan, and the inputs that it needs."""
     config = validated(merged(DEFAULT, PAPER))

@@ -1,5 +1,5 @@
 rule equihash:
-    """Every table and figure of Duchesneau's thesis: mosaics, databases, networks and their ablations."""
+    """What the config asks for of Duchesneau's thesis: mosaics, databases, networks and their ablations."""
     input:
         equihash.targets(config),
         models.targets(config),

@@ -1,5 +1,5 @@
 rule hash_encoders:
-    """Every table and figure of He et al. 2021: neural networks behave as hash encoders."""
+    """What the config asks for of He et al. 2021: neural networks behave as hash encoders."""
     input:
         plan.targets(config),
 

@@ -1,5 +1,5 @@
 rule tgsh:
-    """Every table and figure of Hong & Pavlic 2023: one frozen random network, a learned modulation per task."""
+    """What the config asks for of Hong & Pavlic 2023: one frozen random network, a learned modulation per task."""
     input:
         tgsh.targets(config),
 

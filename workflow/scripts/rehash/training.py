@@ -216,7 +216,7 @@ def resolve_device(device: str) -> torch.device:
 
 
 def device_kind(device: torch.device) -> str:
-    """What rounds as this device does: a GPU's name, or `cpu` and the vector instructions that torch uses there."""
+    """What rounds as this device does, as far as torch tells: a GPU's name, or `cpu` and its vector instructions."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type} {torch.backends.cpu.get_cpu_capability()}"

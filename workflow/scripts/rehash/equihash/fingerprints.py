@@ -79,10 +79,9 @@ class Identity:
             theirs, ours = (
                 ", ".join(f"{name} {getattr(each, name) or 'none'}" for name in apart) for each in (other, self)
             )
-            raise InputError(
-                f"{path}: is of {theirs}; expected {ours}, as {whose}; make all of them with the same, each by: "
-                "snakemake --cores all --force <file>"
-            )
+            way_out = "; encode all shards of the database, and its queries, on one kind of device (profiles/README.md)"
+            advice = way_out if {"device", "precision"} >= set(apart) else ""
+            raise InputError(f"{path}: is of {theirs}; expected {ours}, as {whose}{advice}")
 
 
 @dataclass(frozen=True, eq=False)

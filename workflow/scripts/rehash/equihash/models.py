@@ -111,8 +111,8 @@ def run_params(config: dict, task: str, model: str, variant: str, seed: str) -> 
     if parts["schedule"]["forward"] == "twice" and not objectives.runs_twice(found["objective"]):
         able = ", ".join(name for name in objectives.names() if objectives.runs_twice(name))
         raise InputError(
-            f"{where}: training.forward is twice, which repeats the public loops of {able}; that of "
-            f"{found['objective']} runs the network once a step: say once, or recomputed, which holds less memory"
+            f"{where}: training.forward is twice, which repeats the public loops of {able}; there is none that runs "
+            f"{found['objective']} so: say once, or recomputed, which holds less memory"
         )
     return {
         "task": task_settings(config, task),

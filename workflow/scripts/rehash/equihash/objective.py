@@ -42,15 +42,15 @@ class Objective(torch.nn.Module):
     runs_twice = False
     keeps_gradient = False
 
-    def __init__(self, bits: int, label_count: int, seed: int, *, cells: int = 1, **settings: Any) -> None:
+    def __init__(self, bits: int, label_count: int, seed: int, *, mosaic_cells: int = 1, **settings: Any) -> None:
         """Set the settings and begin.
 
         Args:
             bits: k of the logits. label_count: labels are in [0, label_count). seed: of the run's random streams.
-            cells: images of a mosaic; label_count is the number of images to this power.
+            mosaic_cells: images of a mosaic; label_count is the number of images to this power.
         """
         super().__init__()
-        self.bits, self.label_count, self.seed, self.cells = bits, label_count, seed, cells
+        self.bits, self.label_count, self.seed, self.mosaic_cells = bits, label_count, seed, mosaic_cells
         for name, value in settings.items():
             setattr(self, name, value)
         self.begin()

@@ -23,7 +23,7 @@ TEXT = (
     "things do not, so that a hash table finds what was seen before (Duchesneau's thesis). Items are mosaics of a "
     "bank's pictures, made from a seed when they are needed and never stored. The published photo models took one to "
     "two weeks of a GPU each; their perfect-retrieval rates (31.5% on 10^9 items for ShannonHamming on triples) are of "
-    "another task and another meaning of perfect than ours, and not comparable. No photo model was trained here."
+    "another task and another meaning of perfect than ours, and not comparable. No model of that task was trained here."
 )
 _TITLES = {
     "views": "views of a label",

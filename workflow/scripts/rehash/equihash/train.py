@@ -287,7 +287,7 @@ def train_hash(
     label_count = kind.label_count(mosaics["train"].pictures)
     job = HashTraining(
         build_network(network, bits, kind.shape, seed=seed, names=(keys["task"],)),
-        objectives.load(objective)(bits, label_count, seed, cells=kind.cells, **settings),
+        objectives.load(objective)(bits, label_count, seed, mosaic_cells=kind.cells, **settings),
         mosaics,
         plan,
         seed=seed,

@@ -22,7 +22,8 @@ def training_inputs(dataset: str | Path, train_share: float) -> Split:
     split = read_split(dataset, "train")
     if not 0 < train_share <= 1 or (stop := round(train_share * len(split.labels))) < 2:
         raise InputError(
-            f"config: hash_encoders.train_share: {train_share} of {len(split.labels)} inputs leaves nothing to train on"
+            f"config: hash_encoders.train_share, or that of the study: {train_share} of {len(split.labels)} inputs "
+            "leaves nothing to train on"
         )
     return Split(split.images[:stop], split.labels[:stop])
 

@@ -32,7 +32,7 @@ TEXT = (
 _TITLES = {
     "tasks": "the tasks",
     "accuracy": "accuracy of every task",
-    "published": "published accuracies",
+    "published": "the notebook beside ours",
     "task_similarity": "similarity of tasks",
     "hash_property": "the hash property",
     "codes": "hash codes",

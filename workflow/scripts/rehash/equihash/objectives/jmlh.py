@@ -17,15 +17,19 @@ _PUBLIC_SEED = 0xCAFE
 def public_labels(classes: int, label_count: int, cells: int) -> np.ndarray:
     """The labels that the public trainer classifies: int64 (classes,), distinct, the same for every seed.
 
-    They are drawn as its `generate_labels` does (numpy's RandomState, the whole draw again while two are equal), and
-    turned into ours: the public code takes the first image of a mosaic from the most significant digit of the label
-    in base n, where we take it from the least significant one (`rehash.equihash.mosaics`).
+    They are drawn as its `generate_labels` does for banks as large as the published ones (numpy's RandomState, the
+    whole draw again while two are equal), and turned into ours: the public code takes the first image of a mosaic from
+    the most significant digit of the label in base n, where we take it from the least significant one
+    (`rehash.equihash.mosaics`).
 
     Raises:
-        InputError: there are fewer labels than classes.
+        InputError: two of so many classes would more likely be equal than not, where the public code draws otherwise.
     """
-    if label_count < classes:
-        raise InputError(f"objective jmlh: {classes} classes of {label_count} labels; expected at most as many")
+    if classes > label_count or np.log1p(-np.arange(classes) / label_count).sum() < np.log(0.5):
+        raise InputError(
+            f"objective jmlh: public: {classes} classes of {label_count} labels; the public draw is repeated only "
+            "where equal ones are unlikely; expected fewer classes, a larger bank, or public: false"
+        )
     chance = np.random.RandomState(_PUBLIC_SEED)
     labels = chance.randint(0, label_count, classes, dtype=np.uint64)
     while len(np.unique(labels)) < classes:
@@ -46,7 +50,8 @@ class Jmlh(Objective):
 
     The public trainer clears the network's gradient at each step and never that of its classifier, which therefore is
     the sum over all steps so far, clipped at each; and its labels are the same for every seed. `public` repeats both.
-    A public micro-batch has as many single views as one of ours has pairs: `pairs: 128` repeats its 256.
+    A public micro-batch has as many single views as one of ours has pairs: of digits `pairs: 128` repeats its 256,
+    of photographs `pairs: 32` its 64.
 
     Settings:
         classes: how many labels. kl_weight: of the divergence.
@@ -63,7 +68,7 @@ class Jmlh(Objective):
         at_least("jmlh", 0, kl_weight=self.kl_weight)
         self.keeps_gradient = self.public
         if self.public:
-            self.labels = public_labels(self.classes, self.label_count, self.cells)
+            self.labels = public_labels(self.classes, self.label_count, self.mosaic_cells)
         else:
             self.labels = stream(self.seed, "equihash", "classes").integers(self.label_count, size=self.classes)
         chance, bound = stream(self.seed, "equihash", "classifier"), self.bits**-0.5
