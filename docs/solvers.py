@@ -8,6 +8,7 @@ networks of a file, as OneVsOneClassifier does, and writes their accuracies on t
 docs/results/solvers.csv, in place of those that NAME had.
 """
 
+import json
 import sys
 import tempfile
 import warnings
@@ -18,6 +19,7 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
+import sklearn  # noqa: E402
 from sklearn.exceptions import ConvergenceWarning  # noqa: E402
 from sklearn.linear_model import LogisticRegression  # noqa: E402
 from sklearn.multiclass import OneVsOneClassifier  # noqa: E402
@@ -27,6 +29,7 @@ from rehash.hash_encoders.encode import encode_networks  # noqa: E402
 from rehash.hdf5 import unsealed  # noqa: E402
 
 KEPT = ROOT / "docs" / "results" / "solvers.csv"
+FROM = KEPT.with_suffix(".json")
 SOLVERS = {
     "newton-cholesky, to the optimum (ours)": {"solver": "newton-cholesky", "tol": 1e-6},
     "lbfgs, at most 100 iterations": {"solver": "lbfgs"},
@@ -39,6 +42,7 @@ def main(name: str, dataset: Path, networks: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         encode_networks(dataset, networks, Path(folder) / "codes.h5", device="cpu", threads=1)
         with unsealed(Path(folder) / "codes.h5", "codes") as file:
+            identity = json.loads(file["identity"][()])
             train_labels, test_labels = file["0/train_labels"][:], file["test_labels"][:]
             groups = file["0/trained/train/codes"], file["0/trained/test/codes"]
             for repeat in range(len(groups[0])):
@@ -56,6 +60,9 @@ def main(name: str, dataset: Path, networks: Path) -> None:
                     print(rows[-1], flush=True)
     before = pd.read_csv(KEPT).query("networks != @name") if KEPT.exists() else pd.DataFrame()
     pd.concat([before, pd.DataFrame(rows)]).to_csv(KEPT, index=False)
+    made_from = json.loads(FROM.read_text()) if FROM.exists() else {}
+    made_from[name] = {**identity, "scikit-learn": sklearn.__version__}
+    FROM.write_text(json.dumps(made_from, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

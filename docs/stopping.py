@@ -9,19 +9,23 @@ and stopping_rules.csv (the epoch at which each rule stops each network). FOLDER
 script goes on where it was.
 """
 
+import json
 import sys
 from pathlib import Path
 
 import pandas as pd
+import torch
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from rehash.hash_encoders.encode import encode_networks  # noqa: E402
+from rehash.hash_encoders.files import read_networks  # noqa: E402
 from rehash.hash_encoders.measure import measure_properties  # noqa: E402
 from rehash.hash_encoders.train import train_mlps  # noqa: E402
 
+RESULTS = ROOT / "docs" / "results"
 # Sample size -> epochs.
 LAST = {
     **dict.fromkeys((30, 60, 100, 300, 600, 1000, 2000, 3000), 2000),
@@ -59,7 +63,7 @@ def main(dataset: Path, folder: Path) -> None:
             device="cpu", threads=1,
         )  # fmt: skip
     encode_networks(dataset, networks, codes, device="cpu", threads=1)
-    measure_properties(codes, ROOT / "docs" / "results" / "stopping.csv", threads=1)
+    measure_properties(codes, RESULTS / "stopping.csv", threads=1)
     losses = pd.read_csv(history).sort_values("epoch").groupby(["sample_size", "repeat"]).loss.apply(list)
     rules = [
         {
@@ -72,7 +76,9 @@ def main(dataset: Path, folder: Path) -> None:
         for (n, repeat), line in losses.items()
         for patience, delta in RULES
     ]
-    pd.DataFrame(rules).to_csv(ROOT / "docs" / "results" / "stopping_rules.csv", index=False)
+    pd.DataFrame(rules).to_csv(RESULTS / "stopping_rules.csv", index=False)
+    made_from = {**read_networks(networks)[1], "epochs": LAST, "torch": torch.__version__}
+    (RESULTS / "stopping.json").write_text(json.dumps(made_from, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":
