@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from rehash.errors import InputError
 from rehash.hash_encoders.cohort import CohortTraining
 from rehash.hash_encoders.encode import encode
-from rehash.hash_encoders.networks import Shape, as_inputs
+from rehash.hash_encoders.networks import Shape, as_inputs, losses
 from rehash.hash_encoders.protocols import Protocol
 from rehash.seeds import integer, stream
 
@@ -132,6 +132,43 @@ def test_a_loss_must_improve_by_more_than_min_delta():
     while not every.done:
         every.step()
     assert every.trained.epochs["trained"] != expected, "the case must tell min_delta from none"
+
+
+def test_a_clipped_loss_is_keras():
+    """Keras' categorical_crossentropy of a softmax layer's output, in NumPy; and beyond the clip there is no gradient."""
+    rng = np.random.default_rng(0)
+    logits = torch.from_numpy(rng.normal(0, 12, (2, 4, 50)).astype(np.float32)).requires_grad_()
+    labels = torch.from_numpy(rng.integers(0, 4, (2, 50)))
+    loss = losses(logits, labels, 1e-7)
+    exponents = np.exp(logits.detach().numpy().astype(np.float64))
+    output = (exponents / exponents.sum(1, keepdims=True)).astype(np.float32)
+    target = np.moveaxis(np.eye(4)[labels.numpy()], 2, 1)
+    clipped = np.clip(output, np.float32(1e-7), np.float32(1 - 1e-7))
+    assert loss.detach().numpy() == pytest.approx(-(target * np.log(clipped)).sum(1).mean(1), rel=1e-5)
+    loss.sum().backward()
+    probability = (output * target).sum(1)
+    certain = (probability >= np.float32(1 - 1e-7)) | (probability <= 1e-7)
+    assert 10 < certain.sum() < 90
+    none = (logits.grad.abs().amax(1) == 0).numpy()
+    assert (none == certain).all()
+    exact = losses(logits.detach(), labels)
+    assert exact.numpy() == pytest.approx(
+        torch.nn.functional.cross_entropy(logits, labels, reduction="none").detach().mean(1)
+    )
+
+
+def test_a_clip_reaches_the_training():
+    """Networks that are certain of every input stay as they are under a clipped loss, and go on under the exact one."""
+    moved = []
+    for clip in (0.0, 0.3):
+        job = cohort(Protocol("adam", 0.05, 16, 200, clip=clip), 2)
+        while job.epoch < 100:
+            job.step()
+        before = job.tensors["head.weight"].detach().clone()
+        while job.epoch < 150:
+            job.step()
+        moved.append((job.tensors["head.weight"] - before).abs().max().item())
+    assert moved[1] < 1e-6 < 1e-3 < moved[0]
 
 
 def test_each_member_stops_by_its_own_training_loss():

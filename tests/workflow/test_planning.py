@@ -64,8 +64,7 @@ def test_paper_graph_is_the_published_studies(tmp_path):
     jobs = re.findall(r"Training networks: (\d+) of width (\d+) on (\w+) \((\w+), (\w+)\)", output)
     trained = {}
     for count, width, dataset, study, protocol in jobs:
-        ours = "figures_samples" if study == "sample_size" else "figures"
-        assert protocol == {"mnist": ours, "cifar10": "scripts"}[dataset]
+        assert protocol == {"mnist": "figures", "cifar10": "scripts"}[dataset]
         trained.setdefault((dataset, study), {})[int(width)] = int(count)
     mnist = [3, 7, 10, 15, 20, 23, 27, 30, 33, 37, 40, 43, 47, 50, 53, 57, 60, 65, 70, 75, 80, 90, 100]
     assert trained == {
@@ -119,7 +118,7 @@ def test_a_study_has_a_training_share_of_its_own():
               for dataset in ("mnist", "fashion_mnist")}  # fmt: skip
     assert shares == {"mnist": 1, "fashion_mnist": 0.8}
     paper = validated(merged(DEFAULT, PAPER))
-    cells = plan.training_params(paper, "sample_size", "mnist", "figures_samples")["cells"]
+    cells = plan.training_params(paper, "sample_size", "mnist", "figures")["cells"]
     assert [cell["tiled"] for cell in cells] == [False] * 14
 
 

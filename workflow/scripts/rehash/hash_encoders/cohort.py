@@ -249,7 +249,7 @@ class CohortTraining:
         labels_MB = self.labels[rows_MB]
         x_MIB, gates = x_MBI.transpose(1, 2), self._gates(batch) if self.protocol.dropout else None
         logits, _ = forward(self.tensors, x_MIB, self.shape, self.protocol.norm, training=True, gates=gates)
-        loss_M = losses(logits, labels_MB)
+        loss_M = losses(logits, labels_MB, self.protocol.clip)
         for parameter, gradient in zip(self.parameters, torch.autograd.grad(loss_M.sum(), self.parameters)):
             parameter.grad = gradient
         with torch.no_grad():

@@ -133,9 +133,16 @@ def _batch_norm(h_MWB: torch.Tensor, tensors: Tensors, name: str, norm: BatchNor
     return h.view(members, width, batch)
 
 
-def losses(logits_MCB: torch.Tensor, labels_MB: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of each member, mean over the batch: (M,)."""
-    return F.cross_entropy(logits_MCB, labels_MB, reduction="none").mean(1)
+def losses(logits_MCB: torch.Tensor, labels_MB: torch.Tensor, clip: float = 0.0) -> torch.Tensor:
+    """Cross-entropy of each member, mean over the batch: (M,).
+
+    With a `clip`, as Keras takes it of a softmax layer's output: minus the logarithm of the label's probability clipped
+    to [clip, 1 - clip] in the logits' precision, so that an input whose probability lies beyond has no gradient.
+    """
+    if not clip:
+        return F.cross_entropy(logits_MCB, labels_MB, reduction="none").mean(1)
+    probabilities = logits_MCB.softmax(1).gather(1, labels_MB[:, None]).squeeze(1)
+    return -probabilities.clamp(clip, 1 - clip).log().mean(1)
 
 
 def squared_norms(tensors: Tensors, shape: Shape) -> torch.Tensor:

@@ -28,6 +28,7 @@ class Protocol:
     patience: int | None = None
     min_delta: float = 0.0
     l2: float = 0.0
+    clip: float = 0.0
     dropout: float = 0.0
     initialisation: str = "glorot_uniform"
     batch_norm: dict[str, float] | None = None
