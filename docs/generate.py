@@ -191,7 +191,8 @@ def pages() -> dict[Path, str]:
         "README.md": [counts, inside(), points("mnist", "capacity", "layer_width == 40"), benchmark()],
         "docs/hash_encoders.md": [
             *map(markdown, (encoders.solvers(), encoders.by_size(), encoders.batches("training_time", "epoch"))),
-            *(markdown(encoders.stopping()), search(), small_samples(), tallies()),
+            *map(markdown, (encoders.batches("capacity", "width"), encoders.stopping())),
+            *(search(), small_samples(), tallies()),
             *(points(dataset, "capacity") for dataset in ("mnist", "cifar10")),
         ],
         "docs/tgsh.md": [
