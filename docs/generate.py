@@ -200,7 +200,7 @@ def pages() -> dict[Path, str]:
                 markdown,
                 (tgsh.published(), tgsh.similarities(), tgsh.accuracy(), tgsh.relations(), tgsh.similarity_by_angle()),
             ),
-            *map(markdown, (tgsh.recovery(), tgsh.codes(), tgsh.generated(), tgsh.baselines())),
+            *map(markdown, (tgsh.recovery(), tgsh.hard_negatives(), tgsh.codes(), tgsh.generated(), tgsh.baselines())),
             *map(markdown, (tgsh.notebook_errors(), tgsh.printed())),
         ],
         "docs/equihash.md": [

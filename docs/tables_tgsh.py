@@ -146,6 +146,17 @@ def recovery() -> pd.DataFrame:
     return by_benchmark("recovery", ["measure", *STATES.values(), "chance"], cells)
 
 
+def hard_negatives() -> pd.DataFrame:
+    """The ROC area of the same task with and without pairs of one picture in two tasks, on 5,000 digits."""
+    rows = pd.read_csv(RESULTS / "tgsh_mnist5k_recovery.csv")
+    lines = []
+    for question in ("same task", "same task, other pictures"):
+        part = rows[(rows.measure == "ROC area") & (rows.question == question)]
+        cells = {words: over_networks(part[part.state == state], "value") for state, words in STATES.items()}
+        lines.append({"ROC area": question, "n": part.repeat.nunique(), **cells})
+    return pd.DataFrame(lines)
+
+
 def codes() -> pd.DataFrame:
     """The measures on hash codes, by state."""
 

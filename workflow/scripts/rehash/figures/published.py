@@ -69,4 +69,6 @@ def _draw(panel: Axes, points: pd.DataFrame, study: str) -> None:
         panel.plot(line.x, line.published, marker, color=colour, markerfacecolor="none", markersize=6)
     panel.set(xlabel=label, ylim=(-0.03, 1.03))
     set_scale(panel, scale)
+    if points.x.nunique() == 1:
+        panel.set_xticks(points.x.unique())
     panel.legend(fontsize=6)
