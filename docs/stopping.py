@@ -2,11 +2,11 @@
 
 python docs/stopping.py DATASET.h5 FOLDER
 
-Trains five networks of width 40 a sample size as protocol `figures` has it, but without stopping (LAST), keeps them at
-EPOCHS and measures their codes. Since nothing stops, every stopping rule can be applied afterwards: the
-history of the training loss says where each rule would have ended. Writes docs/results/stopping.csv (the properties)
-and stopping_rules.csv (the epoch at which each rule stops each network). FOLDER keeps networks and codes; killed, the
-script goes on where it was.
+Trains five networks of width 40 a sample size as protocol `figures` has it, but with the exact loss (no clip) and
+without stopping (LAST), keeps them at EPOCHS and measures their codes. Since nothing stops, every stopping rule can be
+applied afterwards: the history of the training loss says where each rule would have ended. Writes
+docs/results/stopping.csv (the properties) and stopping_rules.csv (the epoch at which each rule stops each network).
+FOLDER keeps networks and codes; killed, the script goes on where it was.
 """
 
 import json
@@ -54,6 +54,7 @@ def stop(losses: list[float], patience: int, min_delta: float) -> int:
 def main(dataset: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     protocol = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["hash_encoders"]["protocols"]["figures"]
+    protocol["clip"] = 0.0
     keys = {"dataset": "mnist", "study": "sample_size", "protocol": "figures", "depth": 1, "layer_width": 40}
     cells = [{"sample_size": n, "tiled": False, "epochs": [e for e in EPOCHS if e <= last]} for n, last in LAST.items()]
     networks, codes, history = (folder / name for name in ("networks.safetensors", "codes.h5", "training.csv"))
