@@ -93,7 +93,7 @@ def inside() -> str:
                         "networks of each": part.n.min(),
                     },
                     "published values inside": f"{(judged.verdict == 'inside').sum()} of {len(judged)}",
-                    "median |difference|": f"{judged.difference.abs().median():.3f}",
+                    "median absolute difference": f"{judged.difference.abs().median():.3f}",
                 }
             )
     return markdown(pd.DataFrame(lines))
