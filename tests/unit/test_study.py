@@ -211,3 +211,15 @@ def test_a_study_draws_the_split_of_the_published_panel():
     assert {key for key, split in drawn.items() if split == "train"} == {
         ("capacity", "cifar10"), ("training_time", "cifar10"),
     }  # fmt: skip
+
+
+def test_a_title_counts_the_networks_of_each_protocol():
+    both = pd.concat([table(repeats=3), table(repeats=5).assign(protocol="q")])
+    assert "mean of 3 to 5 networks" in plot_capacity(both)._suptitle.get_text()
+    assert "mean of 3 networks" in plot_capacity(table())._suptitle.get_text()
+
+
+def test_an_axis_of_epochs_has_no_room_below_zero():
+    for epochs, left in (((0, 1, 2000), -0.3), ((1, 10, 2000), 0.8)):
+        figure = plot_study(varied("training_time", "epoch", epochs, "knn", (0.3, 0.6, 0.8)), "training_time")
+        assert all(axis.get_xlim()[0] == pytest.approx(left) for axis in figure.axes)

@@ -63,6 +63,9 @@ def say(axes: Axes, text: str) -> None:
 def set_scale(axes: Axes, scale: str) -> None:
     """The horizontal scale: linear, log, or symlog (linear up to 1, which shows epoch 0); ticks in plain numbers."""
     axes.set_xscale(scale, **({"linthresh": 1} if scale == "symlog" else {}))
+    if scale == "symlog":
+        # There is nothing below 0 to leave room for.
+        axes.set_xlim(-0.3 if axes.dataLim.x0 < 1 else 0.8, 1.4 * max(axes.dataLim.x1, 1))
     if scale != "linear":
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
@@ -70,8 +73,9 @@ def set_scale(axes: Axes, scale: str) -> None:
 
 def title(table: pd.DataFrame, study: str) -> str:
     """Dataset, study, protocols, and what lines and bands are; how many networks diverged, if any did."""
-    n = table.repeat.nunique()
-    spread = f"mean of {n} networks, band of one standard deviation" if n > 1 else "one network"
+    n = sorted(table.groupby("protocol").repeat.nunique().unique())
+    networks = f"{n[0]} to {n[-1]}" if len(n) > 1 else n[0]
+    spread = f"mean of {networks} networks, band of one standard deviation" if n[-1] > 1 else "one network"
     lost = int(table[table.epoch > 0].isna().any(axis=1).sum())
     words = "network that diverged is" if lost == 1 else "measurements of networks that diverged are"
     left_out = f"; {lost} {words} left out" if lost else ""
