@@ -12,6 +12,7 @@ import torch
 
 from rehash.equihash import counts as counts_module
 from rehash.equihash.banks import Bank
+from rehash.equihash.collisions import bucket_sizes
 from rehash.equihash.counts import check_counts, evaluate_partition
 from rehash.equihash.distances import measure_distances
 from rehash.equihash.encode import encode_queries, encode_shard
@@ -281,3 +282,11 @@ def test_a_network_of_other_views_is_refused(files, tmp_path):
     ):
         measure_distances([files / "0.safetensors"], files / "bank.h5", None, *outputs, **settings)
     assert not list(tmp_path.iterdir())
+
+
+def test_fingerprints_out_of_order_are_refused():
+    """As a damaged partition may have them; a loop over its buckets would not end, or count what is not there."""
+    keys, ids = np.array([1, 5, 2], np.uint64), np.arange(3)
+    with pytest.raises(InputError, match="not in order; expected them sorted"):
+        bucket_sizes(keys, ids, [3])
+    assert bucket_sizes(np.sort(keys), ids, [3]).buckets.sum() == 3

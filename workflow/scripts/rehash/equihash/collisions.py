@@ -201,5 +201,7 @@ def _buckets(keys: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     while start < len(keys):
         last = min(start + _BLOCK, len(keys)) - 1
         items = slice(start, int(np.searchsorted(keys, keys[last], "right")))
+        if items.stop <= last:
+            raise InputError("fingerprints that are not in order; expected them sorted, as a merge writes them")
         yield items, np.flatnonzero(np.append(True, keys[items][1:] != keys[items][:-1]))
         start = items.stop

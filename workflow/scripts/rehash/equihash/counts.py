@@ -98,13 +98,15 @@ def evaluate_partition(
     wanted.check(shards.database, queries)
     opened_partition.identity.check(asked.identity, codes, partition)
     asked.check(queries, codes)
-    counts = Counts(
-        asked.identity,
-        asked.queries,
-        opened_partition.partition,
-        opened_partition.partitions,
-        _counted(opened_partition, asked, wanted, shards, probes),
-    )
+    try:
+        tables = _counted(opened_partition, asked, wanted, shards, probes)
+    except InputError as error:
+        raise InputError(
+            f"{partition}: cannot be evaluated ({error}); if it is damaged, make it again with: "
+            f"snakemake --cores all --force {partition}"
+        ) from error
+    whose = opened_partition.partition, opened_partition.partitions
+    counts = Counts(asked.identity, asked.queries, *whose, tables)
     counts.write(output)
     return {"items": len(opened_partition), "digests": {part.path: part.checksum for part in shards.parts}}
 
