@@ -6,13 +6,13 @@ its test split in its own order, which the notebook does not shuffle.
 
 The notebook (FlyNet - RotationMNIST.ipynb of github.com/jyhong0304/task_gsh) was read as follows, tasks from 0:
 
-1. Its class is the place of a picture in its batch of 128. It takes places 0 to 9 of the first 10 batches; intra
+1. Its class is the place of an image in its batch of 128. It takes places 0 to 9 of the first 10 batches; intra
    similarity is of two places in one task, inter similarity of one place in two tasks.
-2. For the similarities that it prints, its task 4 is pictures of task 1 (10 degrees) with task 4's vector.
-3. Its three is the test picture number 4, whose label is 4.
+2. For the similarities that it prints, its task 4 is images of task 1 (10 degrees) with task 4's vector.
+3. Its three is the test image number 4, whose label is 4.
 4. Its generation multiplies a row of the decoder that all tasks share by a task vector and keeps the product there (an
    in-place `*=` on a view; the noise goes into a copy). It does so four times: row 3 by the vectors of task 0 and task
-   3, then row 1 by both. So its second picture of a digit is of the decoder times both vectors.
+   3, then row 1 by both. So its second image of a digit is of the decoder times both vectors.
 """
 
 import json
@@ -30,19 +30,19 @@ sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 from rehash.errors import InputError  # noqa: E402
 from rehash.seeds import stream  # noqa: E402
 from rehash.store import file_digest, write_csv, write_json  # noqa: E402
-from rehash.tgsh.files import read_digits  # noqa: E402
-from rehash.tgsh.flynet import FlyNet, Pictures, correct, respond, task_decoder  # noqa: E402
+from rehash.tgsh.flynet import DeviceSplit, FlyNet, correct, respond, task_decoder  # noqa: E402
 from rehash.tgsh.generate import correlations, dense_encoder, generated, mean_pictures  # noqa: E402
-from rehash.tgsh.measure_responses import BLOCK, normalised, pair_kinds  # noqa: E402
 from rehash.tgsh.model import Model, blocks  # noqa: E402
+from rehash.tgsh.modulations import read_digits  # noqa: E402
+from rehash.tgsh.responses import BLOCK, normalised, pair_kinds  # noqa: E402
 from rehash.tgsh.tasks import Transformation, sampling  # noqa: E402
 from rehash.training import set_reproducible  # noqa: E402
 
 OUTPUT = ROOT / "docs" / "results" / "tgsh_notebook_errors.csv"
 COLUMNS = ["error", "what", "way", "repeat", "task", "value", "sd", "n"]
 BATCH, PLACES, SAMPLES = 128, 10, 10
-SHOWN, MODULATED = 1, 4  # the tasks whose pictures and whose vector make up the notebook's task 4
-SEVEN, THREE = 0, 4  # the test pictures that it calls so
+SHOWN, MODULATED = 1, 4  # the tasks whose images and whose vector make up the notebook's task 4
+SEVEN, THREE = 0, 4  # the test images that it calls so
 FIRST_LABELS = [7, 2, 1, 0, 4]  # of MNIST's test split
 DRAWN = {"digits": (3, 1), "tasks": (0, 3)}  # what its generation cells draw, in order
 Row = dict[str, object]
@@ -56,22 +56,24 @@ def row(error: str, what: str, values: torch.Tensor, way: str, task: int | None 
 
 
 def modulated(model: Model, repeat: int, images: torch.Tensor, task: int, shown: int) -> torch.Tensor:
-    """Responses, of length 1 (N, U), to pictures as the task `shown` shows them, modulated by the vector of `task`."""
+    """Responses, of length 1 (N, U), to images as the task `shown` shows them, modulated by the vector of `task`."""
     view, net = model.views[shown], model.networks[repeat]
     parts = [respond(view.inputs(images[part]), net).t() for part in blocks(len(images), 500)]
     return normalised(model.vectors("trained", repeat)[task] * torch.cat(parts))
 
 
-def accuracy(model: Model, repeat: int, test: Pictures, decoder: torch.Tensor, task: int, shown: int) -> torch.Tensor:
-    """Of one task's modulation of a decoder (K, U), on the test pictures as a task shows them."""
+def accuracy(
+    model: Model, repeat: int, test: DeviceSplit, decoder: torch.Tensor, task: int, shown: int
+) -> torch.Tensor:
+    """Of one task's modulation of a decoder (K, U), on the test images as a task shows them."""
     net = FlyNet(model.networks[repeat].encoder, decoder)
     classifier = task_decoder(net, *model.modulation("trained", repeat, task))
     right = correct(test.images, test.labels, model.views[shown], net, classifier)
     return torch.tensor(right / len(test.labels), dtype=torch.float64)
 
 
-def places_for_classes(model: Model, repeat: int, test: Pictures) -> Iterator[Row]:
-    """Intra and inter similarity of the pictures that the notebook takes, classed by place and by digit."""
+def places_for_classes(model: Model, repeat: int, test: DeviceSplit) -> Iterator[Row]:
+    """Intra and inter similarity of the images that the notebook takes, classed by place and by digit."""
     index = torch.arange(len(test.labels))
     chosen = (index % BATCH < PLACES) & (index < SAMPLES * BATCH)
     tasks, digits = len(model.views), test.labels[chosen]
@@ -88,8 +90,8 @@ def places_for_classes(model: Model, repeat: int, test: Pictures) -> Iterator[Ro
         yield row("class", "share of inter pairs that are of two digits", ~same_digit[inter], way)
 
 
-def pictures_of_another_task(model: Model, repeat: int, test: Pictures) -> Iterator[Row]:
-    """Task 4's vector on task 1's pictures and on its own: similarities over the test split, and accuracy."""
+def pictures_of_another_task(model: Model, repeat: int, test: DeviceSplit) -> Iterator[Row]:
+    """Task 4's vector on task 1's images and on its own: similarities over the test split, and accuracy."""
     for way, shown in (("notebook", SHOWN), ("right", MODULATED)):
         inter, intra = [], []
         for part in blocks(len(test.labels), BLOCK):
@@ -98,15 +100,15 @@ def pictures_of_another_task(model: Model, repeat: int, test: Pictures) -> Itera
             inter.append((plain * fourth).sum(1))
             intra.append((fourth @ fourth.t())[pair_kinds(test.labels[part], 1).triu(1) == 1])
         right = accuracy(model, repeat, test, model.networks[repeat].decoder, MODULATED, shown)
-        yield row("task", "inter similarity of a picture, tasks 0 and 4", torch.cat(inter), way)
+        yield row("task", "inter similarity of an image, tasks 0 and 4", torch.cat(inter), way)
         yield row("task", "intra similarity in task 4 (two digits)", torch.cat(intra), way)
         yield row("task", "accuracy of task 4's modulation", right, way, MODULATED)
 
 
-def three_that_is_a_four(model: Model, repeat: int, test: Pictures) -> Iterator[Row]:
+def three_that_is_a_four(model: Model, repeat: int, test: DeviceSplit) -> Iterator[Row]:
     """Similarity of sevens and "threes" in task 0, over all pairs of the test split, with fours for threes and without.
 
-    And the four numbers that the notebook prints, of two pictures each: its way, and with the first three of the split
+    And the four numbers that the notebook prints, of two images each: its way, and with the first three of the split
     in the tasks that it names.
     """
     sevens, fours, threes = (modulated(model, repeat, test.images[test.labels == d], 0, 0) for d in (7, 4, 3))
@@ -124,7 +126,7 @@ def three_that_is_a_four(model: Model, repeat: int, test: Pictures) -> Iterator[
         yield row("printed", "threes in tasks 0 and 4", three_0 @ three_4, way)
 
 
-def decoder_overwritten(model: Model, repeat: int, test: Pictures) -> Iterator[Row]:
+def decoder_overwritten(model: Model, repeat: int, test: DeviceSplit) -> Iterator[Row]:
     """Accuracy of every task with the decoder as it was drawn, and as generation in place leaves it."""
     net, vectors = model.networks[repeat], model.vectors("trained", repeat)
     both = vectors[list(DRAWN["tasks"])].prod(0)
@@ -145,30 +147,30 @@ def decoder_overwritten(model: Model, repeat: int, test: Pictures) -> Iterator[R
 
 
 def pictures_overwritten(model: Model, repeat: int, dataset: str) -> Iterator[Row]:
-    """The second picture of each digit drawn: its correlation with the mean test picture of the digit in the task."""
+    """The second image of each digit drawn: its correlation with the mean test image of the digit in the task."""
     identity, task, digits = model.identity, DRAWN["tasks"][1], list(DRAWN["digits"])
     vectors, decoder = model.vectors("trained", repeat).numpy(), model.arrays["decoder"][repeat]
     inverse = np.linalg.pinv(dense_encoder(model.arrays["encoder"][repeat]))
     how = sampling(Transformation(**identity["tasks"][task]), identity["interpolation"])
-    means = mean_pictures(read_digits(dataset, "test"), how, identity["fill"])[digits]
+    means = mean_pictures(read_digits(dataset).test, how, identity["fill"])[digits]
     made = {}
     for way, rows in (("right", decoder), ("notebook", decoder * vectors[DRAWN["tasks"][0]])):
         rng = stream(identity["seed"], "tgsh", "notebook errors", repeat)
         made[way] = generated(inverse, vectors[[task]], rows[digits], rng=rng)[0]
         alike = torch.from_numpy(correlations(made[way], means).diagonal().copy())
-        yield row("decoder", "second pictures: correlation with the mean picture", alike, way, task)
+        yield row("decoder", "second images: correlation with the mean image", alike, way, task)
     between = torch.from_numpy(correlations(made["notebook"], made["right"]).diagonal().copy())
-    yield row("decoder", "second pictures: correlation with the right ones", between, "notebook", task)
+    yield row("decoder", "second images: correlation with the right ones", between, "notebook", task)
 
 
 def main(modulations: str, dataset: str) -> None:
     set_reproducible(1)
     model = Model.read(modulations, torch.device("cpu"))
-    test = Pictures(read_digits(dataset, "test"), model.device)
+    test = DeviceSplit(read_digits(dataset).test, model.device)
     angles, first = [task["angle"] for task in model.identity["tasks"]], test.labels[: len(FIRST_LABELS)].tolist()
     if angles != [0, 10, 20, 30, 40] or first != FIRST_LABELS:
         raise InputError(
-            f"{modulations}, {dataset}: tasks of {angles} degrees, test pictures of {first}; expected the notebook's "
+            f"{modulations}, {dataset}: tasks of {angles} degrees, test images of {first}; expected the notebook's "
             f"five tasks, 0 to 40 degrees, and MNIST's test split in its own order, which begins {FIRST_LABELS}"
         )
     rows: list[Row] = []

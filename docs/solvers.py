@@ -27,6 +27,7 @@ from sklearn.multiclass import OneVsOneClassifier  # noqa: E402
 from rehash.bits import select_bits, unpack, varying_bits  # noqa: E402
 from rehash.hash_encoders.encode import encode_networks  # noqa: E402
 from rehash.hdf5 import unsealed  # noqa: E402
+from rehash.training import Compute  # noqa: E402
 
 KEPT = ROOT / "docs" / "results" / "solvers.csv"
 FROM = KEPT.with_suffix(".json")
@@ -40,7 +41,7 @@ SOLVERS = {
 def main(name: str, dataset: Path, networks: Path) -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        encode_networks(dataset, networks, Path(folder) / "codes.h5", device="cpu", threads=1)
+        encode_networks(dataset, networks, Path(folder) / "codes.h5", Compute("cpu", 1))
         with unsealed(Path(folder) / "codes.h5", "codes") as file:
             identity = json.loads(file["identity"][()])
             train_labels, test_labels = file["0/train_labels"][:], file["test_labels"][:]

@@ -21,9 +21,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from rehash.hash_encoders.encode import encode_networks  # noqa: E402
-from rehash.hash_encoders.files import read_networks  # noqa: E402
 from rehash.hash_encoders.measure import measure_properties  # noqa: E402
-from rehash.hash_encoders.train import train_mlps  # noqa: E402
+from rehash.hash_encoders.networks_file import read_networks  # noqa: E402
+from rehash.hash_encoders.train import Training, train_mlps  # noqa: E402
+from rehash.job import Saving  # noqa: E402
+from rehash.training import Compute  # noqa: E402
 
 RESULTS = ROOT / "docs" / "results"
 # Sample size -> epochs.
@@ -59,11 +61,9 @@ def main(dataset: Path, folder: Path) -> None:
     cells = [{"sample_size": n, "tiled": False, "epochs": [e for e in EPOCHS if e <= last]} for n, last in LAST.items()]
     networks, codes, history = (folder / name for name in ("networks.safetensors", "codes.h5", "training.csv"))
     if not history.exists():
-        train_mlps(
-            dataset, networks, history, keys=keys, protocol=protocol, cells=cells, train_share=1, repeats=5, seed=2021,
-            device="cpu", threads=1,
-        )  # fmt: skip
-    encode_networks(dataset, networks, codes, device="cpu", threads=1)
+        training = Training(keys, protocol, cells, train_share=1, repeats=5, seed=2021)
+        train_mlps(dataset, networks, history, training, Compute("cpu", 1), Saving())
+    encode_networks(dataset, networks, codes, Compute("cpu", 1))
     measure_properties(codes, RESULTS / "stopping.csv", threads=1)
     losses = pd.read_csv(history).sort_values("epoch").groupby(["sample_size", "repeat"]).loss.apply(list)
     rules = [

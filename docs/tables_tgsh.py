@@ -20,11 +20,11 @@ METHODS = {
 APART = (10, 20, 30, 60, 90, 120, 150, 180)  # degrees
 ERRORS = {
     "class": "a place in the batch for a class",
-    "task": "task 1's pictures for task 4's",
+    "task": "task 1's images for task 4's",
     "three": "a four for a three",
     "decoder": "the decoder overwritten",
 }
-# What the notebook prints of pairs of two pictures, in its order.
+# What the notebook prints of pairs of two images, in its order.
 PRINTED = {
     "seven and three in task 0": 0.4222761392593384,
     "seven and three in task 4": 0.4381292164325714,
@@ -147,7 +147,7 @@ def recovery() -> pd.DataFrame:
 
 
 def hard_negatives() -> pd.DataFrame:
-    """The ROC area of the same task with and without pairs of one picture in two tasks, on 5,000 digits."""
+    """The ROC area of the same task with and without pairs of one image in two tasks, on 5,000 digits."""
     rows = pd.read_csv(RESULTS / "tgsh_mnist5k_recovery.csv")
     lines = []
     for question in ("same task", "same task, other pictures"):
@@ -168,7 +168,7 @@ def codes() -> pd.DataFrame:
 
 
 def generated() -> pd.DataFrame:
-    """How good generated pictures are, by state."""
+    """How good generated images are, by state."""
 
     def cells(rows: pd.DataFrame):
         rows = rows.assign(recognised=rows.recognised == rows.digit, nearest=rows.nearest == rows.digit)

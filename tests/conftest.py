@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,11 @@ def built(tmp_path_factory, pytestconfig) -> Path:
     directory = tmp_path_factory.mktemp("built")
     snakemake(directory, "all", "--cores", 2)
     return directory
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    """Close each test's figures; where nothing was drawn, pyplot is not imported for it."""
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")

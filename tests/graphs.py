@@ -1,20 +1,37 @@
 """Running the real graph from tests."""
 
+import ast
 import os
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 from snakemake.utils import update_config
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIGS = [ROOT / "config" / "config.yaml", ROOT / "tests" / "config.yaml"]
-_SMK = "\n".join(path.read_text() for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
-RULES = dict(re.findall(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", _SMK, flags=re.M | re.S))  # name -> text
+DEFAULT, PAPER = ROOT / "config" / "config.yaml", ROOT / "config" / "paper.yaml"
+SMALL = ROOT / "tests" / "config.yaml"  # laid over the default, which the workflow finds by itself
+CONFIGS = [DEFAULT, SMALL]
+_SMK = {path.stem: path.read_text() for path in sorted((ROOT / "workflow" / "rules").glob("*.smk"))}
+# Name -> text. The rules of figures, which a loop makes, stand as the one that they are to their script.
+RULES = {"draw_figure": _SMK.pop("figures")}
+RULES |= re.findall(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", "\n".join(_SMK.values()), flags=re.M | re.S)
 GPU_RULES = {rule for rule, body in RULES.items() if "gpu=gpus," in body}
+
+
+def imports_of(path: Path) -> set[str]:
+    """The modules and names that a file imports, function-level imports included."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
 
 
 def merged(*paths: Path) -> dict:
@@ -26,13 +43,13 @@ def merged(*paths: Path) -> dict:
 
 
 def command(
-    directory: Path, *words: object, root: Path = ROOT, snakefile: str = "Snakefile", configs: list[Path] | None = None
+    directory: Path, *words: object, root: Path = ROOT, snakefile: str = "Snakefile", configs: Sequence[Path] = (SMALL,)
 ) -> list[str]:
-    """`snakemake` on the project at `root`, working in `directory`."""
+    """`snakemake` on the project at `root`, working in `directory`, with configs laid over the default."""
     return [
         *(sys.executable, "-m", "snakemake", "--snakefile", str(root / snakefile), "--directory", str(directory)),
         *map(str, words),
-        *("--configfile", *map(str, configs or CONFIGS)),
+        *(("--configfile", *map(str, configs)) if configs else ()),
     ]
 
 

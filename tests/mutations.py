@@ -202,17 +202,19 @@ def mutated(content: bytes, random: np.random.Generator, others: list[bytes], ca
 # A process with limits
 
 
-def attack(module: str, table: str, name: str, folder: Path, cases: range) -> list[str]:
-    """Run the cases of the reader `name` of a table of a module; what went wrong, one line a case."""
+def attack(source: str, table: str, name: str, folder: Path, cases: range) -> list[str]:
+    """Run the cases of the reader `name` of a table of a test file; what went wrong, one line a case."""
+    source = Path(source)
     context = multiprocessing.get_context("forkserver")
-    with mock.patch.dict("os.environ", PYTHONPATH=os.pathsep.join(sys.path)):  # its own path is not ours
-        context.set_forkserver_preload([module])
+    paths = [*sys.path, str(source.parent)]  # its own path is not ours, and pytest puts no test files on it
+    with mock.patch.dict("os.environ", PYTHONPATH=os.pathsep.join(paths)):
+        context.set_forkserver_preload([source.stem])
         multiprocessing.forkserver.ensure_running()
     note, failures, crashes = folder / "at", folder / "failures", 0
     failures.touch()
     while cases and crashes < _MOST_CRASHES:
         note.write_bytes(b"")
-        process = context.Process(target=_run_cases, args=(module, table, name, folder, cases))
+        process = context.Process(target=_run_cases, args=(source, table, name, folder, cases))
         process.start()
         process.join()
         if process.exitcode == 0:
@@ -232,11 +234,12 @@ def _note(failures: Path, case: int, what: str, reason: str) -> None:
         file.write(f"case {case} ({what}): {' '.join(reason.split())[:600]}\n")
 
 
-def _run_cases(module: str, table: str, name: str, folder: Path, cases: range) -> None:
+def _run_cases(source: Path, table: str, name: str, folder: Path, cases: range) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     torch.set_num_threads(1)
-    reader: Reader = getattr(importlib.import_module(module), table)[name]
+    sys.path.append(str(source.parent))
+    reader: Reader = getattr(importlib.import_module(source.stem), table)[name]
     given, outputs = folder / "given", folder / "outputs"
     shutil.rmtree(given, ignore_errors=True)
     given.mkdir()

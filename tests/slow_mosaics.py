@@ -6,10 +6,10 @@ from itertools import product
 
 import numpy as np
 
-from rehash.equihash.flow import PerlinFields
-from rehash.equihash.mosaics import Mosaics
-from rehash.equihash.perlin import fields
-from rehash.equihash.task import Task
+from rehash.equihash.images.flow import PerlinFields
+from rehash.equihash.images.mosaics import Mosaics
+from rehash.equihash.images.perlin import fields
+from rehash.equihash.images.task import Task
 
 NOISY = Task("noisy", (2, 2), (4, 5))
 WARPED = Task("warped", (1, 2), (8, 6), overlap=(0, 3))
@@ -43,7 +43,7 @@ def mosaics(task: Task, **changes) -> Mosaics:
 
 
 def slow_weight(place: int, cell: int, cells: int, size: int, overlap: int) -> float:
-    """Of a picture's pixel along one axis."""
+    """Of an image's pixel along one axis."""
     logit = math.log(0.99 / 0.01)
 
     def sigmoid(i: int) -> float:
@@ -54,7 +54,7 @@ def slow_weight(place: int, cell: int, cells: int, size: int, overlap: int) -> f
 
 
 def slow_mosaic(task: Task, images: np.ndarray, label: int) -> np.ndarray:
-    """Float64 (H, W[, 3]) in 0 to 255, before it is rounded down: every pixel of every picture adds its share."""
+    """Float64 (H, W[, 3]) in 0 to 255, before it is rounded down: every pixel of every image adds its share."""
     whole = np.zeros((*task.shape[1:], *task.picture_shape[2:]))
     for row, column in product(*map(range, task.grid)):
         picture = images[label % len(images)]

@@ -1,7 +1,7 @@
 """make bench: speed of ours against a named peer, in one run on one machine.
 
-Prints a Markdown table and writes docs/results/benchmark.csv and docs/benchmark.png. Ratios, not gates: nothing here passes or fails, except that
-equal work must give equal results.
+Prints a Markdown table and writes docs/results/benchmark.csv and docs/benchmark.png. Ratios, not gates: nothing here
+passes or fails, except that equal work must give equal results.
 """
 
 import datetime
@@ -53,9 +53,8 @@ def main() -> None:
     write_csv(table, OUTPUT)
     save_figure(plot_ratios(table), PICTURE)
     for row in table.itertuples():
-        print(
-            f"| {row.stage} | {row.work} | {row.ours:.3g} {row.unit} | {row.peer:.3g} {row.unit} ({row.peer_name}) | {row.ratio} |"
-        )
+        ours, peer = (f"{value:.3g} {row.unit}" for value in (row.ours, row.peer))
+        print(f"| {row.stage} | {row.work} | {ours} | {peer} ({row.peer_name}) | {row.ratio} |")
 
 
 main()

@@ -7,17 +7,18 @@ import numpy as np
 import torch
 from torch.nn.functional import logsigmoid
 
-from rehash.equihash.entropy import tuple_entropy
-from rehash.equihash.tuples import Tuples
+from rehash.equihash.learning.tuple_entropy.entropy import tuple_entropy
+from rehash.equihash.learning.tuple_entropy.tuples import Tuples
 from rehash.training import set_reproducible
 
 BITS, BATCH, ROUNDS = 64, 512, 5
 
 
 def published_way(members: np.ndarray) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Gradients by logits, bit by bit, from log probabilities of what is left of its tuples, as in Duchesneau's equihash.
+    """Gradients by logits, bit by bit, from log probabilities of what is left of its tuples.
 
-    Rows come in batches of 512, twice: to add up the distributions, and to weigh the log ratios.
+    As in Duchesneau's equihash. Rows come in batches of 512, twice: to add up the distributions, and to weigh the log
+    ratios.
     """
     rests, of_bit = {}, [[] for _ in range(BITS)]
     for row in members.tolist():

@@ -29,11 +29,7 @@ def plot_ratios(table: pd.DataFrame) -> Figure:
             ticks.append(y)
             labels.append(f"{row.work}  |  {row.peer_name}")
         y += 1.3
-    axes.set(
-        xscale="log",
-        ylim=(y - 0.5, -1),
-        xlabel="times faster or smaller than the peer",
-    )
+    axes.set(xscale="log", ylim=(y - 0.5, -1), xlabel="times faster or smaller than the peer")
     axes.set_xlim(min(0.5, table.ratio.min() / 2), table.ratio.max() * 2)
     axes.set_yticks(ticks, labels, fontsize=6.5)
     axes.axvline(1, color="0.3", linewidth=0.8)

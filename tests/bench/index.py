@@ -14,21 +14,20 @@ import faiss
 import numpy as np
 import pandas as pd
 import psutil
+from timing import seconds
 
-from rehash.bits import as_keys
-from rehash.equihash.collisions import bucket_sizes, internal_collisions, matching_pairs
-from rehash.equihash.fingerprints import write_shard
-from rehash.equihash.index import Index
-from rehash.equihash.labels import shard_range
-from rehash.equihash.partitions import merge_partition
-from rehash.equihash.retrieval import add_up
+from rehash.equihash.databases.labels import shard_range
+from rehash.equihash.evaluation.collisions import bucket_sizes, internal_collisions, matching_pairs
+from rehash.equihash.evaluation.retrieval import add_up
+from rehash.equihash.index.fingerprints import write_shard
+from rehash.equihash.index.lookup import Index
+from rehash.equihash.index.partitions import merge_partition
 
 ITEMS = 10**6
 ITEMS_A_PARTITION = 10**6  # about what a partition of 10^9 items has
 SHARDS = 4
 QUERIES = 10**6
 FEW_QUERIES = 20_000  # for what takes them one by one
-ROUNDS = 3
 
 
 def fingerprints(n: int) -> np.ndarray:
@@ -106,16 +105,6 @@ def resident_elsewhere(name: str, n: int) -> int:
     return int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout)
 
 
-def seconds(work, rounds: int = ROUNDS) -> float:
-    """Of the fastest round."""
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
 def build(codes: np.ndarray, folder: Path) -> list[Path]:
     """Shards, and partitions of about ITEMS_A_PARTITION."""
     partitions = -(-len(codes) // ITEMS_A_PARTITION)
@@ -145,9 +134,8 @@ def collisions_of(labels: np.ndarray, index: Index) -> int:
     buckets, matching, sizes = [], [], [len(labels)]
     for number in range(index.partitions):
         partition = index.partition(number)
-        keys = as_keys(partition.codes)
-        buckets.append(bucket_sizes(keys, partition.ids, sizes))
-        matching.append(matching_pairs(keys, partition.ids, lambda ids: labels[ids], sizes))
+        buckets.append(bucket_sizes(partition.codes, partition.ids, sizes))
+        matching.append(matching_pairs(partition.codes, partition.ids, lambda ids: labels[ids], sizes))
     return internal_collisions(add_up(buckets), add_up(matching))[len(labels)]
 
 

@@ -1,26 +1,24 @@
 """Views of both tasks against the direct way, one item after the other: microseconds an item."""
 
-import time
-
 import numpy as np
 import torch
+from timing import seconds
 from torch.nn.functional import grid_sample
 
-from rehash.equihash.draws import BLOCK, Warp, block_source, cut
-from rehash.equihash.flow import PerlinFields
-from rehash.equihash.mosaics import Mosaics
-from rehash.equihash.perlin import fields
-from rehash.equihash.task import Task
+from rehash.equihash.images.flow import PerlinFields
+from rehash.equihash.images.mosaics import Mosaics
+from rehash.equihash.images.noise import BLOCK, Warp, block_source, cut
+from rehash.equihash.images.perlin import fields
+from rehash.equihash.images.task import Task
 from rehash.training import set_reproducible
 
 DIGITS = Task("noisy", (2, 2), (28, 28))
 PHOTOS = Task("warped", (1, 2), (180, 180), (0, 90))
 ITEMS = {"digits": BLOCK * 4, "photos": BLOCK // 2}
-ROUNDS = 3
 
 
 class RandomBank:
-    """Pictures of random smooth colours, kept in memory."""
+    """Images of random smooth colours, kept in memory."""
 
     def __init__(self, shape: tuple[int, ...], count: int) -> None:
         rng = np.random.default_rng(0)
@@ -45,7 +43,7 @@ def digits_loop(mosaics: Mosaics, labels: np.ndarray, rng: np.random.Generator) 
 
 
 def numpy_colours(picture: np.ndarray, hue: float, a: float) -> np.ndarray:
-    """Colorsys's formulas on the arrays of one picture, uint8 (H, W, 3): float32 in [0, 1]."""
+    """Colorsys's formulas on the arrays of one image, uint8 (H, W, 3): float32 in [0, 1]."""
     r, g, b = np.moveaxis(picture.astype(np.float32) / 255, -1, 0)
     most, least = np.maximum(np.maximum(r, g), b), np.minimum(np.minimum(r, g), b)
     total, chroma = most + least, most - least
@@ -62,9 +60,7 @@ def numpy_colours(picture: np.ndarray, hue: float, a: float) -> np.ndarray:
     for shift in (1 / 3, 0, -1 / 3):
         at = (turn + shift) % 1
         rising, falling = low + (high - low) * at * 6, low + (high - low) * (2 / 3 - at) * 6
-        channels.append(
-            np.where(at < 1 / 6, rising, np.where(at < 1 / 2, high, np.where(at < 2 / 3, falling, low))),
-        )
+        channels.append(np.where(at < 1 / 6, rising, np.where(at < 1 / 2, high, np.where(at < 2 / 3, falling, low))))
     return np.stack(channels).astype(np.float32)
 
 
@@ -85,16 +81,6 @@ def photos_loop(mosaics: Mosaics, labels: np.ndarray, draws: Warp) -> np.ndarray
         moved = grid_sample(picture[None], grid[None], padding_mode="border", align_corners=False)[0]
         views.append((moved.clip(0, 1) * 255).to(torch.uint8).numpy())
     return np.stack(views)
-
-
-def seconds(work) -> float:
-    """Of the fastest round."""
-    times = []
-    for _ in range(ROUNDS):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def check_equal(photos: Mosaics, labels: np.ndarray, draws: Warp) -> None:

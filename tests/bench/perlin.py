@@ -9,14 +9,14 @@ import numpy as np
 from perlin_numpy import generate_perlin_noise_2d
 from threadpoolctl import threadpool_limits
 
-from rehash.equihash.perlin import noise, write_perlin
+from rehash.equihash.images.perlin import noise, write_perlin
 
 SIZE, COUNT = (180, 270), 4096
 LATTICES = {"coarse": (6, 9), "fine": (12, 18)}
 
 
 def check_equal() -> None:
-    """Stops if the two differ: perlin-numpy has no pixel centres, so its picture of twice the size has ours in it."""
+    """Stops if the two differ: perlin-numpy has no pixel centres, so its image of twice the size has ours in it."""
     for lattice in LATTICES.values():
         angles = 2 * np.pi * np.random.default_rng(0).uniform(size=[side + 1 for side in lattice])
         ours = noise(np.stack([np.cos(angles), np.sin(angles)])[None], *SIZE)[0]

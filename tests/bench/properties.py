@@ -16,7 +16,7 @@ BITS, CLASSES = 100, 10
 
 
 def codes(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Bits of random hyperplanes over a mixture of ten Gaussians: codes as a wide network makes them, without training one."""
+    """Bits of random hyperplanes over a mixture of ten Gaussians: codes as a wide network makes them, without one."""
     fixed, rng = np.random.default_rng(0), np.random.default_rng(seed)
     centres, planes = fixed.normal(size=(CLASSES, 20)), fixed.normal(size=(20, BITS))
     labels = rng.integers(0, CLASSES, n)

@@ -4,12 +4,11 @@ Several in one: their convolutions as groups of one, their dense layers as a bat
 networks share a GPU. The outputs are those of the networks alone.
 """
 
-import time
-
 import torch
+from timing import seconds
 from torch.nn.functional import batch_norm, conv2d, max_pool2d
 
-from rehash.equihash.networks import build_network
+from rehash.equihash.learning.architectures import build_network
 from rehash.training import set_reproducible
 
 SEEDS, VIEWS, ROUNDS = 4, 128, 6
@@ -51,13 +50,9 @@ def together(networks: list[torch.nn.Module], views: torch.Tensor) -> torch.Tens
 
 
 def milliseconds(step) -> float:
+    """A network, once it runs warm."""
     step()
-    times = []
-    for _ in range(ROUNDS):
-        start = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - start)
-    return min(times) * 1e3 / SEEDS
+    return seconds(step, ROUNDS) * 1e3 / SEEDS
 
 
 def rows() -> list[tuple]:

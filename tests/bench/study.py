@@ -12,34 +12,31 @@ from threadpoolctl import threadpool_limits
 from training import PROTOCOL, plain_step
 
 from rehash.datasets.build import build_dataset
-from rehash.datasets.layout import read_split
+from rehash.datasets.layout import Dataset
 from rehash.hash_encoders.encode import encode_networks
-from rehash.hash_encoders.files import training_inputs
 from rehash.hash_encoders.measure import measure_properties
-from rehash.hash_encoders.train import train_mlps
+from rehash.hash_encoders.networks_file import training_inputs
+from rehash.hash_encoders.train import Training, train_mlps
+from rehash.job import Saving
 from rehash.store import read_csv
-from rehash.training import set_reproducible
+from rehash.training import Compute, set_reproducible
 
 WIDTH, REPEATS, EPOCHS, SIZES = 40, 10, 10, (100, 800, 3200)
 
 
 def ours(dataset: Path, folder: Path) -> float:
     """Seconds of the study's three jobs in one process."""
-    start = time.perf_counter()
-    train_mlps(
-        dataset,
-        folder / "networks",
-        folder / "history.csv",
+    start, compute = time.perf_counter(), Compute("cpu", 1)
+    training = Training(
         keys={"dataset": "mnist5k", "study": "sample_size", "protocol": "p", "depth": 1, "layer_width": WIDTH},
         protocol={**vars(PROTOCOL), "epochs": EPOCHS},
         cells=[{"sample_size": n} for n in SIZES],
         train_share=0.8,
         repeats=REPEATS,
         seed=0,
-        device="cpu",
-        threads=1,
     )
-    encode_networks(dataset, folder / "networks", folder / "codes.h5", device="cpu", threads=1)
+    train_mlps(dataset, folder / "networks", folder / "history.csv", training, compute, Saving())
+    encode_networks(dataset, folder / "networks", folder / "codes.h5", compute)
     measure_properties(folder / "codes.h5", folder / "table.csv", threads=1)
     return time.perf_counter() - start
 
@@ -47,7 +44,8 @@ def ours(dataset: Path, folder: Path) -> float:
 def one_by_one(dataset: Path) -> tuple[float, float]:
     """Seconds, and the mean K-NN accuracy with all inputs."""
     start, knn = time.perf_counter(), []
-    train, test = training_inputs(dataset, 0.8), read_split(dataset, "test")
+    images = Dataset.read(dataset)
+    train, test = training_inputs(images.train, 0.8), images.test
     flat = [torch.from_numpy(s.images).reshape(len(s.images), -1).float() / 255 for s in (train, test)]
     for n in SIZES:
         repeated = torch.arange(n).repeat(len(train.labels) // n)

@@ -1,8 +1,8 @@
 """FlyNet against a port of the authors' notebook, operation for operation: a training step, and a run of two tasks.
 
-The port turns each picture with PIL as it is loaded, multiplies by the encoder as a dense matrix, and lets autograd and
-torch.optim.RMSprop do the rest. Both start from the same network and modulations and see the same pictures (at multiples
-of 10 degrees PIL's are ours, see tests/unit/test_tgsh_tasks.py) in the same order.
+The port turns each image with PIL as it is loaded, multiplies by the encoder as a dense matrix, and lets autograd and
+torch.optim.RMSprop do the rest. Both start from the same network and modulations and see the same images (at
+multiples of 10 degrees PIL's are ours, see tests/unit/tgsh/test_tasks.py) in the same order.
 """
 
 import tempfile
@@ -14,26 +14,28 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from threadpoolctl import threadpool_limits
+from timing import seconds
 from torchvision import transforms
 
 from rehash.datasets.build import build_dataset
-from rehash.datasets.layout import Split, read_split, write_dataset
+from rehash.datasets.layout import Dataset, Split, write_dataset
+from rehash.job import Saving
 from rehash.seeds import stream
 from rehash.store import read_csv
-from rehash.tgsh.files import read_modulations
-from rehash.tgsh.flynet import FlyNet, Pictures, views
+from rehash.tgsh.flynet import DeviceSplit, FlyNet, views
 from rehash.tgsh.generate import dense_encoder
-from rehash.tgsh.networks import DEVIATION, MEAN, draw_flynet, draw_modulations
+from rehash.tgsh.initialisation import DEVIATION, MEAN, draw_flynet, draw_modulations
+from rehash.tgsh.modulations import read_modulations
 from rehash.tgsh.tasks import Transformation
-from rehash.tgsh.train import FlyNetTraining, Schedule, train_flynet
-from rehash.training import set_reproducible
+from rehash.tgsh.train import FlyNetTraining, Schedule, Training, train_flynet
+from rehash.training import Compute, set_reproducible
 
 UNITS, CLASSES, SEED, BATCH, RATE = 7840, 10, 0, 128, 0.01
 ANGLES, PICTURES = (0, 90), 6000
 NAMES = ("mnist5k", "bench")
 TASKS = [vars(Transformation(angle=float(angle))) for angle in ANGLES]
-STEPS, ROUNDS, COMPARED = 15, 3, 10
-TOLERANCE = 1e-5  # float32: sums over pixels, units and pictures are taken in another order
+STEPS, COMPARED = 15, 10
+TOLERANCE = 1e-5  # float32: sums over pixels, units and images are taken in another order
 
 
 class Port(torch.nn.Module):
@@ -55,7 +57,7 @@ class Port(torch.nn.Module):
 
 
 class Turned(torch.utils.data.Dataset):
-    """Pictures one at a time, through the notebook's transforms."""
+    """Images one at a time, through the notebook's transforms."""
 
     def __init__(self, split: Split, angle: int) -> None:
         self.split = split
@@ -117,7 +119,7 @@ def training(train: Split, test: Split) -> FlyNetTraining:
     device = torch.device("cpu")
     context, strength = draw_modulations(UNITS, len(TASKS), seed=SEED, names=(*NAMES, 0))
     return FlyNetTraining(
-        *(Pictures(split, device) for split in (train, test)),
+        *(DeviceSplit(split, device) for split in (train, test)),
         views(TASKS, "nearest", 0.0, device),
         [FlyNet.of(*draw_flynet(UNITS, CLASSES, seed=SEED, repeat=0), device)],
         torch.from_numpy(context)[None],
@@ -139,17 +141,6 @@ def check_equal(train: Split, test: Split) -> None:
         torch.testing.assert_close(mine[0, 0], theirs.detach(), atol=TOLERANCE, rtol=0)
 
 
-def seconds_a_step(one) -> float:
-    """Of the fastest round."""
-    times = []
-    for _ in range(ROUNDS):
-        start = time.perf_counter()
-        for _ in range(STEPS):
-            one()
-        times.append((time.perf_counter() - start) / STEPS)
-    return min(times)
-
-
 def steps(train: Split, test: Split) -> tuple[float, float]:
     """Seconds a step of ours, which turns its batch on the way, and of the port, whose batch is ready."""
     ours, port = training(train, test), Port()
@@ -158,7 +149,8 @@ def steps(train: Split, test: Split) -> tuple[float, float]:
     pictures, labels = next(iter(batches(train, 1)))
     for _ in range(ours.batches):  # the first task, whose end is measured elsewhere
         ours.step()
-    return seconds_a_step(ours.step), seconds_a_step(lambda: step(port, optimiser, pictures, labels))
+    theirs = lambda: step(port, optimiser, pictures, labels)  # noqa: E731
+    return seconds(ours.step, steps=STEPS), seconds(theirs, steps=STEPS)
 
 
 def rows():
@@ -166,9 +158,9 @@ def rows():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         build_dataset(folder / "small.h5", {}, name="mnist5k", reader="mnist5k")
-        small, test = (read_split(folder / "small.h5", split) for split in ("train", "test"))
-        again = np.arange(PICTURES) % len(small.labels)
-        train = Split(small.images[again], small.labels[again])
+        small = Dataset.read(folder / "small.h5")
+        again, test = np.arange(PICTURES) % len(small.train.labels), small.test
+        train = Split(small.train.images[again], small.train.labels[again])
         about = {"name": "bench", "source": "", "licence": "", "class_names": list("0123456789")}
         write_dataset(folder / "d.h5", {"train": train, "test": test}, **about)
         for threads in (1, 2):
@@ -177,7 +169,7 @@ def rows():
                 check_equal(train, test)
                 ours, theirs = steps(train, test)
             work = f"a batch of {BATCH}, {UNITS:,} units, {threads} thread{'s' * (threads > 1)}"
-            peer = "dense encoder, autograd, torch.optim.RMSprop; pictures ready"
+            peer = "dense encoder, autograd, torch.optim.RMSprop; images ready"
             yield "T-GSH: a step of one task", work, ours * 1e3, theirs * 1e3, peer, "ms"
         with threadpool_limits(1):
             yield whole_run(folder, train, test)
@@ -186,10 +178,7 @@ def rows():
 def whole_run(folder: Path, train: Split, test: Split) -> tuple:
     """Two tasks from the dataset to modulations and accuracies, one thread; stops if the two differ."""
     start = time.perf_counter()
-    train_flynet(
-        folder / "d.h5",
-        folder / "m.safetensors",
-        folder / "history.csv",
+    described = Training(
         keys={"dataset": NAMES[0], "benchmark": NAMES[1]},
         tasks=TASKS,
         interpolation="nearest",
@@ -198,14 +187,14 @@ def whole_run(folder: Path, train: Split, test: Split) -> tuple:
         repeats=1,
         schedule=vars(Schedule(1, BATCH, RATE)),
         seed=SEED,
-        device="cpu",
-        threads=1,
     )
+    outputs = folder / "m.safetensors", folder / "history.csv"
+    train_flynet(folder / "d.h5", *outputs, described, Compute("cpu", 1), Saving())
     middle = time.perf_counter()
     port, accuracies = sequential(train, test)
     end = time.perf_counter()
     trained = torch.from_numpy(read_modulations(folder / "m.safetensors")[0]["context_trained"][0])
     torch.testing.assert_close(trained, torch.stack(list(port.contexts)).detach(), atol=100 * TOLERANCE, rtol=0)
     assert np.allclose(read_csv(folder / "history.csv").accuracy, accuracies, atol=0.002), accuracies
-    work = f"{len(TASKS)} tasks, {PICTURES:,} pictures, 1 epoch, {UNITS:,} units, 1 thread"
+    work = f"{len(TASKS)} tasks, {PICTURES:,} images, 1 epoch, {UNITS:,} units, 1 thread"
     return "T-GSH: training tasks in sequence", work, middle - start, end - middle, "the notebook's loop, ported", "s"

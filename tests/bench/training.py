@@ -1,17 +1,16 @@
 """A cohort against one plain torch model after another: microseconds a step and network."""
 
-import time
-
 import numpy as np
 import torch
 import torch.nn.functional as F
+from timing import seconds
 
 from rehash.hash_encoders.cohort import CohortTraining
 from rehash.hash_encoders.networks import Shape
 from rehash.hash_encoders.protocols import Protocol
 from rehash.training import set_reproducible
 
-STEPS, ROUNDS = 150, 3
+STEPS = 150
 PROTOCOL = Protocol("adam", 0.01, 64, 100, l2=1e-6, batch_norm={"momentum": 0.01, "eps": 1e-3})
 
 
@@ -39,17 +38,11 @@ def plain_step(width: int, images: torch.Tensor, labels: torch.Tensor):
     return step
 
 
-def seconds(step) -> float:
-    """Of the fastest round, a step."""
+def seconds_a_step(step) -> float:
+    """Once it runs warm."""
     for _ in range(10):
         step()
-    times = []
-    for _ in range(ROUNDS):
-        start = time.perf_counter()
-        for _ in range(STEPS):
-            step()
-        times.append((time.perf_counter() - start) / STEPS)
-    return min(times)
+    return seconds(step, steps=STEPS)
 
 
 def rows():
@@ -60,12 +53,12 @@ def rows():
     for threads in (1, 2):
         set_reproducible(threads)
         for width in (40, 100):
-            peer = seconds(plain_step(width, floats, torch.from_numpy(labels)))
+            peer = seconds_a_step(plain_step(width, floats, torch.from_numpy(labels)))
             for members in (10, 40):
                 job = CohortTraining(
                     *(images, labels, Shape(784, width, 1, 10), PROTOCOL),
                     **{"repeats": members, "seed": 0, "name": ("bench",), "device": torch.device("cpu")},
                 )
-                ours = seconds(job.step) / members
+                ours = seconds_a_step(job.step) / members
                 work = f"{members} networks, width {width}, {threads} thread{'s' * (threads > 1)}"
                 yield "training, a step of one network", work, ours * 1e6, peer * 1e6, "torch.nn, one by one", "µs"

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from graphs import CONFIGS, snakemake
+from graphs import SMALL, snakemake
 
 MANY = "results/equihash/databases/many/queries.h5"
 
@@ -54,7 +54,7 @@ def test_labels_and_queries_fit_together(built, many):
 
 def test_shards_change_no_label(many, tmp_path):
     (tmp_path / "shards.yaml").write_text("equihash: {databases: {many: {shards: 5}}}\n")
-    snakemake(tmp_path, MANY, "--cores", 2, configs=[*CONFIGS, tmp_path / "shards.yaml"])
+    snakemake(tmp_path, MANY, "--cores", 2, configs=[SMALL, tmp_path / "shards.yaml"])
     whole = many / "results" / "equihash" / "databases" / "many"
     again = tmp_path / "results" / "equihash" / "databases" / "many"
     assert (labels(again, 5) == labels(whole, 3)).all()

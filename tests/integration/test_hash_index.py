@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from graphs import CONFIGS, snakemake
+from graphs import SMALL, snakemake
 
 EQUIHASH = "results/equihash"
 RUN = f"{EQUIHASH}/models/digits/shannon_hamming/default/seed=3210/"
@@ -81,7 +81,7 @@ def test_shards_and_partitions_change_no_table(built, tmp_path):
         (tmp_path / "cut.yaml").write_text(
             f"equihash: {{databases: {{small: {{shards: {shards}, partitions: {partitions}}}}}}}\n"
         )
-        output = snakemake(tmp_path, target, "--cores", 2, configs=[*CONFIGS, tmp_path / "cut.yaml"])
+        output = snakemake(tmp_path, target, "--cores", 2, configs=[SMALL, tmp_path / "cut.yaml"])
         for name in TABLES:
             path = f"{RUN}small/{name}.csv"
             assert (tmp_path / path).read_bytes() == (built / path).read_bytes(), name
@@ -98,7 +98,7 @@ def test_a_foreign_shard_stops_the_merge(built, tmp_path):
     shutil.copy(built / KNOWN / "fingerprints" / "1-of-3.h5", other)
     target = f"{RUN}small/index/0-of-2.h5"
     snakemake(tmp_path, target, "--cores", 1, "--allowed-rules", "merge_index", check=False)
-    log = (tmp_path / target).with_suffix(".log").read_text()
+    log = (tmp_path / target).with_suffix(".merge_index.log").read_text()
     of_another = (
         r"is of model \w+, config \w+, device none, precision none; "
         r"expected model \w+, config \w+, device cpu \w+, precision float32, as"

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.image import imread
 from scipy.stats import beta
 
-from graphs import CONFIGS, ROOT, snakemake
+from graphs import ROOT, SMALL, snakemake
 
 EQUIHASH = "results/equihash"
 RUN = f"{EQUIHASH}/models/digits/hash_net/default/seed=3210"
@@ -62,7 +62,7 @@ def test_figures_are_drawn(built):
 
 OBJECTIVE = '''"""A toy."""
 
-from rehash.equihash.objective import Objective, equality
+from rehash.equihash.learning.objectives.base import Objective, equality
 
 
 class Margin(Objective):
@@ -81,7 +81,7 @@ def test_a_new_objective_is_one_file_and_one_block(built, tmp_path):
     house = tmp_path / "house"
     ignored = shutil.ignore_patterns("results", ".*", "__pycache__")
     shutil.copytree(ROOT, house, ignore=ignored)
-    (house / "workflow/scripts/rehash/equihash/objectives/margin.py").write_text(OBJECTIVE)
+    (house / "workflow/scripts/rehash/equihash/learning/objectives/margin.py").write_text(OBJECTIVE)
     (tmp_path / "mine.yaml").write_text(
         "equihash: {models: {digits: {margin: {objective: margin, settings: {margin: 2.0}, training: {steps: 2, "
         "micro_batches: 1, pairs: 8, evaluate_every: 1, evaluation_pairs: 20}}}}}\n"
@@ -89,7 +89,7 @@ def test_a_new_objective_is_one_file_and_one_block(built, tmp_path):
     shutil.copytree(built, tmp_path / "run")
     target = f"{EQUIHASH}/tasks/digits/training.csv"
     words = (tmp_path / "run", target, "--cores", 2)
-    output = snakemake(*words, root=house, configs=[*CONFIGS, tmp_path / "mine.yaml"])
+    output = snakemake(*words, root=house, configs=[SMALL, tmp_path / "mine.yaml"])
     table = pd.read_csv(tmp_path / "run" / target)
     assert set(table.model) == {"shannon_hamming", "hash_net", "margin"}
     begun = re.findall(r"^Job \d+: (.*)$", output, flags=re.M)
@@ -128,7 +128,7 @@ def test_a_public_checkpoint_stands_beside_our_models(tmp_path):
     (tmp_path / "mine.yaml").write_text(
         f"equihash: {{models: {{digits: {{theirs: {{import: {tmp_path / 'state.pth'}}}}}}}}}\n"
     )
-    configs = [*CONFIGS, tmp_path / "mine.yaml"]
+    configs = [SMALL, tmp_path / "mine.yaml"]
     planned = snakemake(tmp_path, "-n", f"{EQUIHASH}/tasks/digits/distances.csv", configs=configs)
     assert "Importing theirs for digits" in planned and "Training theirs" not in planned
     target = f"{EQUIHASH}/models/digits/theirs/imported/seed=3210/network.safetensors"

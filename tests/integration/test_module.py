@@ -5,7 +5,7 @@ import sys
 
 import yaml
 
-from graphs import CONFIGS, ROOT
+from graphs import DEFAULT, ROOT
 
 SNAKEFILE = """
 configfile: "mine.yaml"
@@ -31,7 +31,7 @@ rule mine:
 
 
 def test_a_workflow_that_imports_rehash_builds_one_of_its_figures(tmp_path):
-    config = yaml.safe_load(CONFIGS[0].read_text())
+    config = yaml.safe_load(DEFAULT.read_text())
     config["equihash"]["perlin"]["small"] |= {"height": 20, "width": 30, "count": 4}
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(config))
     (tmp_path / "Snakefile").write_text(SNAKEFILE.format(snakefile=ROOT / "workflow" / "Snakefile"))
@@ -40,3 +40,5 @@ def test_a_workflow_that_imports_rehash_builds_one_of_its_figures(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "results/equihash/perlin/small/spectrum.pdf").read_bytes()[:5] == b"%PDF-"
     assert (tmp_path / "mine.txt").exists()
+    listed = subprocess.run([*words[:3], "--list-rules"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert "rehash_plot_perlin (Draw fields of a Perlin bank" in listed.stdout, listed.stdout + listed.stderr

@@ -24,13 +24,13 @@ TARGETS = (STUDY, EVALUATION)
 SAVE_ALWAYS = ("--config", "save_every_seconds=0")
 # Rule -> what needs it; its logs; beside a log the saved state of that job, if it has one.
 STAGES = {
-    "train_mlps": (STUDY, "hash_encoders/**/train_mlps.log", ".networks.safetensors.*.state"),
-    "measure_properties": (STUDY, "hash_encoders/**/measure_properties.log", None),
-    "train_flynet": (MODULATIONS, "tgsh/**/train_flynet.log", ".modulations.safetensors.*.state"),
-    "train_hash": (EVALUATION, "equihash/**/train_hash.log", ".network.safetensors.*.state"),
-    "encode_shard": (EVALUATION, "equihash/**/fingerprints/*.log", ".{}.h5.*.state"),
-    "merge_index": (EVALUATION, "equihash/**/index/*.log", None),
-    "evaluate_partition": (EVALUATION, "equihash/**/counts/*.log", None),
+    "train_mlps": (STUDY, "hash_encoders/**/*.train_mlps.log", ".networks.safetensors.*.state"),
+    "measure_properties": (STUDY, "hash_encoders/**/*.measure_properties.log", None),
+    "train_flynet": (MODULATIONS, "tgsh/**/*.train_flynet.log", ".modulations.safetensors.*.state"),
+    "train_hash": (EVALUATION, "equihash/**/*.train_hash.log", ".network.safetensors.*.state"),
+    "encode_shard": (EVALUATION, "equihash/**/*.encode_shard.log", ".{}.h5.*.state"),
+    "merge_index": (EVALUATION, "equihash/**/*.merge_index.log", None),
+    "evaluate_partition": (EVALUATION, "equihash/**/*.evaluate_partition.log", None),
 }
 
 
@@ -40,7 +40,11 @@ def running(folder: Path, rule: str) -> bool:
     for path in (folder / "results").glob(logs):
         with contextlib.suppress(FileNotFoundError):  # Snakemake removes a job's log before the job
             _, begun, after = path.read_text().rpartition(f" {rule}: start")
-            if begun and f" {rule}: " not in after and (not state or any(path.parent.glob(state.format(path.stem)))):
+            if (
+                begun
+                and f" {rule}: " not in after
+                and (not state or any(path.parent.glob(state.format(path.stem.removesuffix(f".{rule}")))))
+            ):
                 return True
     return False
 
@@ -145,7 +149,7 @@ def test_a_schedulers_time_limit_saves_the_state(built, tmp_path):
         shutil.copytree(built / "results" / name, tmp_path / "results" / name)
     words = command(tmp_path, target, "--cores", 1, "--config", "save_every_seconds=3600")
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    log, end = folder / "train_hash.log", time.monotonic() + 300
+    log, end = folder / "network.train_hash.log", time.monotonic() + 300
     while not (log.exists() and running_training(folder)) and time.monotonic() < end:
         time.sleep(0.05)
     time.sleep(1)
@@ -172,7 +176,7 @@ def test_a_second_run_in_the_same_folder_stops_with_a_clear_message(built, tmp_p
     first = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         end = time.monotonic() + 300
-        while not (tmp_path / RUN / "train_hash.log").exists() and time.monotonic() < end:
+        while not (tmp_path / RUN / "network.train_hash.log").exists() and time.monotonic() < end:
             time.sleep(0.05)
         output = snakemake(tmp_path, f"{RUN}/network.safetensors", "--cores", 1, check=False)
         assert "Directory cannot be locked" in output and "--unlock" in output

@@ -38,7 +38,7 @@ def test_tables_hang_together(built):
         same = similarity[similarity.task_a == similarity.task_b]
         assert np.allclose(same.similarity_trained, 1) and (same.distance == 0).all()
         pairs = table(built, benchmark, "pair_similarity")
-        shown = 16 * tasks  # all but the last block of 8 pictures
+        shown = 16 * tasks  # all but the last block of 8 images
         total = 62 * shown * (shown - 1) + 8 * tasks * (8 * tasks - 1)
         assert (pairs.groupby(["repeat", "state"])["count"].sum() == total).all()
         recovery = table(built, benchmark, "recovery")
@@ -84,7 +84,7 @@ def test_killed_and_restarted_gives_the_same_bytes(built, tmp_path, target):
     assert killed(tmp_path, *words, after=saved_for_a_while)
     snakemake(tmp_path, "--unlock")
     snakemake(tmp_path, words[0], "--cores", 1)
-    assert "going on from step" in "".join(path.read_text() for path in folder.glob("train_*.log"))
+    assert "going on from step" in "".join(path.read_text() for path in folder.glob("*.train_*.log"))
     found, expected = tables(tmp_path), tables(built)
     assert found and found == {name: expected[name] for name in found}
     modulations = folder / "modulations.safetensors"

@@ -63,7 +63,7 @@ def test_commands_of_the_readme_plan(tmp_path):
         if "mine.yaml" in line or "--sdm" in line:
             continue  # needs a file of the reader's, or conda
         words, _, overlay = line.partition("--configfile")
-        configs = [ROOT / "config" / "config.yaml", *([ROOT / overlay.strip()] if overlay else [])]
+        configs = [ROOT / overlay.strip()] if overlay else []
         output = snakemake(tmp_path, "-n", *words.replace("-n", "").split(), configs=configs)
         assert re.search("train_mlps|train_flynet|train_hash|draw_labels", output)
     made = set(re.findall(r"`make ([a-z-]+)`", (ROOT / "README.md").read_text()))

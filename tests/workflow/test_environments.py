@@ -1,17 +1,14 @@
 """Each script's environment holds what the script imports, in the versions of requirements.txt."""
 
-import ast
 import re
 import sys
-from functools import lru_cache
-from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from graphs import ROOT, RULES
+from graphs import ROOT, RULES, imports_of
 
 SCRIPTS = ROOT / "workflow" / "scripts"
 # Import names that differ from the package's, and what a library needs at run time without our naming it.
@@ -21,8 +18,10 @@ NEEDED_WITH = {"pooch": {"tqdm"}, "altair": {"vl-convert-python"}}
 # What a script finds while it runs.
 FOUND_LATER = {
     "build_dataset": sorted((SCRIPTS / "rehash" / "datasets" / "readers").glob("*.py")),
-    "build_bank": sorted((SCRIPTS / "rehash" / "equihash" / "bank_readers").glob("*.py")),
-    "train_hash": sorted((SCRIPTS / "rehash" / "equihash" / "objectives").glob("*.py")),
+    "build_bank": sorted((SCRIPTS / "rehash" / "equihash" / "images" / "readers").glob("*.py")),
+    "train_hash": sorted((SCRIPTS / "rehash" / "equihash" / "learning" / "objectives").glob("*.py")),
+    "draw_figure": sorted((SCRIPTS / "rehash").glob("*/figures/*.py")),
+    "write_report": sorted((SCRIPTS / "rehash").glob("*/results.py")),
 }
 # Packages of which a script reads a file that they ship.
 SHIPPED_WITH = {"build_bank": {"scikit-image", "scikit-learn"}}
@@ -37,17 +36,6 @@ def rule_environments() -> dict[str, str]:
             assert environment, f"rule {name} names no environment"
             pairs[script[1]] = environment[1]
     return pairs
-
-
-@lru_cache
-def imports_of(path: Path) -> frozenset[str]:
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
-    return frozenset(names)
 
 
 def third_party(script: str) -> set[str]:
@@ -88,8 +76,8 @@ def environment_pins(name: str) -> dict[str, str]:
 def test_every_script_belongs_to_a_rule_of_its_name():
     assert set(rule_environments()) == {path.stem for path in SCRIPTS.glob("*.py")}
     for name, rule in RULES.items():
-        for stem in re.findall(r"scripts/(\w+)\.py|digest_of\(\"(\w+)\"", rule):
-            assert name in stem
+        assert set(re.findall(r"scripts/(\w+)\.py", rule)) <= {name}
+        assert set(re.findall(r"digest\(\"(\w+)\"", rule)) <= {name}
 
 
 @pytest.mark.parametrize("script", sorted(rule_environments()))
@@ -118,9 +106,9 @@ def test_scripts_that_need_no_torch_do_not_import_it():
         *(
             third_party(s)
             for s in (
-                *("build_dataset", "measure_properties", "collect_study", "plot_study", "write_report"),
+                *("build_dataset", "measure_properties", "collect_study", "draw_figure", "write_report"),
                 *("draw_queries", "generate_fingerprints", "merge_index", "evaluate_partition", "evaluate_index"),
-                *("compare_models", "plot_comparison", "plot_perfect_retrieval"),
+                *("compare_models", "compare_perfect_retrieval"),
             )
         )
     )

@@ -3,21 +3,23 @@
 import inspect
 import re
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
-from graphs import GPU_RULES, ROOT, RULES, merged, snakemake
+from graphs import DEFAULT, GPU_RULES, PAPER, ROOT, RULES, merged, snakemake
 from rehash import graph
 from rehash.config import validated
 from rehash.digest import reached_definitions
-from rehash.equihash import plan as equihash
-from rehash.equihash import sizing
+from rehash.equihash import sizes
 from rehash.hash_encoders import plan
+from rehash.hash_encoders.studies import STUDIES
 from rehash.tgsh import plan as tgsh
-
-DEFAULT, PAPER = ROOT / "config" / "config.yaml", ROOT / "config" / "paper.yaml"
+from rehash.tgsh.registry import FIGURES
 
 
 def planned(output: str) -> dict[str, int]:
@@ -27,40 +29,42 @@ def planned(output: str) -> dict[str, int]:
 
 
 def test_default_graph(tmp_path):
-    jobs = planned(snakemake(tmp_path, "-n", "-q", "rules", configs=[DEFAULT]))
+    jobs = planned(snakemake(tmp_path, "-n", "-q", "rules", configs=[]))
     config = validated(yaml.safe_load(DEFAULT.read_text()))
-    blocks = {study: config["hash_encoders"][study]["mnist5k"] for study in plan.TRAINED}
+    blocks = {study: config["hash_encoders"][study]["mnist5k"] for study in STUDIES}
     assert len(blocks["capacity"]["layer_widths"]) >= 8 and all(block["repeats"] >= 3 for block in blocks.values())
     cohorts = sum(len(block["layer_widths"]) for block in blocks.values())
-    one_each = ("all", "build_dataset", "chart_phases", "plot_phase_chart", "measure_regions", "collect_regions")
-    one_each += ("plot_regions", "compare_published", "plot_published", "write_report")
-    one_each += ("invert_encoder", "train_baselines", "collect_baselines", "compare_notebook")
+    one_each = ("all", "build_dataset", "chart_phases", "measure_regions", "collect_regions", "compare_published")
+    one_each += ("write_report", "invert_encoder", "train_baselines", "collect_baselines", "compare_notebook")
+    one_each += ("measure_spectrum", "compare_perfect_retrieval", "plot_perlin", "plot_perfect_retrieval")
+    one_each += tuple(f"plot_{name}" for name in (*plan.ORDER, "notebook", "baselines"))
     a_benchmark = ("show_tasks", "train_flynet", "measure_accuracy", "relate_tasks", "measure_responses")
     a_benchmark += ("measure_codes", "generate_digits")
+    a_benchmark += ("plot_tasks", "plot_accuracy", "plot_task_similarity", "plot_hash_property", "plot_codes")
+    a_benchmark += ("plot_generated",)
+    two_each = ("generate_perlin", "show_views", "plot_views", "draw_queries", "compare_models", "plot_retrieval")
+    two_each += ("plot_bucket_sizes", "plot_probes", "collect_training", "plot_training", "measure_distances")
+    two_each += ("plot_distances",)
     assert list(config["tgsh"]["benchmarks"]) == ["rotation", "shift", "augment"]
     assert jobs == {
         **dict.fromkeys(one_each, 1),
         **dict.fromkeys(("train_mlps", "encode_networks", "measure_properties"), cohorts),
         "measure_random_inputs": len(blocks["training_time"]["layer_widths"]),
-        **dict.fromkeys(("collect_study", "plot_study"), len(plan.PLOTTED)),
+        "collect_study": len(plan.COLLECTED),
         **dict.fromkeys(a_benchmark, 3),
-        "plot_benchmark": 3 * 6 + 2,
-        **dict.fromkeys(("measure_spectrum", "plot_perlin", "compare_perfect_retrieval", "plot_perfect_retrieval"), 1),
-        **dict.fromkeys(("generate_perlin", "show_views", "plot_views", "draw_queries", "compare_models"), 2),
+        **dict.fromkeys(two_each, 2),
         "draw_labels": 2 + 1,
         "encode_shard": 2 * 2 + 1,  # two networks of digits in two shards each, one of photographs
         **dict.fromkeys(("merge_index", "evaluate_partition"), 2 * 2 + 1),
         **dict.fromkeys(("encode_queries", "evaluate_index"), 2 + 1),
-        "plot_comparison": 2 * 3,
         "build_bank": 3,
         "train_hash": 2 * 3,  # trained and untrained
-        **dict.fromkeys(("collect_training", "plot_training", "measure_distances", "plot_distances"), 2),
     }
 
 
 def test_paper_graph_is_the_published_studies(tmp_path):
     """1,400 networks: widths, sample sizes and epochs of the published studies, 10 of each."""
-    output = snakemake(tmp_path, "-n", "all", configs=[DEFAULT, PAPER])
+    output = snakemake(tmp_path, "-n", "all", configs=[PAPER])
     jobs = re.findall(r"Training networks: (\d+) of width (\d+) on (\w+) \((\w+), (\w+)\)", output)
     trained = {}
     for count, width, dataset, study, protocol in jobs:
@@ -86,18 +90,18 @@ def test_paper_graph_is_the_published_studies(tmp_path):
 
 
 def test_published_photo_models_can_be_asked_for(tmp_path):
-    """Where their pictures are; without them Snakemake says which file is missing."""
+    """Where their images are; without them Snakemake says which file is missing."""
     targets = ["results/equihash/tasks/openimages/distances.pdf", "results/equihash/tasks/openimages/training.pdf"]
-    assert "data/openimages" in snakemake(tmp_path, "-n", *targets, check=False, configs=[DEFAULT, PAPER])
+    assert "data/openimages" in snakemake(tmp_path, "-n", *targets, check=False, configs=[PAPER])
     (tmp_path / "data" / "openimages").mkdir(parents=True)
-    jobs = planned(snakemake(tmp_path, "-n", *targets, configs=[DEFAULT, PAPER]))
+    jobs = planned(snakemake(tmp_path, "-n", *targets, configs=[PAPER]))
     assert jobs["train_hash"] == 7 * 2 and jobs["generate_perlin"] == jobs["build_bank"] == 1
 
 
 def test_a_billion_items_are_hundreds_of_files(tmp_path):
     """As many items as the published table: networks on 10^9 photo mosaics, and on their first 10^6, 10^7 and 10^8."""
     (tmp_path / "data" / "openimages").mkdir(parents=True)
-    output = snakemake(tmp_path, "-n", "results/equihash/databases/1bdb/retrieval.pdf", configs=[DEFAULT, PAPER])
+    output = snakemake(tmp_path, "-n", "results/equihash/databases/1bdb/retrieval.pdf", configs=[PAPER])
     jobs = planned(output)
     models = 7  # JMLH and the settings of 2024 are not in the table
     assert jobs["draw_labels"] == 100 and jobs["encode_shard"] == 100 * models
@@ -140,14 +144,15 @@ def test_paper_grid_covers_every_published_point():
     ["hash_encoders", "results/hash_encoders/mnist5k/label_noise.pdf", "results/hash_encoders/mnist/capacity.pdf"],
 )
 def test_one_request(tmp_path, target):
-    assert "plot_study" in planned(snakemake(tmp_path, "-n", target, "-q", "rules", configs=[DEFAULT]))
+    jobs = planned(snakemake(tmp_path, "-n", target, "-q", "rules", configs=[]))
+    assert jobs["collect_study"] >= 1 and any(name.startswith("plot_") for name in jobs)
 
 
 @pytest.mark.parametrize("dataset", ["mnist5k", "mnist", "fashion_mnist"])
 def test_one_figure_of_a_benchmark(tmp_path, dataset):
-    jobs = planned(snakemake(tmp_path, "-n", f"results/tgsh/{dataset}/shift/hash_property.pdf", configs=[DEFAULT]))
+    jobs = planned(snakemake(tmp_path, "-n", f"results/tgsh/{dataset}/shift/hash_property.pdf", configs=[]))
     fetched = {} if dataset == "mnist5k" else {"fetch_file": 4}
-    made = dict.fromkeys(("build_dataset", "train_flynet", "measure_responses", "plot_benchmark"), 1)
+    made = dict.fromkeys(("build_dataset", "train_flynet", "measure_responses", "plot_hash_property"), 1)
     assert jobs == {**made, **fetched}
 
 
@@ -174,16 +179,14 @@ def test_one_figure_of_a_benchmark(tmp_path, dataset):
     ],
 )
 def test_a_typo_is_named(tmp_path, words, message):
-    output = snakemake(tmp_path, "-n", *words, check=False, configs=[DEFAULT])
+    output = snakemake(tmp_path, "-n", *words, check=False, configs=[])
     assert message in output
     assert not (tmp_path / "results").exists()
 
 
 def test_rules_read_like_documentation(tmp_path):
     lines = [
-        line
-        for line in snakemake(tmp_path, "--list-rules", configs=[DEFAULT]).splitlines()
-        if re.match(r"^\w+( \(|$)", line)
+        line for line in snakemake(tmp_path, "--list-rules", configs=[]).splitlines() if re.match(r"^\w+( \(|$)", line)
     ]
     rules = {re.split(r"\W", line)[0]: line for line in lines}
     assert {"all", "hash_encoders", "tgsh", "equihash", "train_mlps", "write_report"} <= set(rules)
@@ -192,15 +195,12 @@ def test_rules_read_like_documentation(tmp_path):
 
 def test_catalog_entry_includes_the_workflow(tmp_path):
     words = (tmp_path, "-n", "all", "-q", "rules")
-    assert planned(snakemake(*words, snakefile="workflow/Snakefile", configs=[DEFAULT]))["train_mlps"] > 9
+    assert planned(snakemake(*words, snakefile="workflow/Snakefile", configs=[]))["train_mlps"] > 9
 
 
 def test_rules_that_use_the_device_ask_for_it():
     """A rule asks for a GPU exactly if its script reaches the function that picks the device."""
-    asking = {}
-    for name, rule in RULES.items():
-        if script := re.search(r"scripts/(\w+)\.py", rule):
-            asking[script[1]] = name in GPU_RULES
+    asking = {name: name in GPU_RULES for name, rule in RULES.items() if f"scripts/{name}.py" in rule}
     reaching = {script: ("rehash.training", "resolve_device") in reached_definitions(script) for script in asking}
     assert asking == reaching and sum(asking.values()) == 12
 
@@ -214,7 +214,7 @@ def test_gpus(device, here, gpus):
 
 SIZES = [
     function
-    for module in (graph, plan, tgsh, equihash, sizing)
+    for module in (graph, plan, tgsh, sizes)
     for name, function in vars(module).items()
     if inspect.isfunction(function) and function.__module__ == module.__name__
     if "attempt" in inspect.signature(function).parameters and not name.startswith("_")
@@ -226,6 +226,7 @@ def test_a_second_attempt_asks_for_twice_as_much(size):
     names = {"task": "digits", "model": "shannon_hamming", "variant": "default", "seed": "1", "database": "small"}
     names |= {"shards": "2", "partitions": "2", "dataset": "mnist5k", "benchmark": "rotation", "study": "capacity"}
     names |= {"protocol": "scripts", "perlin": "small", "input_mb": 100, "bits": 40, "work": 20, "views": 1e6}
+    names |= {"depth": "1", "layer_width": "40", "amount": 60}
     names["config"] = validated(merged(DEFAULT))
     wanted = [name for name, p in inspect.signature(size).parameters.items() if p.kind != p.VAR_KEYWORD]
     given = {name: names[name] for name in wanted if name in names}
@@ -240,16 +241,77 @@ def test_memory_and_time_grow_with_the_work_and_the_attempt():
     assert second == pytest.approx(2 * first, abs=2) and first > graph.minutes(0, 1)
 
 
+# The config is the default one, found beside the Snakefile, with one's own laid over it.
+
+
+def test_a_folder_of_ones_own_needs_its_own_settings_only(tmp_path):
+    """As config/README.md says: `--directory` and `--configfile mine.yaml`, and no copy of the defaults."""
+    (tmp_path / "mine.yaml").write_text("hash_encoders: {capacity: {mnist5k: {layer_widths: [5], repeats: 7}}}\n")
+    target = "results/hash_encoders/mnist5k/capacity.pdf"
+    words = (sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "--directory", tmp_path, "-n", target)
+    done = subprocess.run(
+        [*map(str, words), "--configfile", "mine.yaml"], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert "Training networks: 7 of width 5 on mnist5k" in done.stdout, done.stdout + done.stderr
+    assert planned(done.stdout)["train_mlps"] == 1
+
+
+def test_the_config_of_the_folder_is_laid_over_the_default(tmp_path):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.yaml").write_text("hash_encoders: {capacity: {mnist5k: {layer_widths: [5]}}}\n")
+    (tmp_path / "mine.yaml").write_text("hash_encoders: {capacity: {mnist5k: {repeats: 7}}}\n")
+    words = (tmp_path, "-n", "results/hash_encoders/mnist5k/capacity.pdf")
+    assert "Training networks: 3 of width 5 on mnist5k" in snakemake(*words, configs=[])
+    assert "Training networks: 7 of width 5 on mnist5k" in snakemake(*words, configs=[tmp_path / "mine.yaml"])
+
+
+def copied(folder: Path) -> Path:
+    """A copy of the project, to be changed."""
+    folder.mkdir(exist_ok=True)
+    for name in ("Snakefile", "config", "workflow", "envs", "profiles", "tests"):
+        source = ROOT / name
+        shutil.copytree(source, folder / name) if source.is_dir() else shutil.copy2(source, folder / name)
+    return folder
+
+
+STUDY = """
+STUDIES["weight_decay"] = Study(
+    about="The weight-decay study, by dataset.",
+    column="l2",
+    axis="weight decay (factor of the squared kernels)",
+    word="weight decay",
+    keys={"factors": _list("number", "Factors of the penalty.", minimum=0)},
+    cells=lambda block: [{"l2": factor} for factor in block["factors"]],
+)
+PUBLISHED ="""
+
+
+def test_a_new_study_is_one_entry_and_one_caption(tmp_path):
+    house = copied(tmp_path / "house")
+    studies = house / "workflow/scripts/rehash/hash_encoders/studies.py"
+    studies.write_text(studies.read_text().replace("PUBLISHED =", STUDY.lstrip(), 1))
+    (house / "workflow/report/weight_decay.rst").write_text("What weight decay does to codes.\n")
+    settings = {"layer_widths": [4], "factors": [0, 0.1], "repeats": 2}
+    wing = {"weight_decay": {"mnist5k": settings}, "protocols": {"scripts": {"epochs": 2}}}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"hash_encoders": wing}))
+    words = (tmp_path / "run", "--cores", 2, "results/hash_encoders/mnist5k/weight_decay.png")
+    output = snakemake(*words, root=house, configs=[tmp_path / "mine.yaml"])
+    assert "Training networks: 4 of width 4 on mnist5k (weight_decay, scripts)" in output
+    folder = tmp_path / "run" / "results" / "hash_encoders" / "mnist5k"
+    assert set(pd.read_csv(folder / "weight_decay.csv").l2) == {0, 0.1}
+    assert (folder / "weight_decay.png").stat().st_size > 10_000
+    (tmp_path / "mine.yaml").write_text("hash_encoders: {weight_decay: {mnist5k: {layer_widths: [4], factor: [1]}}}\n")
+    output = snakemake(*words, root=house, configs=[tmp_path / "mine.yaml"], check=False)
+    assert "config: hash_encoders.weight_decay.mnist5k: unknown key 'factor'; did you mean 'factors'?" in output
+
+
 # Reruns follow meaning: the real graph, the real library, edited in a copy.
 
 
 @pytest.fixture(scope="module")
 def finished(built, tmp_path_factory):
     """A copy of the project and of a finished run of it."""
-    folder = tmp_path_factory.mktemp("copy")
-    for name in ("Snakefile", "config", "workflow", "envs", "profiles", "tests"):
-        source = ROOT / name
-        shutil.copytree(source, folder / name) if source.is_dir() else shutil.copy2(source, folder / name)
+    folder = copied(tmp_path_factory.mktemp("copy"))
     shutil.copytree(built, folder / "run", copy_function=shutil.copy2)
     # The environments' and captions' paths have changed with the folder, nothing else; this is not what is tested here.
     triggers = ["--rerun-triggers", "params", "mtime"]
@@ -269,7 +331,8 @@ def finished(built, tmp_path_factory):
     return plan
 
 
-MEASURED = {"measure_properties", "collect_study", "plot_study", "chart_phases", "plot_phase_chart"}
+STUDIED = {f"plot_{study}" for study in STUDIES}
+MEASURED = {"measure_properties", "collect_study", *STUDIED, "chart_phases", "plot_phase_chart"}
 MEASURED |= {"compare_published", "plot_published", "write_report"}
 LOSSES = "return -probabilities.clamp(clip, 1 - clip).log().mean(1)"
 
@@ -280,7 +343,9 @@ def test_nothing_changed_plans_nothing(finished):
 
 def test_a_comment_or_docstring_plans_nothing(finished):
     assert (
-        finished(hash_encoders__networks=(LOSSES, f"# why\n    {LOSSES}"), bits=('"""The number of', '"""Number of'))
+        finished(
+            hash_encoders__networks=(LOSSES, f"# why\n    {LOSSES}"), bits=('"""Return the number of', '"""Number of')
+        )
         == set()
     )
 
@@ -292,12 +357,17 @@ def test_an_unused_helper_plans_nothing(finished):
 def test_a_changed_loss_plans_training_and_what_follows(finished):
     changed = (LOSSES, LOSSES.replace("mean(1)", "mean(1) * 2"))
     follows = {"train_mlps", "encode_networks", "measure_random_inputs", "measure_regions", "collect_regions"}
-    follows |= {"plot_regions", *MEASURED}
+    follows |= {"plot_random_inputs", "plot_regions", *MEASURED}
     assert finished(hash_encoders__networks=changed) == follows
 
 
-def test_a_changed_plot_plans_figures_only(finished):
-    assert finished(figures__capacity=('"redundancy ratio"', '"redundancy"')) == {"plot_study", "write_report"}
+def test_a_changed_plot_plans_its_own_figure_only(finished):
+    changed = ('"redundancy ratio"', '"redundancy"')
+    assert finished(hash_encoders__figures__capacity=changed) == {"plot_capacity", "write_report"}
+
+
+def test_changed_words_of_the_report_plan_the_report_only(finished):
+    assert finished(tgsh__results=('"bits on"', '"active"')) == {"write_report"}
 
 
 def test_a_changed_property_plans_measuring_and_what_follows(finished):
@@ -308,13 +378,14 @@ def test_a_changed_property_plans_measuring_and_what_follows(finished):
 def test_a_changed_gradient_plans_flynet_and_what_follows(finished):
     changed = ("return loss, strength * by_vector_U", "return loss, 2 * strength * by_vector_U")
     follows = {"train_flynet", "measure_accuracy", "relate_tasks", "measure_responses", "measure_codes"}
-    follows |= {"generate_digits", "collect_baselines", "compare_notebook", "plot_benchmark", "write_report"}
+    follows |= {"generate_digits", "collect_baselines", "compare_notebook", "write_report"}
+    follows |= {f"plot_{name}" for name in FIGURES if name != "tasks"}
     assert finished(tgsh__flynet=changed) == follows
 
 
 def test_a_changed_area_plans_responses_and_what_follows(finished):
     changed = ("np.trapezoid(tpr, fpr)", "np.trapezoid(tpr, fpr) + 0")
-    assert finished(tgsh__measure_responses=changed) == {"measure_responses", "plot_benchmark", "write_report"}
+    assert finished(tgsh__responses=changed) == {"measure_responses", "plot_hash_property", "write_report"}
 
 
 def test_a_new_reader_plans_nothing(finished):

@@ -1,26 +1,36 @@
-import json
+"""Shared by all rules: the checked config, its functions as functions of jobs, and the constraints of wildcards."""
+
 import sys
+from functools import partial
 from pathlib import Path
 
-# The library lies beside the scripts, which find it by themselves; here it has to be put on the path.
+# The library lies beside the scripts, which find it there; the rules need it on the path.
 sys.path.insert(0, str(Path(workflow.current_basedir) / ".." / "scripts"))
 
 from rehash import graph
 from rehash.config import validated
-from rehash.equihash import evaluations, models, sizing
 from rehash.equihash import plan as equihash
-from rehash.hash_encoders import plan
+from rehash.equihash import sizes
+from rehash.equihash.registry import WING as EQUIHASH
+from rehash.hash_encoders import plan as encoders
+from rehash.hash_encoders.registry import WING as HASH_ENCODERS
 from rehash.tgsh import plan as tgsh
+from rehash.tgsh.registry import WING as TGSH
 
 config = validated(config)
-models.check_models(config)
+wings = [HASH_ENCODERS, TGSH, EQUIHASH]
+
+of = partial(graph.bound, config)  # makes a function of the config one of a job's wildcards, attempt and input
+digest, log_of, benchmark_of = graph.digest_of, graph.log_of, graph.benchmark_of
 gpus = graph.gpus(config["device"], graph.machine_has_gpu())
+compute = {"device": config["device"], "threads": config["threads"]}
+saving = graph.saving(config)
 
 
 wildcard_constraints:
     dataset=r"\w+",
     protocol=r"\w+",
-    study="|".join(plan.PLOTTED),
+    study="|".join(encoders.COLLECTED),
     depth=r"\d+",
     layer_width=r"\d+",
     benchmark=r"\w+",
@@ -36,6 +46,4 @@ wildcard_constraints:
     shards=r"\d+",
     partition=r"\d+",
     partitions=r"\d+",
-    comparison="|".join(evaluations.COMPARISONS),
-    figure="|".join(tgsh.TABLES),
     file=r"[^/]+",

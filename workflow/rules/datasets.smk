@@ -1,18 +1,20 @@
+# Rules that fetch raw files and build datasets in one layout (HDF5).
+
+
 rule fetch_file:
     """Fetch one raw file from the first mirror whose content has the right checksum."""
     output:
         file=graph.DOWNLOAD,
     log:
-        "results/logs/fetch_file/{dataset}/{file}.log",
+        log_of("fetch_file", graph.DOWNLOAD),
     conda:
         "../../envs/data.yaml"
     resources:
-        runtime=60,
-        # Not in params: what was fetched from one mirror, checksum right, is not fetched again for another.
-        mirrors=lambda wildcards: json.dumps(graph.download_source(config, **wildcards)["mirrors"]),
+        **graph.untracked(mirrors=of(graph.mirrors)),
+        runtime=of(graph.growing, amount=60),
     params:
-        code=graph.digest_of("fetch_file"),
-        md5=lambda wildcards: graph.download_source(config, **wildcards)["md5"],
+        code=digest("fetch_file"),
+        md5=of(graph.download_md5),
     message:
         "Fetching {wildcards.file} of {wildcards.dataset}"
     script:
@@ -20,26 +22,25 @@ rule fetch_file:
 
 
 rule build_dataset:
-    """Build one dataset in the project's HDF5 layout."""
+    """Build one dataset in the project's HDF5 layout from its raw files."""
     input:
-        unpack(lambda wildcards: graph.raw_files(config, wildcards.dataset)),
+        unpack(of(graph.raw_files)),
     output:
         dataset=graph.DATASET,
         provenance="results/datasets/{dataset}.json",
     log:
-        "results/logs/build_dataset/{dataset}.log",
+        log_of("build_dataset", graph.DATASET),
     benchmark:
-        "results/benchmarks/build_dataset/{dataset}.tsv"
+        benchmark_of("build_dataset", graph.DATASET)
     conda:
         "../../envs/data.yaml"
     resources:
-        mem_mb=4000,
-        runtime=30,
-        # Not in params: other words for the same data make no other data.
-        words=lambda wildcards: json.dumps(graph.dataset_words(config, wildcards.dataset)),
+        **graph.untracked(words=of(graph.dataset_words)),
+        mem_mb=of(graph.growing, amount=4000),
+        runtime=of(graph.growing, amount=30),
     params:
-        code=lambda wildcards: graph.reader_digest(config, wildcards.dataset),
-        description=lambda wildcards: graph.dataset_description(config, wildcards.dataset),
+        code=of(graph.reader_digest),
+        description=of(graph.dataset_description),
     message:
         "Building the dataset {wildcards.dataset}"
     script:

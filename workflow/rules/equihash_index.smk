@@ -1,30 +1,32 @@
+# Rules from fingerprints to metrics: shards are encoded, partitions merged and queried, and their counts added up.
+
+
 rule encode_shard:
-    """Encode the items of one shard of a database; killed, it goes on where it was."""
+    """Compute a network's fingerprints of the items of one shard of a database; it resumes if killed."""
     input:
-        unpack(lambda wildcards: evaluations.encoding_inputs(config, **wildcards)),
+        unpack(of(equihash.encoding_inputs)),
         labels=equihash.LABELS,
     output:
-        fingerprints=f"{evaluations.FINGERPRINTS}.h5",
-        provenance=f"{evaluations.FINGERPRINTS}.json",
+        fingerprints=f"{equihash.FINGERPRINTS}.h5",
+        provenance=f"{equihash.FINGERPRINTS}.json",
     log:
-        f"{evaluations.FINGERPRINTS}.log",
+        log_of("encode_shard", equihash.FINGERPRINTS),
     benchmark:
-        f"{evaluations.FINGERPRINTS}.tsv"
+        benchmark_of("encode_shard", equihash.FINGERPRINTS)
     wildcard_constraints:
-        variant=f"(?!{models.SYNTHETIC}/)[^/]+",
+        variant=equihash.ENCODED,
     conda:
         "../../envs/train.yaml"
     threads: config["threads"]
     resources:
+        **saving,
         gpu=gpus,
-        mem_mb=lambda wildcards, attempt: sizing.shard_mb(config, **wildcards, attempt=attempt),
-        runtime=lambda wildcards, attempt: sizing.shard_minutes(config, **wildcards, attempt=attempt),
-        # Here and not in params, since they change no result and so must cause no rerun.
-        on_code_change=config["on_code_change"],
-        save_every_s=config["save_every_seconds"],
+        mem_mb=of(sizes.shard_mb),
+        runtime=of(sizes.shard_minutes),
     params:
-        code=graph.digest_of("encode_shard"),
-        encoding=lambda wildcards: evaluations.encoding_params(config, wildcards.task, wildcards.database),
+        code=digest("encode_shard"),
+        shown=of(equihash.encoding_params),
+        compute=compute,
     message:
         "Encoding {wildcards.database} with {wildcards.model} ({wildcards.variant}, seed {wildcards.seed}), shard {wildcards.shard} of {wildcards.shards}"
     script:
@@ -32,32 +34,32 @@ rule encode_shard:
 
 
 rule encode_queries:
-    """Encode a database's queries; killed, it goes on where it was."""
+    """Compute a network's fingerprints of the queries of a database; it resumes if killed."""
     input:
-        unpack(lambda wildcards: evaluations.encoding_inputs(config, **wildcards)),
-        queries=evaluations.QUERIES,
+        unpack(of(equihash.encoding_inputs)),
+        queries=equihash.QUERIES,
     output:
-        codes=f"{evaluations.QUERY_CODES}.h5",
-        provenance=f"{evaluations.QUERY_CODES}.json",
+        codes=f"{equihash.QUERY_CODES}.h5",
+        provenance=f"{equihash.QUERY_CODES}.json",
     log:
-        f"{evaluations.INDEXED}encode_queries.log",
+        log_of("encode_queries", equihash.QUERY_CODES),
     benchmark:
-        f"{evaluations.INDEXED}encode_queries.tsv"
+        benchmark_of("encode_queries", equihash.QUERY_CODES)
     wildcard_constraints:
-        variant=f"(?!{models.SYNTHETIC}/)[^/]+",
+        variant=equihash.ENCODED,
     conda:
         "../../envs/train.yaml"
     threads: config["threads"]
     resources:
+        **saving,
         gpu=gpus,
-        mem_mb=lambda wildcards, attempt: sizing.query_codes_mb(config, **wildcards, attempt=attempt),
-        runtime=lambda wildcards, attempt: sizing.query_minutes(config, **wildcards, attempt=attempt),
-        on_code_change=config["on_code_change"],
-        save_every_s=config["save_every_seconds"],
+        mem_mb=of(sizes.query_codes_mb),
+        runtime=of(sizes.query_minutes),
     params:
-        code=graph.digest_of("encode_queries"),
-        encoding=lambda wildcards: evaluations.encoding_params(config, wildcards.task, wildcards.database),
-        probed=lambda wildcards: evaluations.probed(config, wildcards.database),
+        code=digest("encode_queries"),
+        shown=of(equihash.encoding_params),
+        probed=of(equihash.probed),
+        compute=compute,
     message:
         "Encoding the queries of {wildcards.database} with {wildcards.model} ({wildcards.variant}, seed {wildcards.seed})"
     script:
@@ -69,20 +71,20 @@ rule generate_fingerprints:
     input:
         labels=equihash.LABELS,
     output:
-        fingerprints=f"{evaluations.FINGERPRINTS}.h5".replace("{variant}", models.SYNTHETIC),
-        provenance=f"{evaluations.FINGERPRINTS}.json".replace("{variant}", models.SYNTHETIC),
+        fingerprints=f"{equihash.SYNTHETIC_FINGERPRINTS}.h5",
+        provenance=f"{equihash.SYNTHETIC_FINGERPRINTS}.json",
     log:
-        f"{evaluations.FINGERPRINTS}.log".replace("{variant}", models.SYNTHETIC),
+        log_of("generate_fingerprints", equihash.SYNTHETIC_FINGERPRINTS),
     benchmark:
-        f"{evaluations.FINGERPRINTS}.tsv".replace("{variant}", models.SYNTHETIC)
+        benchmark_of("generate_fingerprints", equihash.SYNTHETIC_FINGERPRINTS)
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: sizing.synthetic_mb(config, **wildcards, attempt=attempt),
-        runtime=lambda wildcards, attempt: sizing.synthetic_minutes(config, **wildcards, attempt=attempt),
+        mem_mb=of(sizes.synthetic_mb),
+        runtime=of(sizes.synthetic_minutes),
     params:
-        code=graph.digest_of("generate_fingerprints"),
-        synthetic=lambda wildcards: evaluations.synthetic_params(config, **wildcards),
+        code=digest("generate_fingerprints"),
+        synthetic=of(equihash.synthetic_params),
     message:
         "Generating fingerprints of {wildcards.database} ({wildcards.model}), shard {wildcards.shard} of {wildcards.shards}"
     script:
@@ -90,26 +92,26 @@ rule generate_fingerprints:
 
 
 rule generate_query_codes:
-    """Generate fingerprints of a database's queries, and what its metrics must come to."""
+    """Generate fingerprints of a database's queries without any network, and the metrics expected of them."""
     input:
-        queries=evaluations.QUERIES,
+        queries=equihash.QUERIES,
     output:
-        codes=f"{evaluations.QUERY_CODES}.h5".replace("{variant}", models.SYNTHETIC),
-        expected=f"{evaluations.INDEXED}expected.csv".replace("{variant}", models.SYNTHETIC),
-        provenance=f"{evaluations.QUERY_CODES}.json".replace("{variant}", models.SYNTHETIC),
+        codes=f"{equihash.SYNTHETIC_RUN}queries.h5",
+        expected=f"{equihash.SYNTHETIC_RUN}expected.csv",
+        provenance=f"{equihash.SYNTHETIC_RUN}queries.json",
     log:
-        f"{evaluations.INDEXED}generate_query_codes.log".replace("{variant}", models.SYNTHETIC),
+        log_of("generate_query_codes", f"{equihash.SYNTHETIC_RUN}queries.h5"),
     benchmark:
-        f"{evaluations.INDEXED}generate_query_codes.tsv".replace("{variant}", models.SYNTHETIC)
+        benchmark_of("generate_query_codes", f"{equihash.SYNTHETIC_RUN}queries.h5")
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: sizing.synthetic_mb(config, **wildcards, attempt=attempt),
-        runtime=lambda wildcards, attempt: sizing.synthetic_minutes(config, **wildcards, attempt=attempt),
+        mem_mb=of(sizes.synthetic_mb),
+        runtime=of(sizes.synthetic_minutes),
     params:
-        code=graph.digest_of("generate_query_codes"),
-        synthetic=lambda wildcards: evaluations.synthetic_params(config, **wildcards),
-        probed=lambda wildcards: evaluations.probed(config, wildcards.database),
+        code=digest("generate_query_codes"),
+        synthetic=of(equihash.synthetic_params),
+        probed=of(equihash.probed),
     message:
         "Generating fingerprints of the queries of {wildcards.database} ({wildcards.model})"
     script:
@@ -117,23 +119,23 @@ rule generate_query_codes:
 
 
 rule merge_index:
-    """Merge one partition of an index from all shards of fingerprints."""
+    """Merge, from all shards, the fingerprints that belong to one partition of an index."""
     input:
-        fingerprints=lambda wildcards: evaluations.shard_files(config, **wildcards),
+        fingerprints=of(equihash.shard_files),
     output:
-        partition=f"{evaluations.PARTITION}.h5",
-        provenance=f"{evaluations.PARTITION}.json",
+        partition=f"{equihash.PARTITION}.h5",
+        provenance=f"{equihash.PARTITION}.json",
     log:
-        f"{evaluations.PARTITION}.log",
+        log_of("merge_index", equihash.PARTITION),
     benchmark:
-        f"{evaluations.PARTITION}.tsv"
+        benchmark_of("merge_index", equihash.PARTITION)
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: sizing.merge_mb(config, **wildcards, attempt=attempt),
-        runtime=lambda wildcards, attempt: sizing.partition_minutes(config, **wildcards, attempt=attempt),
+        mem_mb=of(sizes.merge_mb),
+        runtime=of(sizes.partition_minutes),
     params:
-        code=graph.digest_of("merge_index"),
+        code=digest("merge_index"),
     message:
         "Merging partition {wildcards.partition} of {wildcards.partitions} of the index of {wildcards.database} ({wildcards.model}, {wildcards.variant}, seed {wildcards.seed})"
     script:
@@ -141,26 +143,26 @@ rule merge_index:
 
 
 rule evaluate_partition:
-    """Ask one partition of an index its queries, and count its collisions."""
+    """Look up queries in one partition of an index, and count what they find and its collisions."""
     input:
-        unpack(lambda wildcards: evaluations.count_inputs(config, wildcards.database)),
-        partition=f"{evaluations.PARTITION}.h5",
-        codes=f"{evaluations.QUERY_CODES}.h5",
+        unpack(of(equihash.count_inputs)),
+        partition=f"{equihash.PARTITION}.h5",
+        codes=f"{equihash.QUERY_CODES}.h5",
     output:
-        counts=f"{evaluations.COUNTS}.h5",
-        provenance=f"{evaluations.COUNTS}.json",
+        counts=f"{equihash.COUNTS}.h5",
+        provenance=f"{equihash.COUNTS}.json",
     log:
-        f"{evaluations.COUNTS}.log",
+        log_of("evaluate_partition", equihash.COUNTS),
     benchmark:
-        f"{evaluations.COUNTS}.tsv"
+        benchmark_of("evaluate_partition", equihash.COUNTS)
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: sizing.partition_mb(config, **wildcards, attempt=attempt),
-        runtime=lambda wildcards, attempt: sizing.partition_minutes(config, **wildcards, attempt=attempt),
+        mem_mb=of(sizes.partition_mb),
+        runtime=of(sizes.partition_minutes),
     params:
-        code=graph.digest_of("evaluate_partition"),
-        probes=lambda wildcards: evaluations.probes(config, wildcards.database),
+        code=digest("evaluate_partition"),
+        probes=of(equihash.probes),
     message:
         "Evaluating partition {wildcards.partition} of {wildcards.partitions} of the index of {wildcards.database} ({wildcards.model}, {wildcards.variant}, seed {wildcards.seed})"
     script:
@@ -168,26 +170,27 @@ rule evaluate_partition:
 
 
 rule evaluate_index:
-    """Add up what the partitions of an index counted to the metrics of a network on a database."""
+    """Compute the metrics of a network on a database from what the partitions of its index counted."""
     input:
-        counts=lambda wildcards: evaluations.count_files(config, **wildcards),
-        codes=f"{evaluations.QUERY_CODES}.h5",
-        queries=evaluations.QUERIES,
+        counts=of(equihash.count_files),
+        codes=f"{equihash.QUERY_CODES}.h5",
+        queries=equihash.QUERIES,
     output:
-        **{name: f"{evaluations.INDEXED}{name}.csv" for name in equihash.TABLES},
-        provenance=f"{evaluations.INDEXED}evaluation.json",
+        **{name: f"{equihash.INDEXED}{name}.csv" for name in equihash.TABLES},
+        provenance=f"{equihash.INDEXED}evaluation.json",
     log:
-        f"{evaluations.INDEXED}evaluate_index.log",
+        log_of("evaluate_index", f"{equihash.INDEXED}evaluation.csv"),
     benchmark:
-        f"{evaluations.INDEXED}evaluate_index.tsv"
+        benchmark_of("evaluate_index", f"{equihash.INDEXED}evaluation.csv")
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: sizing.evaluation_mb(config, **wildcards, attempt=attempt),
-        runtime=lambda wildcards, attempt: graph.minutes(20, attempt),
+        mem_mb=of(sizes.evaluation_mb),
+        runtime=of(sizes.summary_minutes),
     params:
-        code=graph.digest_of("evaluate_index"),
-        evaluation=lambda wildcards: evaluations.evaluation_params(config, wildcards.database),
+        code=digest("evaluate_index"),
+        tables=equihash.TABLES,
+        evaluation=of(equihash.evaluation_params),
     message:
         "Evaluating {wildcards.model} ({wildcards.variant}, seed {wildcards.seed}) on the database {wildcards.database}"
     script:
@@ -195,91 +198,46 @@ rule evaluate_index:
 
 
 rule compare_models:
-    """Put the evaluations of all networks on a database side by side."""
+    """Collect the evaluations of all networks on a database into tables that compare them."""
     input:
-        unpack(lambda wildcards: evaluations.compared(config, wildcards.database)),
-        labels=lambda wildcards: equihash.label_files(config, wildcards.database)[0],
+        unpack(of(equihash.compared)),
+        labels=of(equihash.first_labels),
     output:
-        **{name: f"{equihash.DATABASE}{name}.csv" for name in evaluations.COMPARISONS},
+        **{name: f"{equihash.DATABASE}{name}.csv" for name in equihash.COMPARED},
         provenance=f"{equihash.DATABASE}retrieval.json",
     log:
-        f"{equihash.DATABASE}compare_models.log",
+        log_of("compare_models", f"{equihash.DATABASE}retrieval.csv"),
+    group:
+        "figure"
     conda:
         "../../envs/analysis.yaml"
     params:
-        code=graph.digest_of("compare_models"),
-        tables=evaluations.COMPARISONS,
+        code=digest("compare_models"),
+        tables=list(equihash.COMPARISONS),
+        outputs=equihash.COMPARED,
     message:
         "Comparing networks on the database {wildcards.database}"
     script:
         "../scripts/compare_models.py"
 
 
-rule plot_comparison:
-    """Draw networks on a database: retrieval, bucket sizes, multi-probing, or distances."""
-    input:
-        tables=lambda wildcards: evaluations.comparison_tables(**wildcards),
-    output:
-        pdf=f"{evaluations.COMPARISON}.pdf",
-        png=report(
-            f"{evaluations.COMPARISON}.png",
-            caption="../report/figure.rst",
-            category="equihash",
-            labels={"figure": "{comparison}", "name": "{database}"},
-        ),
-    log:
-        f"{evaluations.COMPARISON}.plot_comparison.log",
-    conda:
-        "../../envs/figures.yaml"
-    params:
-        code=graph.digest_of("plot_comparison"),
-        # For Snakemake's own report; ours reads the file.
-        caption=lambda wildcards: graph.caption(f"equihash_{wildcards.comparison}"),
-    message:
-        "Drawing {wildcards.comparison} of the networks on {wildcards.database}"
-    script:
-        "../scripts/plot_comparison.py"
-
-
 rule compare_perfect_retrieval:
-    """Put published perfect-retrieval rates beside ours."""
+    """Compare our perfect-retrieval rates with the published ones."""
     input:
-        retrievals=evaluations.perfect_inputs(config),
+        retrievals=equihash.perfect_inputs(config),
         published=workflow.source_path("../resources/published_equihash.csv"),
     output:
-        table=f"{evaluations.PERFECT}.csv",
-        provenance=f"{evaluations.PERFECT}.json",
+        table=f"{equihash.PERFECT}.csv",
+        provenance=f"{equihash.PERFECT}.json",
     log:
-        f"{evaluations.PERFECT}.compare_perfect_retrieval.log",
+        log_of("compare_perfect_retrieval", f"{equihash.PERFECT}.csv"),
+    group:
+        "overview"
     conda:
         "../../envs/analysis.yaml"
     params:
-        code=graph.digest_of("compare_perfect_retrieval"),
+        code=digest("compare_perfect_retrieval"),
     message:
         "Comparing perfect-retrieval rates with the published ones"
     script:
         "../scripts/compare_perfect_retrieval.py"
-
-
-rule plot_perfect_retrieval:
-    """Draw perfect-retrieval rates against the size of the database, published and ours."""
-    input:
-        table=f"{evaluations.PERFECT}.csv",
-    output:
-        pdf=f"{evaluations.PERFECT}.pdf",
-        png=report(
-            f"{evaluations.PERFECT}.png",
-            caption="../report/equihash_perfect_retrieval.rst",
-            category="equihash",
-            labels={"figure": "perfect retrieval", "name": "published and ours"},
-        ),
-    log:
-        f"{evaluations.PERFECT}.plot_perfect_retrieval.log",
-    conda:
-        "../../envs/figures.yaml"
-    params:
-        code=graph.digest_of("plot_perfect_retrieval"),
-    message:
-        "Drawing perfect-retrieval rates"
-    script:
-        "../scripts/plot_perfect_retrieval.py"

@@ -1,67 +1,66 @@
+# Rules for He et al. 2021: networks, their codes and the properties of these by width, then the tables of studies.
+
+
 rule hash_encoders:
-    """What the config asks for of He et al. 2021: neural networks behave as hash encoders."""
+    """Make all that the config asks for of He et al. 2021: neural networks as hash encoders."""
     input:
-        plan.targets(config),
+        HASH_ENCODERS.targets(config),
 
 
 rule train_mlps:
-    """Train the networks of a study at one width; killed, it goes on where it was."""
+    """Train the networks of a study at one width; it resumes if killed."""
     input:
         dataset=graph.DATASET,
     output:
-        networks=f"{plan.COHORT}networks.safetensors",
-        history=f"{plan.COHORT}training.csv",
-        provenance=f"{plan.COHORT}networks.json",
+        networks=encoders.NETWORKS,
+        history=f"{encoders.COHORT}training.csv",
+        provenance=f"{encoders.COHORT}networks.json",
     log:
-        f"{plan.COHORT}train_mlps.log",
+        log_of("train_mlps", encoders.NETWORKS),
     benchmark:
-        f"{plan.COHORT}train_mlps.tsv"
+        benchmark_of("train_mlps", encoders.NETWORKS)
     conda:
         "../../envs/train.yaml"
     threads: config["threads"]
     resources:
+        **saving,
         gpu=gpus,
-        mem_mb=lambda wildcards, input, attempt: graph.memory_mb(
-            input.size_mb, attempt, base=1500 + 3 * plan.state_mb(config, **wildcards)
-        ),
-        runtime=lambda wildcards, attempt: plan.training_minutes(
-            config, wildcards.study, wildcards.dataset, wildcards.protocol, attempt
-        ),
-        # Here and not in params, since they change no result and so must cause no rerun.
-        on_code_change=config["on_code_change"],
-        save_every_s=config["save_every_seconds"],
-        networks=lambda wildcards: plan.networks_planned(config, wildcards.study, wildcards.dataset),
+        mem_mb=of(encoders.training_mb),
+        runtime=of(encoders.training_minutes),
+        networks=of(encoders.networks_planned),
     params:
-        code=graph.digest_of("train_mlps"),
-        training=lambda wildcards: plan.training_params(config, wildcards.study, wildcards.dataset, wildcards.protocol),
+        code=digest("train_mlps"),
+        training=of(encoders.training_params),
+        compute=compute,
     message:
         "Training networks: {resources.networks} of width {wildcards.layer_width} on {wildcards.dataset} ({wildcards.study}, {wildcards.protocol})"
     script:
         "../scripts/train_mlps.py"
 
 
+# Not part of measuring, so that on a cluster only this waits for a GPU. Codes are large and can be made again quickly,
+# so they are temporary.
 rule encode_networks:
-    """Run the networks over the training and test inputs and keep their neural codes."""
+    """Write the neural codes that networks give to the training and test inputs."""
     input:
         dataset=graph.DATASET,
-        networks=f"{plan.COHORT}networks.safetensors",
+        networks=encoders.NETWORKS,
     output:
-        codes=temp(f"{plan.COHORT}codes.h5"),
+        codes=temp(encoders.CODES),
     log:
-        f"{plan.COHORT}encode_networks.log",
+        log_of("encode_networks", encoders.CODES),
     benchmark:
-        f"{plan.COHORT}encode_networks.tsv"
+        benchmark_of("encode_networks", encoders.CODES)
     conda:
         "../../envs/train.yaml"
     threads: config["threads"]
     resources:
         gpu=gpus,
-        mem_mb=lambda wildcards, input, attempt: graph.memory_mb(input.size_mb, attempt),
-        runtime=lambda wildcards, attempt: graph.minutes(30, attempt),
+        mem_mb=of(graph.memory_mb),
+        runtime=of(graph.minutes, work=30),
     params:
-        code=graph.digest_of("encode_networks"),
-        device=config["device"],
-        threads=config["threads"],
+        code=digest("encode_networks"),
+        compute=compute,
     message:
         "Encoding with width {wildcards.layer_width} on {wildcards.dataset} ({wildcards.study}, {wildcards.protocol})"
     script:
@@ -69,24 +68,24 @@ rule encode_networks:
 
 
 rule measure_properties:
-    """Measure redundancy and categorization of neural codes."""
+    """Measure the encoding properties of neural codes: redundancy and categorization."""
     input:
-        codes=f"{plan.COHORT}codes.h5",
+        codes=encoders.CODES,
     output:
-        table=f"{plan.COHORT}properties.csv",
-        provenance=f"{plan.COHORT}properties.json",
+        table=f"{encoders.COHORT}properties.csv",
+        provenance=f"{encoders.COHORT}properties.json",
     log:
-        f"{plan.COHORT}measure_properties.log",
+        log_of("measure_properties", f"{encoders.COHORT}properties.csv"),
     benchmark:
-        f"{plan.COHORT}measure_properties.tsv"
+        benchmark_of("measure_properties", f"{encoders.COHORT}properties.csv")
     conda:
         "../../envs/analysis.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: graph.measuring_mb(int(wildcards.layer_width) * int(wildcards.depth), attempt),
-        runtime=lambda wildcards, attempt: plan.measuring_minutes(config, wildcards.study, wildcards.dataset, attempt),
+        mem_mb=of(encoders.properties_mb),
+        runtime=of(encoders.measuring_minutes),
     params:
-        code=graph.digest_of("measure_properties"),
+        code=digest("measure_properties"),
         threads=config["threads"],
     message:
         "Measuring codes of width {wildcards.layer_width} on {wildcards.dataset} ({wildcards.study}, {wildcards.protocol})"
@@ -95,172 +94,143 @@ rule measure_properties:
 
 
 rule measure_random_inputs:
-    """Measure the codes that networks give to inputs which are no pictures."""
+    """Measure the codes that networks give to random and shuffled inputs: redundancy and active units."""
     input:
         dataset=graph.DATASET,
-        networks=f"{plan.COHORT}networks.safetensors",
+        networks=encoders.NETWORKS,
     output:
-        table=f"{plan.COHORT}random_inputs.csv",
-        provenance=f"{plan.COHORT}random_inputs.json",
+        table=f"{encoders.COHORT}random_inputs.csv",
+        provenance=f"{encoders.COHORT}random_inputs.json",
     log:
-        f"{plan.COHORT}measure_random_inputs.log",
+        log_of("measure_random_inputs", f"{encoders.COHORT}random_inputs.csv"),
     conda:
         "../../envs/train.yaml"
     threads: config["threads"]
     resources:
         gpu=gpus,
-        mem_mb=lambda wildcards, input, attempt: graph.memory_mb(input.size_mb, attempt),
-        runtime=lambda wildcards, attempt: graph.minutes(30, attempt),
+        mem_mb=of(graph.memory_mb),
+        runtime=of(graph.minutes, work=30),
     params:
-        code=graph.digest_of("measure_random_inputs"),
-        device=config["device"],
-        threads=config["threads"],
+        code=digest("measure_random_inputs"),
+        compute=compute,
     message:
         "Random inputs through width {wildcards.layer_width} on {wildcards.dataset} ({wildcards.protocol})"
     script:
         "../scripts/measure_random_inputs.py"
 
 
-rule collect_study:
-    """Collect the tables of a study into one tidy table."""
+rule measure_regions:
+    """Find the exact borders of networks' linear regions, along lines and in a plane."""
     input:
-        tables=lambda wildcards: plan.study_tables(config, wildcards.study, wildcards.dataset),
+        dataset=graph.DATASET,
+        networks=encoders.NETWORKS,
     output:
-        table=f"{plan.STUDY}.csv",
-        provenance=f"{plan.STUDY}.json",
+        lines=f"{encoders.COHORT}regions_lines.csv",
+        slices=f"{encoders.COHORT}regions_slices.csv",
+        provenance=f"{encoders.COHORT}regions.json",
     log:
-        "results/logs/collect_study/{dataset}/{study}.log",
+        log_of("measure_regions", f"{encoders.COHORT}regions_lines.csv"),
+    conda:
+        "../../envs/train.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=of(graph.memory_mb, per_input_mb=16),
+        runtime=of(graph.minutes, work=60),
+    params:
+        code=digest("measure_regions"),
+        lines=of(encoders.regions_lines),
+        seed=config["seed"],
+        threads=config["threads"],
+    message:
+        "Linear regions of width {wildcards.layer_width} on {wildcards.dataset} ({wildcards.protocol})"
+    script:
+        "../scripts/measure_regions.py"
+
+
+rule collect_study:
+    """Collect the tables of a study's networks into one tidy table."""
+    input:
+        tables=of(encoders.study_tables),
+    output:
+        table=f"{encoders.STUDY}.csv",
+        provenance=f"{encoders.STUDY}.json",
+    log:
+        log_of("collect_study", f"{encoders.STUDY}.csv"),
+    group:
+        "figure"
     conda:
         "../../envs/analysis.yaml"
     params:
-        code=graph.digest_of("collect_study"),
+        code=digest("collect_study"),
     message:
         "Collecting the study {wildcards.study} on {wildcards.dataset}"
     script:
         "../scripts/collect_study.py"
 
 
-rule plot_study:
-    """Draw a study: redundancy and categorization against what it varies."""
+rule collect_regions:
+    """Collect the lines and slices through linear regions of all networks of a dataset into two tables."""
     input:
-        table=f"{plan.STUDY}.csv",
+        lines=of(encoders.region_tables, kind="lines"),
+        slices=of(encoders.region_tables, kind="slices"),
     output:
-        pdf=f"{plan.STUDY}.pdf",
-        png=report(
-            f"{plan.STUDY}.png",
-            caption="../report/figure.rst",
-            category="hash_encoders",
-            subcategory="{dataset}",
-            labels={"study": "{study}"},
-        ),
+        lines=f"{encoders.FOLDER}regions.csv",
+        slices=f"{encoders.FOLDER}regions_slices.csv",
+        provenance=f"{encoders.FOLDER}regions.json",
     log:
-        "results/logs/plot_study/{dataset}/{study}.log",
-    conda:
-        "../../envs/figures.yaml"
-    params:
-        code=graph.digest_of("plot_study"),
-        kmeans=lambda wildcards: plan.drawn_split(config, wildcards.study, wildcards.dataset),
-        caption=lambda wildcards: graph.caption(wildcards.study),
-    message:
-        "Drawing the study {wildcards.study} on {wildcards.dataset}"
-    script:
-        "../scripts/plot_study.py"
-
-
-rule compare_published:
-    """Set studies beside the published curves, point by point."""
-    input:
-        tables=lambda wildcards: plan.published_tables(config, wildcards.dataset),
-        published=workflow.source_path("../resources/published_hash_encoders.csv"),
-    output:
-        table="results/hash_encoders/{dataset}/published.csv",
-        provenance="results/hash_encoders/{dataset}/published.json",
-    log:
-        "results/logs/compare_published/{dataset}.log",
+        log_of("collect_regions", f"{encoders.FOLDER}regions.csv"),
+    group:
+        "figure"
     conda:
         "../../envs/analysis.yaml"
     params:
-        code=graph.digest_of("compare_published"),
-        counterpart=lambda wildcards: plan.study_config(config, "published", wildcards.dataset),
+        code=digest("collect_regions"),
+    message:
+        "Collecting the linear regions of {wildcards.dataset}"
+    script:
+        "../scripts/collect_regions.py"
+
+
+rule compare_published:
+    """Compare studies with the published curves, point by point."""
+    input:
+        tables=of(encoders.published_tables),
+        published=workflow.source_path("../resources/published_hash_encoders.csv"),
+    output:
+        table=f"{encoders.FOLDER}published.csv",
+        provenance=f"{encoders.FOLDER}published.json",
+    log:
+        log_of("compare_published", f"{encoders.FOLDER}published.csv"),
+    group:
+        "overview"
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        code=digest("compare_published"),
+        counterpart=of(encoders.published_counterpart),
     message:
         "Comparing {wildcards.dataset} with what was published"
     script:
         "../scripts/compare_published.py"
 
 
-rule plot_published:
-    """Draw published curves beside ours."""
-    input:
-        table="results/hash_encoders/{dataset}/published.csv",
-    output:
-        pdf="results/hash_encoders/{dataset}/published.pdf",
-        png=report(
-            "results/hash_encoders/{dataset}/published.png",
-            caption="../report/published.rst",
-            category="hash_encoders",
-            subcategory="{dataset}",
-            labels={"study": "published"},
-        ),
-    log:
-        "results/logs/plot_published/{dataset}.log",
-    conda:
-        "../../envs/figures.yaml"
-    params:
-        code=graph.digest_of("plot_published"),
-    message:
-        "Drawing {wildcards.dataset} beside what was published"
-    script:
-        "../scripts/plot_published.py"
-
-
 rule chart_phases:
-    """Put the studies of width, sample size and training time on one chart and name the regimes."""
+    """Write the table of the phase chart: the configurations of studies, each with its regime."""
     input:
-        unpack(lambda wildcards: plan.phase_chart_tables(config, wildcards.dataset)),
+        unpack(of(encoders.phase_chart_tables)),
     output:
-        table="results/hash_encoders/{dataset}/phase_chart.csv",
-        provenance="results/hash_encoders/{dataset}/phase_chart.json",
+        table=f"{encoders.FOLDER}phase_chart.csv",
+        provenance=f"{encoders.FOLDER}phase_chart.json",
     log:
-        "results/logs/chart_phases/{dataset}.log",
+        log_of("chart_phases", f"{encoders.FOLDER}phase_chart.csv"),
+    group:
+        "overview"
     conda:
         "../../envs/analysis.yaml"
     params:
-        code=graph.digest_of("chart_phases"),
-        thresholds=config["hash_encoders"]["phase_chart"]["thresholds"],
+        code=digest("chart_phases"),
+        settings=of(encoders.chart_settings),
     message:
         "Charting the phases of {wildcards.dataset}"
     script:
         "../scripts/chart_phases.py"
-
-
-rule plot_phase_chart:
-    """Draw the activation hash phase chart, for paper and as an interactive page."""
-    input:
-        table="results/hash_encoders/{dataset}/phase_chart.csv",
-    output:
-        pdf="results/hash_encoders/{dataset}/phase_chart.pdf",
-        png=report(
-            "results/hash_encoders/{dataset}/phase_chart.png",
-            caption="../report/phase_chart.rst",
-            category="hash_encoders",
-            subcategory="{dataset}",
-            labels={"study": "phase chart"},
-        ),
-        html=report(
-            "results/hash_encoders/{dataset}/phase_chart.html",
-            caption="../report/phase_chart.rst",
-            category="hash_encoders",
-            subcategory="{dataset}",
-            labels={"study": "phase chart, interactive"},
-        ),
-    log:
-        "results/logs/plot_phase_chart/{dataset}.log",
-    conda:
-        "../../envs/figures.yaml"
-    params:
-        code=graph.digest_of("plot_phase_chart"),
-        thresholds=config["hash_encoders"]["phase_chart"]["thresholds"],
-    message:
-        "Drawing the phase chart of {wildcards.dataset}"
-    script:
-        "../scripts/plot_phase_chart.py"

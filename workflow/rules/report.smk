@@ -1,24 +1,24 @@
-entries = [entry for part in (plan, tgsh, equihash, models, evaluations) for entry in part.figures(config)]
+# Rules for the report, a page that shows all figures, and for a file with the provenance of all results.
+
+entries = [entry for wing in wings for entry in wing.entries(config)]
 
 
 rule write_report:
     """Write results/report.html: every figure with what it shows, on one page that needs no network."""
     input:
-        plan.targets(config),
-        tgsh.targets(config),
-        equihash.targets(config),
-        models.targets(config),
-        evaluations.targets(config),
+        [wing.targets(config) for wing in wings],
         template=workflow.source_path("../report/report.html.j2"),
         captions=[workflow.source_path(f"../report/{entry['caption']}.rst") for entry in entries],
     output:
         report="results/report.html",
     log:
-        "results/logs/write_report.log",
+        log_of("write_report", "results/report.html"),
+    group:
+        "report"
     conda:
         "../../envs/figures.yaml"
     params:
-        code=graph.digest_of("write_report"),
+        code=digest("write_report", *(name for wing in wings for name in wing.functions())),
         entries=entries,
         facts={"Root seed": config["seed"], "Device asked for": config["device"], "Threads a job": config["threads"]},
     message:
@@ -28,13 +28,13 @@ rule write_report:
 
 
 rule provenance:
-    """Collect where every result came from into one file, results/provenance.json."""
+    """Collect the provenance of every result into one file, results/provenance.json."""
     input:
         "results/provenance.json",
 
 
 rule collect_provenance:
-    """Put the provenance of everything that was built, and of all that the config asks for, into one file."""
+    """Write results/provenance.json once all that the config asks for is there; it covers everything that was built."""
     input:
         rules.write_report.output.report,
         rules.hash_encoders.input,
@@ -43,11 +43,13 @@ rule collect_provenance:
     output:
         collected="results/provenance.json",
     log:
-        "results/logs/collect_provenance.log",
+        log_of("collect_provenance", "results/provenance.json"),
+    group:
+        "report"
     conda:
         "../../envs/analysis.yaml"
     params:
-        code=graph.digest_of("collect_provenance"),
+        code=digest("collect_provenance"),
     message:
         "Collecting the provenance of all results"
     script:

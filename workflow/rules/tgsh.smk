@@ -1,11 +1,14 @@
+# Rules for Hong & Pavlic 2023: train modulations of a frozen network, one job per benchmark, and measure them.
+
+
 rule tgsh:
-    """What the config asks for of Hong & Pavlic 2023: one frozen random network, a learned modulation per task."""
+    """Make all that the config asks for of Hong & Pavlic 2023: a frozen network with a learned modulation per task."""
     input:
-        tgsh.targets(config),
+        TGSH.targets(config),
 
 
 rule show_tasks:
-    """Show a picture of every class under every task of a benchmark."""
+    """Write an image of every class as each task of a benchmark shows it, and the table of the tasks."""
     input:
         dataset=graph.DATASET,
     output:
@@ -13,12 +16,14 @@ rule show_tasks:
         table=f"{tgsh.FOLDER}tasks.csv",
         provenance=f"{tgsh.FOLDER}tasks.json",
     log:
-        f"{tgsh.FOLDER}show_tasks.log",
+        log_of("show_tasks", f"{tgsh.FOLDER}tasks.h5"),
+    group:
+        "figure"
     conda:
         "../../envs/analysis.yaml"
     params:
-        code=graph.digest_of("show_tasks"),
-        drawing=lambda wildcards: tgsh.drawing(config, **wildcards),
+        code=digest("show_tasks"),
+        drawing=of(tgsh.drawing),
     message:
         "Showing the tasks of {wildcards.benchmark} on {wildcards.dataset}"
     script:
@@ -26,58 +31,108 @@ rule show_tasks:
 
 
 rule train_flynet:
-    """Train the modulations of all tasks of a benchmark; killed, it goes on where it was."""
+    """Train a modulation of the frozen network for every task of a benchmark; it resumes if killed."""
     input:
         dataset=graph.DATASET,
     output:
-        modulations=f"{tgsh.FOLDER}modulations.safetensors",
+        modulations=tgsh.MODULATIONS,
         history=f"{tgsh.FOLDER}training.csv",
         provenance=f"{tgsh.FOLDER}modulations.json",
     log:
-        f"{tgsh.FOLDER}train_flynet.log",
+        log_of("train_flynet", tgsh.MODULATIONS),
     benchmark:
-        f"{tgsh.FOLDER}train_flynet.tsv"
+        benchmark_of("train_flynet", tgsh.MODULATIONS)
     conda:
         "../../envs/train.yaml"
     threads: config["threads"]
     resources:
+        **saving,
         gpu=gpus,
-        mem_mb=lambda wildcards, input, attempt: graph.memory_mb(input.size_mb, attempt, base=2500),
-        runtime=lambda wildcards, attempt: tgsh.training_minutes(config, **wildcards, attempt=attempt),
-        # Here and not in params, since they change no result and so must cause no rerun.
-        on_code_change=config["on_code_change"],
-        save_every_s=config["save_every_seconds"],
+        mem_mb=of(graph.memory_mb, base=2500),
+        runtime=of(tgsh.training_minutes),
     params:
-        code=graph.digest_of("train_flynet"),
-        training=lambda wildcards: tgsh.training_params(config, **wildcards),
+        code=digest("train_flynet"),
+        training=of(tgsh.training_params),
+        compute=compute,
     message:
         "Training FlyNet's modulations on {wildcards.benchmark} of {wildcards.dataset}"
     script:
         "../scripts/train_flynet.py"
 
 
-rule measure_accuracy:
-    """Measure every task's accuracy once all are trained, beside what it was right after its training."""
+rule train_baselines:
+    """Train all weights of baselines, one network per task and one on all tasks in sequence; it resumes if killed."""
     input:
         dataset=graph.DATASET,
-        modulations=f"{tgsh.FOLDER}modulations.safetensors",
+    output:
+        table=f"{tgsh.FOLDER}full_networks.csv",
+        provenance=f"{tgsh.FOLDER}full_networks.json",
+    log:
+        log_of("train_baselines", f"{tgsh.FOLDER}full_networks.csv"),
+    benchmark:
+        benchmark_of("train_baselines", f"{tgsh.FOLDER}full_networks.csv")
+    conda:
+        "../../envs/train.yaml"
+    threads: config["threads"]
+    resources:
+        **saving,
+        gpu=gpus,
+        mem_mb=of(graph.memory_mb, base=2500),
+        runtime=of(tgsh.baseline_minutes),
+    params:
+        code=digest("train_baselines"),
+        training=of(tgsh.baseline_params),
+        compute=compute,
+    message:
+        "Training full networks on {wildcards.benchmark} of {wildcards.dataset}"
+    script:
+        "../scripts/train_baselines.py"
+
+
+rule collect_baselines:
+    """Write the accuracies of FlyNet and of fully trained networks as one table."""
+    input:
+        full=f"{tgsh.FOLDER}full_networks.csv",
+        accuracy=f"{tgsh.FOLDER}accuracy.csv",
+    output:
+        table=f"{tgsh.FOLDER}baselines.csv",
+        provenance=f"{tgsh.FOLDER}baselines.json",
+    log:
+        log_of("collect_baselines", f"{tgsh.FOLDER}baselines.csv"),
+    group:
+        "figure"
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        code=digest("collect_baselines"),
+        tasks=of(tgsh.baseline_tasks),
+    message:
+        "Collecting the baselines of {wildcards.benchmark} on {wildcards.dataset}"
+    script:
+        "../scripts/collect_baselines.py"
+
+
+rule measure_accuracy:
+    """Measure the test accuracy of every task: untrained, right after its training, and after all tasks."""
+    input:
+        dataset=graph.DATASET,
+        modulations=tgsh.MODULATIONS,
         history=f"{tgsh.FOLDER}training.csv",
     output:
         table=f"{tgsh.FOLDER}accuracy.csv",
         provenance=f"{tgsh.FOLDER}accuracy.json",
     log:
-        f"{tgsh.FOLDER}measure_accuracy.log",
+        log_of("measure_accuracy", f"{tgsh.FOLDER}accuracy.csv"),
     conda:
         "../../envs/train.yaml"
     threads: config["threads"]
     resources:
         gpu=gpus,
-        mem_mb=lambda wildcards, input, attempt: graph.memory_mb(input.size_mb, attempt),
-        runtime=lambda wildcards, attempt: tgsh.measuring_minutes(config, **wildcards, attempt=attempt),
+        mem_mb=of(graph.memory_mb),
+        runtime=of(tgsh.measuring_minutes),
     params:
-        code=graph.digest_of("measure_accuracy"),
-        device=config["device"],
-        threads=config["threads"],
+        code=digest("measure_accuracy"),
+        compute=compute,
     message:
         "Measuring accuracy on {wildcards.benchmark} of {wildcards.dataset}"
     script:
@@ -85,19 +140,21 @@ rule measure_accuracy:
 
 
 rule relate_tasks:
-    """Relate how alike tasks' modulations are to how far the tasks lie apart."""
+    """Relate the similarity of tasks' modulations to the distance between the tasks."""
     input:
-        modulations=f"{tgsh.FOLDER}modulations.safetensors",
+        modulations=tgsh.MODULATIONS,
     output:
         similarity=f"{tgsh.FOLDER}task_similarity.csv",
         correlation=f"{tgsh.FOLDER}task_correlation.csv",
         provenance=f"{tgsh.FOLDER}task_similarity.json",
     log:
-        f"{tgsh.FOLDER}relate_tasks.log",
+        log_of("relate_tasks", f"{tgsh.FOLDER}task_similarity.csv"),
+    group:
+        "figure"
     conda:
         "../../envs/analysis.yaml"
     params:
-        code=graph.digest_of("relate_tasks"),
+        code=digest("relate_tasks"),
     message:
         "Relating the tasks of {wildcards.benchmark} on {wildcards.dataset}"
     script:
@@ -105,31 +162,30 @@ rule relate_tasks:
 
 
 rule measure_responses:
-    """Measure intra and inter similarity, ROC, and nearest neighbours of modulated responses."""
+    """Measure similarities, ROC curves and nearest neighbours of modulated responses."""
     input:
         dataset=graph.DATASET,
-        modulations=f"{tgsh.FOLDER}modulations.safetensors",
+        modulations=tgsh.MODULATIONS,
     output:
         pairs=f"{tgsh.FOLDER}pair_similarity.csv",
         curves=f"{tgsh.FOLDER}roc.csv",
         recovered=f"{tgsh.FOLDER}recovery.csv",
         provenance=f"{tgsh.FOLDER}hash_property.json",
     log:
-        f"{tgsh.FOLDER}measure_responses.log",
+        log_of("measure_responses", f"{tgsh.FOLDER}pair_similarity.csv"),
     benchmark:
-        f"{tgsh.FOLDER}measure_responses.tsv"
+        benchmark_of("measure_responses", f"{tgsh.FOLDER}pair_similarity.csv")
     conda:
         "../../envs/train.yaml"
     threads: config["threads"]
     resources:
         gpu=gpus,
-        mem_mb=lambda wildcards, attempt: tgsh.measuring_mb(config, **wildcards, attempt=attempt),
-        runtime=lambda wildcards, attempt: tgsh.measuring_minutes(config, **wildcards, attempt=attempt),
+        mem_mb=of(tgsh.measuring_mb),
+        runtime=of(tgsh.measuring_minutes),
     params:
-        code=graph.digest_of("measure_responses"),
+        code=digest("measure_responses"),
         gallery=config["tgsh"]["measurements"]["gallery"],
-        device=config["device"],
-        threads=config["threads"],
+        compute=compute,
     message:
         "Measuring modulated responses on {wildcards.benchmark} of {wildcards.dataset}"
     script:
@@ -137,29 +193,28 @@ rule measure_responses:
 
 
 rule measure_codes:
-    """Measure the hash codes of modulated responses: redundancy, K-NN, collisions."""
+    """Measure redundancy, K-NN accuracy and collisions of the hash codes of modulated responses."""
     input:
         dataset=graph.DATASET,
-        modulations=f"{tgsh.FOLDER}modulations.safetensors",
+        modulations=tgsh.MODULATIONS,
     output:
         table=f"{tgsh.FOLDER}codes.csv",
         provenance=f"{tgsh.FOLDER}codes.json",
     log:
-        f"{tgsh.FOLDER}measure_codes.log",
+        log_of("measure_codes", f"{tgsh.FOLDER}codes.csv"),
     benchmark:
-        f"{tgsh.FOLDER}measure_codes.tsv"
+        benchmark_of("measure_codes", f"{tgsh.FOLDER}codes.csv")
     conda:
         "../../envs/train.yaml"
     threads: config["threads"]
     resources:
         gpu=gpus,
-        mem_mb=lambda wildcards, attempt: tgsh.measuring_mb(config, **wildcards, attempt=attempt),
-        runtime=lambda wildcards, attempt: tgsh.measuring_minutes(config, **wildcards, attempt=attempt),
+        mem_mb=of(tgsh.measuring_mb),
+        runtime=of(tgsh.measuring_minutes),
     params:
-        code=graph.digest_of("measure_codes"),
+        code=digest("measure_codes"),
         references=config["tgsh"]["measurements"]["references"],
-        device=config["device"],
-        threads=config["threads"],
+        compute=compute,
     message:
         "Measuring hash codes on {wildcards.benchmark} of {wildcards.dataset}"
     script:
@@ -167,20 +222,20 @@ rule measure_codes:
 
 
 rule invert_encoder:
-    """Invert the frozen encoders of a dataset, once for all benchmarks."""
+    """Compute the pseudo-inverses of the frozen encoders of a dataset, once for all benchmarks."""
     output:
-        inverse=f"{tgsh.DATASET_FOLDER}pseudo_inverse.h5",
+        inverse=tgsh.INVERSE,
         provenance=f"{tgsh.DATASET_FOLDER}pseudo_inverse.json",
     log:
-        f"{tgsh.DATASET_FOLDER}invert_encoder.log",
+        log_of("invert_encoder", tgsh.INVERSE),
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=of(graph.growing, amount=4000),
+        runtime=of(graph.growing, amount=30),
     params:
-        code=graph.digest_of("invert_encoder"),
-        networks=lambda wildcards: tgsh.network_params(config, **wildcards),
+        code=digest("invert_encoder"),
+        networks=of(tgsh.network_params),
     message:
         "Inverting the encoders for {wildcards.dataset}"
     script:
@@ -188,24 +243,24 @@ rule invert_encoder:
 
 
 rule generate_digits:
-    """Generate every digit under every task from the modulations."""
+    """Generate an image of every digit under every task from the modulations."""
     input:
         dataset=graph.DATASET,
-        modulations=f"{tgsh.FOLDER}modulations.safetensors",
-        inverse=f"{tgsh.DATASET_FOLDER}pseudo_inverse.h5",
+        modulations=tgsh.MODULATIONS,
+        inverse=tgsh.INVERSE,
     output:
         pictures=f"{tgsh.FOLDER}generated.h5",
         table=f"{tgsh.FOLDER}generated.csv",
         provenance=f"{tgsh.FOLDER}generated.json",
     log:
-        f"{tgsh.FOLDER}generate_digits.log",
+        log_of("generate_digits", f"{tgsh.FOLDER}generated.h5"),
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=lambda wildcards, input, attempt: graph.memory_mb(input.size_mb, attempt),
-        runtime=lambda wildcards, attempt: tgsh.measuring_minutes(config, **wildcards, attempt=attempt),
+        mem_mb=of(graph.memory_mb),
+        runtime=of(tgsh.measuring_minutes),
     params:
-        code=graph.digest_of("generate_digits"),
+        code=digest("generate_digits"),
     message:
         "Generating digits of {wildcards.benchmark} on {wildcards.dataset}"
     script:
@@ -213,7 +268,7 @@ rule generate_digits:
 
 
 rule compare_notebook:
-    """Set the accuracies and the similarities of tasks that the published notebook shows beside ours."""
+    """Compare accuracies and similarities of tasks with those that the published notebook shows."""
     input:
         history=f"{tgsh.FOLDER}training.csv",
         similarity=f"{tgsh.FOLDER}task_similarity.csv",
@@ -225,40 +280,15 @@ rule compare_notebook:
         similarity=f"{tgsh.FOLDER}published_similarity.csv",
         provenance=f"{tgsh.FOLDER}published.json",
     log:
-        f"{tgsh.FOLDER}compare_notebook.log",
+        log_of("compare_notebook", f"{tgsh.FOLDER}published.csv"),
+    group:
+        "figure"
     conda:
         "../../envs/analysis.yaml"
     params:
-        code=graph.digest_of("compare_notebook"),
-        units=lambda wildcards: tgsh.flynet_config(config, wildcards.dataset)["units"],
-        epochs=lambda wildcards: tgsh.flynet_config(config, wildcards.dataset)["epochs"],
+        code=digest("compare_notebook"),
+        ours=of(tgsh.notebook_params),
     message:
         "Comparing {wildcards.benchmark} of {wildcards.dataset} with the notebook"
     script:
         "../scripts/compare_notebook.py"
-
-
-rule plot_benchmark:
-    """Draw one figure of a benchmark."""
-    input:
-        tables=lambda wildcards: tgsh.figure_tables(**wildcards),
-    output:
-        pdf=f"{tgsh.FOLDER}{{figure}}.pdf",
-        png=report(
-            f"{tgsh.FOLDER}{{figure}}.png",
-            caption="../report/figure.rst",
-            category="tgsh",
-            subcategory="{dataset}",
-            labels={"benchmark": "{benchmark}", "figure": "{figure}"},
-        ),
-    log:
-        f"{tgsh.FOLDER}plot_{{figure}}.log",
-    conda:
-        "../../envs/figures.yaml"
-    params:
-        code=graph.digest_of("plot_benchmark"),
-        caption=lambda wildcards: graph.caption(f"tgsh_{wildcards.figure}"),
-    message:
-        "Drawing {wildcards.figure} of {wildcards.benchmark} on {wildcards.dataset}"
-    script:
-        "../scripts/plot_benchmark.py"

@@ -1,13 +1,8 @@
-"""Build a bank of pictures."""
+"""Build a bank of images in three splits (HDF5) from its raw files."""
 
-import json
-
-from rehash.equihash.banks import build_bank
-from rehash.job import recorded
+from rehash.equihash.images.banks import build_bank
+from rehash.job import recorded, untracked
 
 with recorded(snakemake) as notes:
-    notes |= build_bank(
-        dict(snakemake.input.items()),
-        snakemake.output.bank,
-        description=snakemake.params.description | json.loads(snakemake.resources.words),
-    )
+    description = snakemake.params.description | untracked(snakemake, "words")
+    notes |= build_bank(dict(snakemake.input.items()), snakemake.output.bank, description=description)

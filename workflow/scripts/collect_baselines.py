@@ -1,4 +1,4 @@
-"""Collect the baselines beside FlyNet."""
+"""Write the accuracies of FlyNet and of fully trained networks as one table."""
 
 from rehash.job import recorded
 from rehash.store import write_csv

@@ -1,12 +1,8 @@
-"""Collect the evaluations of a family."""
+"""Collect the evaluations of a family of ablations into one table."""
 
-from rehash.equihash.family import collect_family
+from rehash.equihash.evaluation.comparison import collect_family
 from rehash.job import recorded
 
 with recorded(snakemake):
-    collect_family(
-        snakemake.input.evaluations,
-        snakemake.output.table,
-        family=snakemake.wildcards.family,
-        parameters=snakemake.params.parameters,
-    )
+    about = {"family": snakemake.wildcards.family, "parameters": snakemake.params.parameters}
+    collect_family(snakemake.input.evaluations, snakemake.output.table, **about)

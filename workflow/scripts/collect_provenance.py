@@ -1,4 +1,4 @@
-"""Collect the provenance of all results."""
+"""Collect the provenance of all results into one JSON file."""
 
 from rehash.job import recorded
 from rehash.provenance import collect_provenance

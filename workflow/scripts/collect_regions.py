@@ -1,4 +1,4 @@
-"""Collect the lines and slices through linear regions of all networks of a dataset."""
+"""Collect the lines and slices through linear regions of all networks of a dataset into two tables."""
 
 from rehash.job import recorded
 from rehash.store import write_csv

@@ -1,4 +1,4 @@
-"""Collect the property tables of a study into one tidy table."""
+"""Collect the tables of a study's networks into one tidy table."""
 
 from rehash.hash_encoders.study import collect_study, origin
 from rehash.job import recorded

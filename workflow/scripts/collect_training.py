@@ -1,4 +1,4 @@
-"""Collect the histories of a task's models."""
+"""Collect the training histories of a task's models into one table."""
 
 from rehash.job import recorded
 from rehash.store import write_csv

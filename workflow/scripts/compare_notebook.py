@@ -1,15 +1,9 @@
-"""Compare with the published notebook."""
+"""Compare accuracies and similarities of tasks with those that the published notebook shows."""
 
 from rehash.job import recorded
 from rehash.tgsh.published import write_comparison
 
 with recorded(snakemake):
-    write_comparison(
-        snakemake.input.history,
-        snakemake.input.similarity,
-        snakemake.input.tasks,
-        (snakemake.input.published, snakemake.input.published_similarity),
-        (snakemake.output.table, snakemake.output.similarity),
-        units=snakemake.params.units,
-        epochs=snakemake.params.epochs,
-    )
+    inputs, outputs = snakemake.input, snakemake.output
+    ours, theirs = (inputs.history, inputs.similarity, inputs.tasks), (inputs.published, inputs.published_similarity)
+    write_comparison(*ours, theirs, (outputs.table, outputs.similarity), **snakemake.params.ours)

@@ -1,6 +1,6 @@
-"""Put published perfect-retrieval rates beside ours."""
+"""Compare our perfect-retrieval rates with the published ones."""
 
-from rehash.equihash.comparison import compare_perfect_retrieval
+from rehash.equihash.evaluation.comparison import compare_perfect_retrieval
 from rehash.job import recorded
 
 with recorded(snakemake):

@@ -1,11 +1,10 @@
-"""Set studies beside the published curves."""
+"""Compare studies with the published curves, point by point."""
 
 from rehash.hash_encoders.published import compare_published
 from rehash.job import recorded
 from rehash.store import write_csv
 
 with recorded(snakemake):
-    write_csv(
-        compare_published(snakemake.input.tables, snakemake.input.published, **snakemake.params.counterpart),
-        snakemake.output.table,
-    )
+    inputs = snakemake.input
+    table = compare_published(inputs.tables, inputs.published, **snakemake.params.counterpart)
+    write_csv(table, snakemake.output.table)

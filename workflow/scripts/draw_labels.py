@@ -1,14 +1,9 @@
-"""Draw the labels of one shard of a database."""
+"""Draw random labels for the items of one shard of a database."""
 
-from rehash.equihash.labels import draw_shard
+from rehash.equihash.databases.labels import draw_shard
 from rehash.job import recorded
 
 with recorded(snakemake) as notes:
-    notes |= draw_shard(
-        snakemake.input.bank,
-        snakemake.output.labels,
-        database=snakemake.wildcards.database,
-        shard=int(snakemake.wildcards.shard),
-        shards=int(snakemake.wildcards.shards),
-        **snakemake.params.labels,
-    )
+    database, shard, shards = (snakemake.wildcards[name] for name in ("database", "shard", "shards"))
+    which = {"database": database, "shard": int(shard), "shards": int(shards)}
+    notes |= draw_shard(snakemake.input.bank, snakemake.output.labels, **which, **snakemake.params.labels)

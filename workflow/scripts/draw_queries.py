@@ -1,6 +1,6 @@
-"""Draw the queries of a database."""
+"""Draw the positive and negative queries and the pairs of labels of a database."""
 
-from rehash.equihash.queries import draw_queries
+from rehash.equihash.databases.queries import draw_queries
 from rehash.job import recorded
 
 with recorded(snakemake):

@@ -1,13 +1,9 @@
-"""Run networks over the training and test inputs and keep their neural codes."""
+"""Write the neural codes that networks give to the training and test inputs."""
 
 from rehash.hash_encoders.encode import encode_networks
 from rehash.job import recorded
+from rehash.training import Compute
 
 with recorded(snakemake):
-    encode_networks(
-        snakemake.input.dataset,
-        snakemake.input.networks,
-        snakemake.output.codes,
-        device=snakemake.params.device,
-        threads=snakemake.params.threads,
-    )
+    compute = Compute(**snakemake.params.compute)
+    encode_networks(snakemake.input.dataset, snakemake.input.networks, snakemake.output.codes, compute)

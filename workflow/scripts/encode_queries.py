@@ -1,23 +1,10 @@
-"""Encode the queries of a database."""
+"""Compute the fingerprints that a network gives to the queries of a database."""
 
-from rehash.equihash.encode import encode_queries
-from rehash.job import recorded
-from rehash.training import discard_state
+from rehash.equihash.index.encode import Shown, encode_queries
+from rehash.job import recorded, saving
+from rehash.training import Compute
 
 with recorded(snakemake) as notes:
-    notes |= encode_queries(
-        snakemake.input.weights,
-        snakemake.input.bank,
-        snakemake.input.get("perlin"),
-        snakemake.input.queries,
-        snakemake.output.codes,
-        probed=snakemake.params.probed,
-        saving={
-            "code": snakemake.params.code,
-            "on_code_change": snakemake.resources.on_code_change,
-            "save_every_s": snakemake.resources.save_every_s,
-        },
-        **snakemake.params.encoding,
-    )
-
-discard_state(snakemake.output.codes)
+    inputs, shown, compute = snakemake.input, Shown(**snakemake.params.shown), Compute(**snakemake.params.compute)
+    files = (inputs.weights, inputs.bank, inputs.get("perlin"), inputs.queries, snakemake.output.codes)
+    notes |= encode_queries(*files, shown, compute, saving(snakemake), probed=snakemake.params.probed)

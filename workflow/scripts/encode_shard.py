@@ -1,22 +1,10 @@
-"""Encode one shard of a database."""
+"""Compute the fingerprints that a network gives to the items of one shard of a database."""
 
-from rehash.equihash.encode import encode_shard
-from rehash.job import recorded
-from rehash.training import discard_state
+from rehash.equihash.index.encode import Shown, encode_shard
+from rehash.job import recorded, saving
+from rehash.training import Compute
 
 with recorded(snakemake) as notes:
-    notes |= encode_shard(
-        snakemake.input.weights,
-        snakemake.input.bank,
-        snakemake.input.get("perlin"),
-        snakemake.input.labels,
-        snakemake.output.fingerprints,
-        saving={
-            "code": snakemake.params.code,
-            "on_code_change": snakemake.resources.on_code_change,
-            "save_every_s": snakemake.resources.save_every_s,
-        },
-        **snakemake.params.encoding,
-    )
-
-discard_state(snakemake.output.fingerprints)
+    inputs, shown, compute = snakemake.input, Shown(**snakemake.params.shown), Compute(**snakemake.params.compute)
+    files = (inputs.weights, inputs.bank, inputs.get("perlin"), inputs.labels, snakemake.output.fingerprints)
+    notes |= encode_shard(*files, shown, compute, saving(snakemake))

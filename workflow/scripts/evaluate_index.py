@@ -1,15 +1,10 @@
-"""Evaluate a network on a database."""
+"""Compute the metrics of a network on a database from what the partitions of its index counted."""
 
-from rehash.equihash.evaluate import evaluate
-from rehash.equihash.plan import TABLES
+from rehash.equihash.evaluation.summary import evaluate_index
 from rehash.job import recorded
 
 with recorded(snakemake) as notes:
-    notes |= evaluate(
-        snakemake.input.counts,
-        snakemake.input.codes,
-        snakemake.input.queries,
-        {name: snakemake.output[name] for name in TABLES},
-        keys={name: snakemake.wildcards[name] for name in ("task", "model", "variant", "seed", "database")},
-        **snakemake.params.evaluation,
-    )
+    inputs, params = snakemake.input, snakemake.params
+    outputs = {name: snakemake.output[name] for name in params.tables}
+    keys = {name: snakemake.wildcards[name] for name in ("task", "model", "variant", "seed", "database")}
+    notes |= evaluate_index(inputs.counts, inputs.codes, inputs.queries, outputs, keys=keys, **params.evaluation)

@@ -1,14 +1,9 @@
-"""Evaluate one partition of an index."""
+"""Look up queries in one partition of an index, and count what they find and its collisions."""
 
-from rehash.equihash.counts import evaluate_partition
+from rehash.equihash.evaluation.counts import evaluate_partition
 from rehash.job import recorded
 
 with recorded(snakemake) as notes:
-    notes |= evaluate_partition(
-        snakemake.input.partition,
-        snakemake.input.codes,
-        snakemake.input.queries,
-        snakemake.input.labels,
-        snakemake.output.counts,
-        probes=snakemake.params.probes,
-    )
+    inputs = snakemake.input
+    files = (inputs.partition, inputs.codes, inputs.queries, inputs.labels, snakemake.output.counts)
+    notes |= evaluate_partition(*files, probes=snakemake.params.probes)

@@ -1,14 +1,8 @@
-"""Fetch one raw file from the first mirror that has the right content."""
-
-import json
+"""Fetch one raw file of a dataset from its mirrors."""
 
 from rehash.datasets.fetch import fetch_file
-from rehash.job import recorded
+from rehash.job import recorded, untracked
 
 with recorded(snakemake):
-    fetch_file(
-        snakemake.wildcards.file,
-        json.loads(snakemake.resources.mirrors),
-        snakemake.params.md5,
-        snakemake.output.file,
-    )
+    mirrors = untracked(snakemake, "mirrors")
+    fetch_file(snakemake.wildcards.file, mirrors, snakemake.params.md5, snakemake.output.file)

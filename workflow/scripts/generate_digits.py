@@ -1,4 +1,4 @@
-"""Generate every digit under every task."""
+"""Generate an image of every digit under every task from the modulations."""
 
 from rehash.job import recorded
 from rehash.tgsh.generate import generate_digits

@@ -1,6 +1,6 @@
-"""Generate fingerprints of one shard."""
+"""Generate fingerprints of one shard whose collisions are known, without any network."""
 
-from rehash.equihash.synthetic import generate_fingerprints
+from rehash.equihash.index.synthetic import generate_fingerprints
 from rehash.job import recorded
 
 with recorded(snakemake) as notes:

@@ -1,6 +1,6 @@
-"""Generate a bank of Perlin fields."""
+"""Generate a bank of Perlin noise fields at two resolutions."""
 
-from rehash.equihash.perlin import write_perlin
+from rehash.equihash.images.perlin import write_perlin
 from rehash.job import recorded
 
 with recorded(snakemake) as notes:

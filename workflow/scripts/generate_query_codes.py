@@ -1,6 +1,6 @@
-"""Generate fingerprints of a database's queries."""
+"""Generate fingerprints of a database's queries without any network, and the metrics expected of them."""
 
-from rehash.equihash.synthetic import generate_query_codes
+from rehash.equihash.index.synthetic import generate_query_codes
 from rehash.job import recorded
 
 with recorded(snakemake) as notes:

@@ -1,6 +1,6 @@
-"""Import a public checkpoint."""
+"""Import the network of a public checkpoint."""
 
-from rehash.equihash.checkpoint import import_checkpoint
+from rehash.equihash.learning.public_checkpoint import import_checkpoint
 from rehash.job import recorded
 
 with recorded(snakemake):

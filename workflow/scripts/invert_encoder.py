@@ -1,4 +1,4 @@
-"""Invert the frozen encoders."""
+"""Compute the pseudo-inverses of the frozen encoders of a dataset."""
 
 from rehash.job import recorded
 from rehash.tgsh.generate import invert_encoder

@@ -1,14 +1,9 @@
-"""Measure the accuracy of every task."""
+"""Measure the test accuracy of every task: untrained, right after its training, and after all tasks."""
 
 from rehash.job import recorded
-from rehash.tgsh.measure_accuracy import measure_accuracy
+from rehash.tgsh.accuracy import measure_accuracy
+from rehash.training import Compute
 
 with recorded(snakemake) as notes:
-    notes |= measure_accuracy(
-        snakemake.input.dataset,
-        snakemake.input.modulations,
-        snakemake.input.history,
-        snakemake.output.table,
-        device=snakemake.params.device,
-        threads=snakemake.params.threads,
-    )
+    inputs, compute = snakemake.input, Compute(**snakemake.params.compute)
+    notes |= measure_accuracy(inputs.dataset, inputs.modulations, inputs.history, snakemake.output.table, compute)

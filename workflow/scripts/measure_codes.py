@@ -1,14 +1,10 @@
-"""Measure the hash codes of modulated responses."""
+"""Measure redundancy, K-NN accuracy and collisions of the hash codes of modulated responses."""
 
 from rehash.job import recorded
-from rehash.tgsh.measure_codes import measure_codes
+from rehash.tgsh.codes import measure_codes
+from rehash.training import Compute
 
 with recorded(snakemake) as notes:
-    notes |= measure_codes(
-        snakemake.input.dataset,
-        snakemake.input.modulations,
-        snakemake.output.table,
-        references=snakemake.params.references,
-        device=snakemake.params.device,
-        threads=snakemake.params.threads,
-    )
+    files = (snakemake.input.dataset, snakemake.input.modulations, snakemake.output.table)
+    compute = Compute(**snakemake.params.compute)
+    notes |= measure_codes(*files, compute, references=snakemake.params.references)

@@ -1,4 +1,4 @@
-"""Measure the encoding properties of neural codes."""
+"""Measure the encoding properties of neural codes: redundancy and categorization."""
 
 from rehash.hash_encoders.measure import measure_properties
 from rehash.job import recorded

@@ -1,16 +1,10 @@
-"""Measure modulated responses as a hash."""
+"""Measure similarities, ROC curves and nearest neighbours of modulated responses."""
 
 from rehash.job import recorded
-from rehash.tgsh.measure_responses import measure_responses
+from rehash.tgsh.responses import measure_responses
+from rehash.training import Compute
 
 with recorded(snakemake) as notes:
-    notes |= measure_responses(
-        snakemake.input.dataset,
-        snakemake.input.modulations,
-        snakemake.output.pairs,
-        snakemake.output.curves,
-        snakemake.output.recovered,
-        gallery=snakemake.params.gallery,
-        device=snakemake.params.device,
-        threads=snakemake.params.threads,
-    )
+    inputs, outputs, compute = snakemake.input, snakemake.output, Compute(**snakemake.params.compute)
+    tables = (outputs.pairs, outputs.curves, outputs.recovered)
+    notes |= measure_responses(inputs.dataset, inputs.modulations, *tables, compute, gallery=snakemake.params.gallery)

@@ -1,6 +1,6 @@
-"""Measure the spectra of a Perlin bank."""
+"""Measure the spectra of the fields of a Perlin bank."""
 
-from rehash.equihash.perlin import measure_spectrum
+from rehash.equihash.images.perlin import measure_spectrum
 from rehash.job import recorded
 
 with recorded(snakemake) as notes:

@@ -1,6 +1,6 @@
-"""Merge one partition of an index."""
+"""Merge, from all shards, the fingerprints that belong to one partition of an index."""
 
-from rehash.equihash.partitions import merge_partition
+from rehash.equihash.index.partitions import merge_partition
 from rehash.job import recorded
 
 with recorded(snakemake) as notes:

@@ -1,4 +1,4 @@
-"""Show what each task does to pictures."""
+"""Write an image of every class as each task of a benchmark shows it, and the table of the tasks."""
 
 from rehash.job import recorded
 from rehash.tgsh.generate import show_tasks

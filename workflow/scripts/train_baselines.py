@@ -1,18 +1,10 @@
-"""Train all weights, per task and in sequence."""
+"""Train all weights of the baseline networks, one network per task and one on all tasks in sequence."""
 
-from rehash.job import recorded
-from rehash.tgsh.baselines import train_baselines
-from rehash.training import discard_state
+from rehash.job import recorded, saving
+from rehash.tgsh.baselines import BaselineTraining, train_baselines
+from rehash.training import Compute
 
 with recorded(snakemake) as notes:
-    notes |= train_baselines(
-        snakemake.input.dataset,
-        snakemake.output.table,
-        keys=dict(snakemake.wildcards.items()),
-        code=snakemake.params.code,
-        on_code_change=snakemake.resources.on_code_change,
-        save_every_s=snakemake.resources.save_every_s,
-        **snakemake.params.training,
-    )
-
-discard_state(snakemake.output.table)
+    training = BaselineTraining(keys=dict(snakemake.wildcards.items()), **snakemake.params.training)
+    files, compute = (snakemake.input.dataset, snakemake.output.table), Compute(**snakemake.params.compute)
+    notes |= train_baselines(*files, training, compute, saving(snakemake))

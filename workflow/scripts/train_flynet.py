@@ -1,19 +1,10 @@
-"""Train a modulation for every task."""
+"""Train a modulation of the frozen network for every task of a benchmark."""
 
-from rehash.job import recorded
-from rehash.tgsh.train import train_flynet
-from rehash.training import discard_state
+from rehash.job import recorded, saving
+from rehash.tgsh.train import Training, train_flynet
+from rehash.training import Compute
 
 with recorded(snakemake) as notes:
-    notes |= train_flynet(
-        snakemake.input.dataset,
-        snakemake.output.modulations,
-        snakemake.output.history,
-        keys=dict(snakemake.wildcards.items()),
-        code=snakemake.params.code,
-        on_code_change=snakemake.resources.on_code_change,
-        save_every_s=snakemake.resources.save_every_s,
-        **snakemake.params.training,
-    )
-
-discard_state(snakemake.output.modulations)
+    training = Training(keys=dict(snakemake.wildcards.items()), **snakemake.params.training)
+    files = (snakemake.input.dataset, snakemake.output.modulations, snakemake.output.history)
+    notes |= train_flynet(*files, training, Compute(**snakemake.params.compute), saving(snakemake))

@@ -1,21 +1,12 @@
-"""Train a hash network."""
+"""Train a hash network to give noisy views of one label the same fingerprint."""
 
-from rehash.equihash.train import train_hash
-from rehash.job import recorded
-from rehash.training import discard_state
+from rehash.equihash.learning.train import Training, train_hash
+from rehash.job import recorded, saving
+from rehash.training import Compute
 
 with recorded(snakemake) as notes:
-    notes |= train_hash(
-        snakemake.input.bank,
-        snakemake.input.get("perlin"),
-        snakemake.output.weights,
-        snakemake.output.history,
-        snakemake.output.losses,
-        keys={name: snakemake.wildcards[name] for name in ("task", "model", "variant")},
-        code=snakemake.params.code,
-        on_code_change=snakemake.resources.on_code_change,
-        save_every_s=snakemake.resources.save_every_s,
-        **snakemake.params.training,
-    )
-
-discard_state(snakemake.output.weights)
+    keys = {name: snakemake.wildcards[name] for name in ("task", "model", "variant")}
+    training, compute = Training(keys=keys, **snakemake.params.training), Compute(**snakemake.params.compute)
+    inputs, outputs = snakemake.input, snakemake.output
+    files = (inputs.bank, inputs.get("perlin"), outputs.weights, outputs.history, outputs.losses)
+    notes |= train_hash(*files, training, compute, saving(snakemake))

@@ -1,19 +1,10 @@
-"""Train all repeats of one configuration at once."""
+"""Train the networks of a study at one width: all repeats of all cells."""
 
-from rehash.hash_encoders.train import train_mlps
-from rehash.job import recorded
-from rehash.training import discard_state
+from rehash.hash_encoders.train import Training, train_mlps
+from rehash.job import recorded, saving
+from rehash.training import Compute
 
 with recorded(snakemake) as notes:
-    notes |= train_mlps(
-        snakemake.input.dataset,
-        snakemake.output.networks,
-        snakemake.output.history,
-        keys=dict(snakemake.wildcards.items()),
-        code=snakemake.params.code,
-        on_code_change=snakemake.resources.on_code_change,
-        save_every_s=snakemake.resources.save_every_s,
-        **snakemake.params.training,
-    )
-
-discard_state(snakemake.output.networks)
+    training = Training(keys=dict(snakemake.wildcards.items()), **snakemake.params.training)
+    files = (snakemake.input.dataset, snakemake.output.networks, snakemake.output.history)
+    notes |= train_mlps(*files, training, Compute(**snakemake.params.compute), saving(snakemake))

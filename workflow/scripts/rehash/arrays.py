@@ -1,4 +1,4 @@
-"""Arrays and what they are in one safetensors file, with a checksum of both."""
+"""Safetensors files that hold arrays and a description of them, with a checksum of both."""
 
 from __future__ import annotations
 
@@ -14,17 +14,21 @@ from safetensors.numpy import save
 
 
 def pack_arrays(arrays: Mapping[str, np.ndarray], about: dict[str, Any]) -> bytes:
-    """The content of a file of arrays, and of JSON-like values with names, none of them checksum."""
+    """Return the content of a safetensors file with these arrays and values.
+
+    Args:
+        about: JSON-like values by name; no name is "checksum".
+    """
     held = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    # One entry: safetensors writes several in any order.
+    # All values are in one entry, since safetensors writes several entries in any order.
     return save(held, {"rehash": json.dumps({**about, "checksum": _checksum(held, about)})})
 
 
 def read_arrays(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """What `pack_arrays` was given, the arrays in the order of their names.
+    """Read a file of `pack_arrays`: its arrays, in the order of their names, and its values.
 
     Raises:
-        ValueError: it was not, or the file is damaged.
+        ValueError: the file is not one of `pack_arrays`, or is damaged.
         OSError: the file cannot be read.
     """
     try:

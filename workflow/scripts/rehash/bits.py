@@ -1,6 +1,6 @@
-"""Packed binary codes: the currency of all wings.
+"""Packed binary codes, which all wings compute with.
 
-A code of K bits is a row of ceil(K / 8) bytes, most significant bit first (numpy's packbits), the spare bits zero.
+A code of K bits is a row of ceil(K / 8) bytes, most significant bit first (as in numpy.packbits); spare bits are zero.
 """
 
 from __future__ import annotations
@@ -11,17 +11,20 @@ Codes = np.ndarray  # uint8 (N, ceil(K / 8))
 
 
 def pack(bits: np.ndarray) -> Codes:
-    """Bool (..., K) to packed codes, uint8 (..., ceil(K / 8))."""
+    """Pack bits, bool (..., K), into codes, uint8 (..., ceil(K / 8))."""
     return np.packbits(bits, axis=-1)
 
 
 def unpack(codes: Codes, n_bits: int) -> np.ndarray:
-    """Packed codes, uint8 (..., ceil(K / 8)), to bool (..., K)."""
+    """Unpack codes, uint8 (..., ceil(K / 8)), into bits, bool (..., K)."""
     return np.unpackbits(codes, axis=-1, count=n_bits).view(bool)
 
 
 def as_keys(codes: Codes) -> np.ndarray:
-    """(N,) sortable keys, equal exactly where codes are: uint64 up to 64 bits, raw bytes (numpy void) beyond."""
+    """Return a sortable key for each code, (N,); two keys are equal exactly if their codes are.
+
+    Keys are uint64 for codes of up to 64 bits, and raw bytes (numpy void) for longer ones.
+    """
     n, width = codes.shape
     if width > 8:
         return np.ascontiguousarray(codes).view(np.dtype((np.void, width)))[:, 0]
@@ -31,22 +34,25 @@ def as_keys(codes: Codes) -> np.ndarray:
 
 
 def count_distinct(codes: Codes) -> int:
-    """The number of distinct rows."""
+    """Return the number of distinct rows."""
     return len(np.unique(as_keys(codes))) if codes.shape[1] else min(1, len(codes))
 
 
 def redundancy(codes: Codes) -> float:
-    """(N - number of distinct codes) / N: 0 when all differ, (N - 1) / N when all are equal (He et al. 2021)."""
+    """Compute the redundancy of N codes, (N - number of distinct codes) / N (He et al. 2021).
+
+    It is 0 if all codes differ, and (N - 1) / N if all are equal.
+    """
     return (len(codes) - count_distinct(codes)) / len(codes)
 
 
 def varying_bits(*splits: Codes, n_bits: int) -> np.ndarray:
-    """Bool (K,): the bits that are not the same in every row of all `splits` together."""
+    """Return which bits are not the same in all rows of all `splits` together, bool (K,)."""
     ones = np.bitwise_or.reduce([np.bitwise_or.reduce(codes, axis=0) for codes in splits])
     all_ones = np.bitwise_and.reduce([np.bitwise_and.reduce(codes, axis=0) for codes in splits])
     return unpack(ones & ~all_ones, n_bits)
 
 
 def select_bits(codes: Codes, keep: np.ndarray) -> Codes:
-    """The bits marked in `keep`, bool (K,), of each code, packed anew."""
+    """Reduce each code to the bits marked in `keep`, bool (K,), and pack these anew."""
     return pack(unpack(codes, len(keep))[:, keep])

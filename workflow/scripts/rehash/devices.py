@@ -1,4 +1,4 @@
-"""Which GPU a job takes, where several run on one machine."""
+"""Choice of a GPU for each job, where several jobs run on one machine."""
 
 from __future__ import annotations
 
@@ -11,31 +11,34 @@ from itertools import count
 from pathlib import Path
 
 log = logging.getLogger("rehash")
-_SCHEDULERS = ("SLURM_JOB_ID", "KUBERNETES_SERVICE_HOST", "PBS_JOBID", "LSB_JOBID", "JOB_ID")  # which deal out GPUs
+_SCHEDULERS = ("SLURM_JOB_ID", "KUBERNETES_SERVICE_HOST", "PBS_JOBID", "LSB_JOBID", "JOB_ID")  # which assign GPUs
 
 
 def visible_devices() -> list[str]:
-    """The GPUs that this process may use, by the names that CUDA_VISIBLE_DEVICES takes; without an import of torch."""
+    """Return the names of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES takes them.
+
+    torch is not imported.
+    """
     if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         return [name.strip() for name in named.split(",") if name.strip()]
     return [
         str(place) for place, _ in enumerate(Path("/dev").glob("nvidia[0-9]*"))
-    ]  # a container's /dev/nvidia3 is its 0
+    ]  # /dev/nvidia3 can be device 0 of a container
 
 
 def claim_device(devices: Sequence[str] | None = None, folder: str | Path | None = None) -> str | None:
-    """Take the GPU that the fewest jobs of this user hold, until this process ends, however it ends; CUDA sees only it.
+    """Claim the GPU that the fewest jobs of this user hold, and make it the only one that CUDA sees.
 
-    To be called before CUDA is used. A device has places, each a file that one job locks; the first places of all
-    devices are taken before any second one. Where a scheduler has given the job one device, its choice stands; of
-    several, one is taken as on a machine of one's own.
+    Call this before CUDA is used. The claim ends with this process, however it ends. A device has places, each a file
+    that one job locks; the first places of all devices are taken before any second one. If a scheduler runs the job, a
+    device is claimed only if the scheduler lists several in CUDA_VISIBLE_DEVICES.
 
     Args:
-        devices: to choose from, `visible_devices` by default.
-        folder: of the locks, the system's for temporary files by default.
+        devices: the devices to choose from, `visible_devices` by default.
+        folder: where the lock files are, the system's folder for temporary files by default.
 
     Returns:
-        The device; None if there is none, or a scheduler has chosen.
+        The device; None if there is none, or if the choice is the scheduler's.
     """
     devices = visible_devices() if devices is None else devices
     scheduler = next((os.environ[name] for name in _SCHEDULERS if name in os.environ), "")

@@ -1,10 +1,10 @@
-"""A digest of the code a script depends on, so that reruns follow meaning.
+"""Digests of the code that a script depends on, so that a job reruns only if the meaning of that code changes.
 
 `code_digest("train_mlps")` covers the script and every definition (function, class, constant) of the package that it
 reaches by name, as normalised syntax trees without docstrings and comments. So a changed loss changes the digest of
-what trains with it; a comment, or a new helper that nobody on the path uses, changes nothing. What is reached through
-a name computed at run time (importlib, getattr on a string) is not seen: registries are plain dictionaries here. What
-keeps the books around a result (logs, provenance) changes no result and does not count.
+what trains with it; a comment, or a new helper that nobody on the path uses, changes nothing. Definitions that
+are reached through a name computed at run time (importlib, getattr on a string) are not seen, so registries are plain
+dictionaries here. Modules that only record the circumstances of a result (logs, provenance) do not count.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ class _Module:
 
 
 def code_digest(script: str, scripts: str | Path = SCRIPTS, also: tuple[tuple[str, str], ...] = ()) -> str:
-    """Hexadecimal digest (16 digits) of `scripts/{script}.py` and of the definitions that it reaches.
+    """Compute the digest (16 hexadecimal digits) of `scripts/{script}.py` and of the definitions that it reaches.
 
     `also` names further definitions, (module, name), which the script finds while it runs.
 
     Raises:
-        InputError: there is no such script, or it imports from the package what is not there.
+        InputError: there is no such script, or it imports a name that the package does not have.
     """
     reached = reached_definitions(script, scripts, also)
     text = "\n".join(f"{module}:{name}\n{source}" for (module, name), source in sorted(reached.items()))
@@ -71,7 +71,11 @@ def code_digest(script: str, scripts: str | Path = SCRIPTS, also: tuple[tuple[st
 def reached_definitions(
     script: str, scripts: str | Path = SCRIPTS, also: tuple[tuple[str, str], ...] = ()
 ) -> dict[tuple[str, str], str]:
-    """(module, name) -> normalised source of all that `script` reaches; the name of loose statements is '*'."""
+    """Return the normalised source of all that `script` reaches, by (module, name).
+
+    The name '*' stands for a module's statements outside definitions; module '' is the script itself, under '*' as a
+    whole.
+    """
     scripts = Path(scripts)
     path = scripts / f"{script}.py"
     if not path.is_file():
@@ -104,14 +108,14 @@ def reached_definitions(
 
 
 def _meaning(node: ast.AST, module: _Module) -> str:
-    """The normalised tree, and what the imported names in it stand for."""
+    """Return the normalised tree of a node, and what the imported names in it stand for."""
     names = {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
     aliases = sorted(f"{name}={module.imports[name]}" for name in names if name in module.imports)
     return "\n".join([_normalised(node), *aliases])
 
 
 def _references(node: ast.AST, module: _Module, scripts: Path) -> list[tuple[str, str]]:
-    """The package's definitions that the names in `node` refer to, seen from `module`."""
+    """List the package's definitions that the names in `node` refer to, seen from `module`."""
     found: list[tuple[str, str]] = []
     chained = set()
     for child in ast.walk(node):
@@ -131,7 +135,7 @@ def _references(node: ast.AST, module: _Module, scripts: Path) -> list[tuple[str
 
 
 def _along(imported: tuple[str, str | None], attributes: list[str], scripts: Path) -> list[tuple[str, str]]:
-    """Follow `alias.part.part` through submodules to a definition; a module used otherwise counts whole."""
+    """Follow `alias.part.part` through submodules to a definition; a module used otherwise counts as a whole."""
     module, name = imported
     if name and _source(f"{module}.{name}", scripts):
         module, name = f"{module}.{name}", None
@@ -145,7 +149,7 @@ def _along(imported: tuple[str, str | None], attributes: list[str], scripts: Pat
 
 
 def _imported(imported: tuple[str, str | None], scripts: Path) -> list[tuple[str, str]]:
-    """What an import used as a bare name reaches; nothing for what is not in the package."""
+    """List what an import used as a bare name reaches; nothing if it is not of the package."""
     module, name = imported
     if name and name != "*" and _source(f"{module}.{name}", scripts):
         module, name = f"{module}.{name}", None
@@ -180,7 +184,7 @@ def _chain(node: ast.Attribute) -> list[str] | None:
 
 
 def _bound_names(node: ast.AST) -> list[str]:
-    """Names that a top-level statement defines, compound statements (if, try, with, for) included."""
+    """List the names that a top-level statement defines, compound statements (if, try, with, for) included."""
     if isinstance(node, _DOCUMENTED):
         return [node.name]
     names: list[str] = []
@@ -203,7 +207,7 @@ def _is_docstring(node: ast.AST) -> bool:
 
 
 def _normalised(node: object) -> str:
-    """A syntax tree as text, without positions, comments and docstrings, the same under every Python from 3.11 on."""
+    """Return a syntax tree as text, without positions, comments and docstrings; the same in Python 3.11 and later."""
     if isinstance(node, list):
         return f"[{','.join(map(_normalised, node))}]"
     if not isinstance(node, ast.AST):

@@ -7,11 +7,11 @@ from difflib import get_close_matches
 
 
 class InputError(ValueError):
-    """Something from outside (a config, a file, a request) is not as it has to be."""
+    """Error of something from outside (a config, a file, a request) that is not as it has to be."""
 
 
 def unknown(what: str, name: object, valid: Iterable[object], where: str) -> InputError:
-    """An error for a name that is not one of `valid`, with the nearest valid one if there is one.
+    """Return an InputError for a name that is not one of `valid`; it suggests the nearest valid one, if any is near.
 
     >>> print(unknown("dataset", "mnits", ["mnist", "cifar10"], "config: datasets"))
     config: datasets: unknown dataset 'mnits'; did you mean 'mnist'? Valid: cifar10, mnist

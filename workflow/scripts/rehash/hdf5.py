@@ -1,7 +1,7 @@
-"""HDF5 files in and out, such that damage is an error and neither a crash, a hang nor another content.
+"""Reading and writing of HDF5 files; a damaged file raises an error instead of a crash, a hang or wrong content.
 
-Files are written in the format of HDF5 1.10, whose metadata carry checksums, and with texts of a fixed length: those
-without one lie in a heap that has no checksum, and in which the library can be sent round in circles by a damaged one.
+Files are written in the format of HDF5 1.10, whose metadata carry checksums. Texts have a fixed length, since those of
+variable length lie in a heap that has no checksum, and a damaged heap can send the library into an endless loop.
 """
 
 from __future__ import annotations
@@ -25,13 +25,19 @@ _SEAL = "checksum"
 
 @contextlib.contextmanager
 def created(path: str | Path) -> Iterator[h5py.File]:
-    """A new HDF5 file to write to, there as a whole or not at all (`rehash.store.atomic`); groups by `add_group`."""
+    """Create an HDF5 file to write to; it appears as a whole or not at all (`rehash.store.atomic`).
+
+    Groups are added by `add_group`.
+    """
     with atomic(path) as temporary, h5py.File(temporary, "w", **_FORMAT) as file:
         yield file
 
 
 def add_group(file: h5py.File, path: str) -> None:
-    """Add groups within groups. Those that a dataset's name implies would hold the time, and no two files be equal."""
+    """Add the group at `path` and those that it lies in, as far as they are missing.
+
+    Groups that h5py creates for a dataset's name would hold the time, and no two files would be equal.
+    """
     found = file
     for name in path.split("/"):
         found = found[name] if name in found else found.create_group(name)
@@ -39,29 +45,30 @@ def add_group(file: h5py.File, path: str) -> None:
 
 @contextlib.contextmanager
 def opened(path: str | Path, what: str, *, ours: bool = True) -> Iterator[h5py.File]:
-    """An HDF5 file to read from; all that is wrong with it becomes an InputError that names it.
+    """Open an HDF5 file to read from; whatever is wrong with it becomes an InputError that names it.
 
     Args:
-        what: it should be, for the message. ours: and that it can be made again.
+        what: what the file should be, for the message.
+        ours: whether the workflow makes the file; the message then says how to make it again.
     """
     try:
         with h5py.File(path) as file:
             yield file
     except (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
-        # What h5py makes of damage; an InputError is a ValueError.
+        # These are h5py's errors for damaged files; an InputError is a ValueError.
         again = f"; make it again with: snakemake --cores all --force {path}" if ours else ""
         raise InputError(f"{path}: not {what}, or damaged ({error}){again}") from error
 
 
 @contextlib.contextmanager
 def unsealed(path: str | Path, what: str) -> Iterator[h5py.File]:
-    """A sealed HDF5 file to read from, after its content has been found to be what was sealed.
+    """Open a sealed HDF5 file to read from, after checking that its content is what was sealed.
 
     Args:
-        what: it should be, for the message.
+        what: what the file should be, for the message.
 
     Raises:
-        InputError: it is not, or the file is damaged; before anything is read from it.
+        InputError: the file is something else, or damaged; raised before the caller reads anything.
     """
     with opened(path, what) as file:
         check_seal(file)
@@ -70,24 +77,24 @@ def unsealed(path: str | Path, what: str) -> Iterator[h5py.File]:
 
 
 def text(value: str) -> np.ndarray:
-    """A text for an attribute, of a fixed length."""
+    """Convert a text to a string of fixed length for an attribute."""
     content = value.encode()
     return np.array(content, h5py.string_dtype("utf-8", max(1, len(content))))
 
 
 def texts(values: list[str]) -> np.ndarray:
-    """Texts for an attribute, of a fixed length."""
+    """Convert texts to strings of one fixed length for an attribute."""
     contents = [value.encode() for value in values]
     return np.array(contents, h5py.string_dtype("utf-8", max([1, *map(len, contents)])))
 
 
 def write_attributes(file: h5py.File, values: Mapping[str, Any]) -> None:
-    """Add attributes: numbers, arrays and texts."""
+    """Add attributes to a file: numbers, arrays and texts."""
     file.attrs.update({name: text(value) if isinstance(value, str) else value for name, value in values.items()})
 
 
 def read_attributes(file: h5py.File) -> dict[str, Any]:
-    """All attributes of a file as plain numbers, texts and lists."""
+    """Read all attributes of a file as plain numbers, texts and lists."""
     return {name: _plain(np.asarray(value).tolist()) for name, value in file.attrs.items()}
 
 
@@ -98,7 +105,7 @@ def _plain(value: Any) -> Any:
 
 
 def seal(file: h5py.File) -> None:
-    """Write the checksum of all that is in a file into it; for files that are read as a whole."""
+    """Write the checksum of a file's content into it; meant for files that are read as a whole."""
     write_attributes(file, {_SEAL: _checksum(file)})
 
 
@@ -110,7 +117,7 @@ def check_seal(file: h5py.File) -> None:
 
 
 def _checksum(file: h5py.File) -> str:
-    """SHA-256 of a file's datasets, their names, types and shapes, and of its attributes."""
+    """Compute the SHA-256 of a file's datasets, of their names, types and shapes, and of its attributes."""
     digest = hashlib.sha256()
 
     def add(name: str, found: h5py.Group | h5py.Dataset) -> None:

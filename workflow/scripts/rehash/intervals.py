@@ -1,4 +1,4 @@
-"""Intervals: of means over few repeats, of rates, and of means and ratios over many queries."""
+"""95% confidence intervals: of means over few repeats, of rates, and of means and ratios over many queries."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import beta, t
 
+CONFIDENCE = 0.95
 RESAMPLES = 1000
 
 
-def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
-    """Student's t interval of the mean; NaN for fewer than two values."""
+def mean_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Compute Student's t interval of the mean; NaN for fewer than two values."""
     values = np.asarray(values, float)
     if len(values) < 2:
         return float("nan"), float("nan")
-    half = t.ppf((1 + confidence) / 2, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
+    half = t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
     return float(values.mean() - half), float(values.mean() + half)
 
 
-def clopper_pearson(successes: np.ndarray, n: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Exact interval of a rate of which `successes` of `n` were seen (Clopper & Pearson 1934); NaN where n is 0.
+def clopper_pearson(successes: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the exact interval of a rate from `successes` of `n` trials (Clopper & Pearson 1934); NaN where n is 0.
 
-    Both may be arrays, ints that broadcast; low and high are float64 of their shape.
+    Both arguments may be arrays of ints that broadcast; low and high are float64 of their common shape.
 
     Raises:
         ValueError: successes below 0 or above n.
@@ -30,7 +31,7 @@ def clopper_pearson(successes: np.ndarray, n: np.ndarray, confidence: float = 0.
     successes, n = np.broadcast_arrays(successes, n)
     if (successes < 0).any() or (successes > n).any():
         raise ValueError("successes must lie between 0 and n")
-    tail = (1 - confidence) / 2
+    tail = (1 - CONFIDENCE) / 2
     failures = n - successes
     low = np.where(successes > 0, beta.ppf(tail, np.maximum(successes, 1), failures + 1), 0.0)
     high = np.where(failures > 0, beta.isf(tail, successes + 1, np.maximum(failures, 1)), 1.0)
@@ -43,21 +44,21 @@ def bootstrap_interval(
     *,
     denominators: np.ndarray | None = None,
     counts: np.ndarray | None = None,
-    confidence: float = 0.95,
     resamples: int = RESAMPLES,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval (Efron 1979) of sum(numerators) / sum(denominators); NaN for no values.
+    """Compute the percentile bootstrap interval (Efron 1979) of sum(numerators) / sum(denominators).
 
-    The mean is the case without denominators: each is 1. Observations that are equal are put together, and a sample
-    draws how often each distinct one comes, so that what it costs grows with the distinct ones where they are few, the
-    result does not depend on the order, and a table of distinct values and how often they were seen will do.
+    It is NaN if there are no values. Without denominators each is 1, and the interval is that of the mean. Equal
+    observations are put together, and a bootstrap sample draws how often each distinct one occurs. So the cost grows
+    with the number of distinct observations where that is small, the result does not depend on their order, and a table
+    of distinct values with their counts can be given.
 
     Args:
         numerators: (D,).
         denominators: (D,), none negative. Samples in which they are all 0 do not count.
-        counts: int (D,), how often each was seen; once by default.
+        counts: int (D,), how often each observation was seen; once by default.
 
-    Memory: some arrays of D values, and of sum(counts) where D is not much smaller than that; not times `resamples`.
+    Memory: some arrays of D values, and of sum(counts) values where D is not much smaller; not times `resamples`.
     """
     numerators = np.asarray(numerators, np.float64)
     denominators = np.ones_like(numerators) if denominators is None else np.asarray(denominators, np.float64)
@@ -75,12 +76,12 @@ def bootstrap_interval(
         times = resampled(counts, generator)
         total = times @ denominators
         samples[sample] = times @ numerators / total if total else np.nan
-    low, high = percentile_interval(samples[:, None], confidence)
+    low, high = percentile_interval(samples[:, None])
     return float(low[0]), float(high[0])
 
 
 def resampled(counts: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """How often each distinct observation, seen counts[i] times, comes in a bootstrap sample, int64 (D,)."""
+    """Draw how often each distinct observation, seen counts[i] times, occurs in a bootstrap sample, int64 (D,)."""
     n = counts.sum()
     if 8 * len(counts) < n:  # a binomial variate costs about as much as eight drawn indices
         return generator.multinomial(n, counts / n)
@@ -88,10 +89,14 @@ def resampled(counts: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     return np.bincount(observations[generator.integers(n, size=n)], minlength=len(counts))
 
 
-def percentile_interval(samples: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Percentiles over the first axis of (samples, m) that hold the middle `confidence`, NaNs left out: (m,) each."""
+def percentile_interval(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the percentiles over the first axis of (samples, m) that hold the middle 95%, NaNs left out.
+
+    Returns:
+        The low and the high end, (m,) each.
+    """
     known = ~np.isnan(samples).all(axis=0)
     interval = np.full((2, samples.shape[1]), np.nan)
-    tail = (1 - confidence) / 2
+    tail = (1 - CONFIDENCE) / 2
     interval[:, known] = np.nanquantile(samples[:, known], [tail, 1 - tail], axis=0)
     return interval[0], interval[1]

@@ -1,4 +1,4 @@
-"""Nearest neighbours in Hamming distance, with every tie decided: the smaller distance, then the smaller index."""
+"""Exact nearest neighbours in Hamming distance; of equally distant ones the smaller index comes first."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import numpy as np
 
 from rehash.bits import Codes
 
-NEIGHBOURS = 9  # of K-NN, as He et al. (2021) have it
-_FAISS_WIDTHS = (4, 8, 16, 32, 64)  # bytes for which faiss has a specialised distance; the rest is padded with zeros
+NEIGHBOURS = 9  # K of the K-NN classifier, as in He et al. (2021)
+_FAISS_WIDTHS = (4, 8, 16, 32, 64)  # bytes, for which faiss has fast distances; codes are padded with zeros
 
 
 def nearest(queries: Codes, codes: Codes, k: int, *, threads: int = 1) -> np.ndarray:
-    """Indices, int64 (len(queries), k), of the k nearest rows of `codes`, ordered by distance, then index.
+    """Find the k nearest rows of `codes` for each query, ordered by distance, then index.
 
-    By faiss's exact binary index.
+    Returns:
+        Indices of rows, int64 (len(queries), k), from faiss's exact binary index.
 
     Raises:
         ValueError: k is larger than the number of codes.
@@ -29,7 +30,7 @@ def nearest(queries: Codes, codes: Codes, k: int, *, threads: int = 1) -> np.nda
 
 
 def majority(votes: np.ndarray, classes: int) -> np.ndarray:
-    """The most frequent class in each row of `votes`, int (N, k); a tie goes to the lowest class."""
+    """Return the most frequent class in each row of `votes`, int (N, k); a tie goes to the lowest class."""
     counts = np.zeros((len(votes), classes), np.int64)
     np.add.at(counts, (np.arange(len(votes))[:, None], votes), 1)
     return counts.argmax(1)

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar for people, lines in the log for those who come back later."""
+"""Progress of long loops: a bar on the terminal, and lines in the log for those who come back later."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def progress(items: Sequence[T], title: str, unit: str, *, log_every_s: float = 10) -> Iterator[T]:
-    """The items, with a progress bar, and now and then a line in the log that says how long it has left."""
+    """Yield the items, with a progress bar and, every `log_every_s` seconds, a log line with the time that is left."""
     log = logging.getLogger("rehash")
     begun = last = time.monotonic()
     for done, item in enumerate(tqdm(items, desc=title, unit=unit, disable=None, leave=False)):

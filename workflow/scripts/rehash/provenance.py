@@ -1,4 +1,4 @@
-"""Where a result came from, as JSON beside it."""
+"""Provenance: where each result came from, as a JSON file beside it."""
 
 from __future__ import annotations
 
@@ -39,10 +39,11 @@ def write_provenance(
     seconds: float,
     notes: dict[str, Any],
 ) -> None:
-    """Write what a sceptic asks: rule, parameters, code, inputs, versions, machine, device, wall time.
+    """Write the provenance of a result: rule, parameters, commit, inputs, versions, machine, wall time and notes.
 
     Args:
-        digests: of inputs, by path, that their own files know; all others are read for it.
+        digests: known digests of inputs, by path; all other inputs are read to compute theirs.
+        notes: further facts, such as the device.
     """
     write_json(
         {
@@ -62,10 +63,10 @@ def write_provenance(
 
 
 def collect_provenance(folder: str | Path, output: str | Path) -> None:
-    """Put the provenance of everything below a folder into one JSON file: path, from the folder on -> facts.
+    """Collect the provenance of all results below a folder into one JSON file: {path within the folder: facts}.
 
     Raises:
-        InputError: names a file of JSON that is damaged.
+        InputError: a JSON file is damaged; names it.
     """
     found = {}
     for path in sorted(Path(folder).rglob("*.json")):
@@ -73,7 +74,7 @@ def collect_provenance(folder: str | Path, output: str | Path) -> None:
             continue
         try:
             facts = json.loads(path.read_text())
-        except ValueError as error:  # not UTF-8, too
+        except ValueError as error:  # also raised for what is not UTF-8
             raise InputError(f"{path}: not readable as JSON ({error}); make it again with its table") from error
         if isinstance(facts, dict) and {"rule", "params_digest", "inputs"} <= set(facts):
             found[str(path.relative_to(folder))] = facts
@@ -81,7 +82,10 @@ def collect_provenance(folder: str | Path, output: str | Path) -> None:
 
 
 def _shown(name: str) -> str:
-    """Snakemake runs with a copy of the workflow's own files, under a name of this machine and this minute."""
+    """Return the name under which an input is shown: its last part, if it is Snakemake's copy of a workflow's file.
+
+    The folder of such a copy differs from machine to machine and from run to run.
+    """
     return Path(name).name if "/source-cache/" in name else name
 
 
@@ -91,7 +95,7 @@ def _versions() -> dict[str, str]:
 
 
 def _commit() -> str | None:
-    """The checked-out commit of the code (`-dirty` with uncommitted changes); None outside a git checkout."""
+    """Return the checked-out commit of the code (`-dirty` with uncommitted changes); None outside a git checkout."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()

@@ -1,7 +1,7 @@
-"""Every random stream, from a root seed and names.
+"""Random streams, each derived from a root seed and names.
 
-A stream is a counter-based generator (Philox) whose key is a hash of the root seed and of the names of what it is for,
-so no stream depends on how many others were drawn before it, and nothing touches a global state.
+A stream is a counter-based generator (Philox) whose key is a hash of the root seed and of names that say what it is
+for, so no stream depends on how many others were drawn before it, and nothing touches a global state.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ def _key(root: int, names: tuple[object, ...]) -> int:
 
 
 def stream(root: int, *names: object) -> np.random.Generator:
-    """The random stream that belongs to `names` (compared as strings, in order) under the root seed."""
+    """Return the random stream that belongs to `names` (compared as strings, in order) under the root seed."""
     return np.random.Generator(np.random.Philox(key=_key(root, names)))
 
 
 def integer(root: int, *names: object, bits: int = 31) -> int:
-    """A seed in [0, 2^bits) for a library that wants an integer; 31 bits are what the narrowest of them takes."""
+    """Return a seed in [0, 2^bits) for a library that takes an integer; the most restrictive ones take 31 bits."""
     return _key(root, names) % 2**bits

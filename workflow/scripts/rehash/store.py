@@ -1,7 +1,7 @@
-"""Files in and out: whole or not at all.
+"""Reading and writing of files; a file is written whole or not at all.
 
-Every writer goes through `atomic`: a temporary name in the same folder, flushed, then renamed. A job that is killed, or
-a disk that fills, leaves the old file or none, never half of one.
+Every writer goes through `atomic`: a temporary file in the same folder is flushed, then renamed. A job that is killed,
+or a disk that fills, leaves the old file or none, never half of one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(f"{hidden}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for stale in path.parent.glob(f"{hidden}.*.tmp*"):  # of a process that was killed here
+        for stale in path.parent.glob(f"{hidden}.*.tmp*"):  # left by a process that was killed here
             if re.fullmatch(r"\.\d+\.tmp(\.gz)?", stale.name.removeprefix(hidden)):
                 stale.unlink(missing_ok=True)
         yield temporary
@@ -57,7 +57,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 
 def _write_failure(error: Exception) -> int | None:
-    """The system's error number if the file could not be written, by whatever library; None for any other error."""
+    """Return the system's error number if a file could not be written, by whatever library; else None."""
     number = error.errno if isinstance(error, OSError) else None
     if number is None and (found := _ERRNO_IN_TEXT.search(str(error))):
         number = int(found[1])
@@ -65,18 +65,18 @@ def _write_failure(error: Exception) -> int | None:
 
 
 def write_bytes(content: bytes, path: str | Path) -> None:
-    """Write a whole file."""
+    """Write bytes as a whole file."""
     with atomic(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_json(value: Any, path: str | Path) -> None:
-    """Write sorted, indented JSON."""
+    """Write a value as sorted, indented JSON."""
     write_bytes((json.dumps(value, indent=2, sort_keys=True) + "\n").encode(), path)
 
 
 def write_csv(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a tidy table; floats in their shortest exact form, so that equal tables are equal bytes."""
+    """Write a tidy table as CSV; floats have their shortest exact form, so that equal tables give equal bytes."""
     write_bytes(table.to_csv(index=False, lineterminator="\n").encode(), path)
 
 
@@ -97,12 +97,12 @@ def read_csv(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame
 
 
 def file_digest(path: str | Path, algorithm: str = "sha256") -> str:
-    """Hexadecimal checksum of a file's bytes, read in pieces."""
+    """Compute the hexadecimal checksum of a file's bytes, read in pieces."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def value_digest(value: Any) -> str:
-    """A short hexadecimal digest of a JSON-like value, the same whatever the order of its keys."""
+    """Compute a short hexadecimal digest of a JSON-like value, the same whatever the order of its keys."""
     text = json.dumps(value, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

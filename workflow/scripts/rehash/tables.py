@@ -1,4 +1,4 @@
-"""Tidy tables: summaries over repeats."""
+"""Operations on tidy tables: summaries over repeats, concatenation, and formatting."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rehash.store import read_csv
 
 
 def summarise(table: pd.DataFrame, by: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
-    """Mean and sample standard deviation of each metric in each group, and the group's size n.
+    """Compute the mean and sample standard deviation of each metric in each group, and the group's size n.
 
     Columns: those of `by`, n, then (metric)_mean and (metric)_sd; sd is NaN in a group of one row. Rows that lack a
     metric (networks that diverged) do not count.
@@ -25,7 +25,7 @@ def summarise(table: pd.DataFrame, by: Sequence[str], metrics: Sequence[str]) ->
 
 
 def concatenated(paths: Iterable[str | Path]) -> pd.DataFrame:
-    """Tables of the same columns, one below the other.
+    """Read tables of the same columns and concatenate them, one below the other.
 
     Raises:
         InputError: a table is not readable, or has other columns than the first.
@@ -39,10 +39,10 @@ def concatenated(paths: Iterable[str | Path]) -> pd.DataFrame:
 
 
 def mean_and_sd(mean: float, sd: float) -> str:
-    """For people: `0.123 ± 0.004`, or the mean alone where there is no spread (NaN)."""
+    """Format a mean and a standard deviation as `0.123 ± 0.004`, or the mean alone if the deviation is NaN."""
     return f"{mean:.3f}" if pd.isna(sd) else f"{mean:.3f} ± {sd:.3f}"
 
 
 def with_state(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with a column `state`: untrained (epoch 0) or trained."""
+    """Return the table with a column `state`: untrained (epoch 0) or trained."""
     return table.assign(state=table["epoch"].gt(0).map({True: "trained", False: "untrained"}))

@@ -1,4 +1,4 @@
-"""torch's tensors in files of arrays."""
+"""Files of arrays that hold torch's tensors."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rehash.arrays import pack_arrays, read_arrays
 
 
 def pack_tensors(tensors: Mapping[str, torch.Tensor], about: dict[str, Any]) -> bytes:
-    """`rehash.arrays.pack_arrays` of tensors on any device, of types that numpy has."""
+    """Pack tensors, on any device and of types that numpy has, as `rehash.arrays.pack_arrays` packs arrays."""
     return pack_arrays({name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}, about)
 
 
 def read_tensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """What `pack_tensors` was given, on the CPU; errors as of `rehash.arrays.read_arrays`."""
+    """Read a file of `pack_tensors` to the CPU; errors are those of `rehash.arrays.read_arrays`."""
     arrays, about = read_arrays(path)
     return {name: torch.from_numpy(array) for name, array in arrays.items()}, about

@@ -1,7 +1,8 @@
-"""One resumable loop for every long job: progress, saved state, and an end that does not depend on interruptions."""
+"""The resumable loop of every long job, with progress and saved states; interruptions do not change its result."""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import os
@@ -9,6 +10,8 @@ import platform
 import signal
 import threading
 import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,16 +19,17 @@ import torch
 from tqdm import tqdm
 
 from rehash.errors import InputError
+from rehash.job import Saving
 from rehash.store import value_digest, write_bytes
 from rehash.tensors import pack_tensors, read_tensors
 
 log = logging.getLogger("rehash")
-STATE_VERSION = 1
+STATE_VERSION = 2
 State = tuple[dict[str, torch.Tensor], dict[str, Any]]  # tensors, and JSON-like values
 
 
 class Job(Protocol):
-    """Work in steps. After `restore(*state())` the rest of the steps gives the same bytes as without."""
+    """Work in steps, whose state can be saved: after `restore(*state())` the remaining steps give the same bytes."""
 
     done: bool
     total: int  # steps at most
@@ -41,7 +45,7 @@ class Job(Protocol):
 class StateFile:
     """The saved state of one job, in a hidden file beside its output, locked while in use.
 
-    The name carries a digest of `key` (the job's parameters), so that a job never meets the state of another
+    The name carries a digest of `key` (the job's parameters), so that a job never loads the state of another
     configuration, and going back to an earlier configuration finds the earlier state. `code` is the digest of the code;
     where it differs from the saved one, `on_code_change` decides: "restart", or "continue" (and `continued_from`
     says so).
@@ -66,7 +70,7 @@ class StateFile:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(self._lock.fileno()).st_ino != self._lock_path.stat().st_ino:
                 raise FileNotFoundError
-        except FileNotFoundError:  # its last holder has just removed it
+        except FileNotFoundError:  # the last holder of the lock has just removed it
             self._lock.close()
             return self.__enter__()
         except BlockingIOError:
@@ -88,11 +92,11 @@ class StateFile:
 
     @property
     def seconds(self) -> float:
-        """Wall time spent on the job, earlier runs that were saved included."""
+        """Return the wall time spent on the job in seconds, with that of earlier runs whose state was loaded."""
         return self.seconds_before + time.monotonic() - self._start
 
     def load(self) -> State | None:
-        """The saved state, or None where there is none that can be used (the log says why).
+        """Return the saved state, or None if there is none that can be used (the log says why).
 
         Raises:
             InputError: the file's content belongs to another configuration than its name says.
@@ -121,7 +125,7 @@ class StateFile:
         return tensors, header["values"]
 
     def save(self, tensors: dict[str, torch.Tensor], values: dict[str, Any]) -> None:
-        """Replace the saved state, whole or not at all."""
+        """Save a state in place of the last one, whole or not at all."""
         header = {
             "digest": self.digest,
             "code": self.code,
@@ -129,7 +133,7 @@ class StateFile:
             "seconds": self.seconds,
             "values": values,
         }
-        # Not save_file, which writes through a hidden file of its own that a kill would leave behind.
+        # safetensors' save_file writes through a hidden file of its own, which a kill would leave behind.
         write_bytes(pack_tensors(tensors, header), self.path)
 
 
@@ -142,10 +146,10 @@ def run(
     title: str = "",
     unit: str = "step",
 ) -> None:
-    """Take all steps of `job`, from its saved state if there is one; save it now and then, and when told to stop.
+    """Run all steps of `job`, from its saved state if there is one, and save its state regularly and on a signal.
 
-    A job may finish several `unit`s at once. SIGTERM and SIGINT save the state and leave with the signal's usual exit
-    status.
+    A job may finish several `unit`s at once. On SIGTERM or SIGINT the state is saved, and the process exits with the
+    signal's usual status.
     """
     if saved := state.load():
         job.restore(*saved)
@@ -170,19 +174,75 @@ def run(
                 rate = f"{(job.finished_steps - first) / (now - begun):.3g} {unit}s a second"
                 log.info("%s: %s | %s | at most %s left", title, job.status(), rate, tqdm.format_interval(left))
                 last_log = now
-    state.save(*job.state())  # what is still to be written may fail, or be killed
+    state.save(*job.state())  # since writing the results may still fail, or be killed
     log.info("%s: %s | finished", title, job.status())
 
 
-def discard_state(output: str | Path) -> None:
-    """Delete what was saved on the way to `output`; the very last act of a job, when nothing can be lost any more."""
-    output = Path(output)
-    for path in output.parent.glob(f".{output.name}.*.state*"):
-        path.unlink()
+@contextlib.contextmanager
+def finished(
+    job: Job,
+    output: str | Path,
+    identity: dict[str, Any],
+    saving: Saving,
+    device: torch.device,
+    *,
+    title: str = "",
+    unit: str = "step",
+) -> Iterator[dict[str, Any]]:
+    """Run all steps of `job`, from its saved state if there is one; write its results within this context.
+
+    Args:
+        output: the file that the job makes. It is locked, and the state is saved beside it; `rehash.job.recorded`
+            deletes the state once all is written.
+        identity: what the job depends on; a state with another identity is not loaded.
+
+    Yields:
+        Notes for the provenance: device, wall time with earlier runs, and digests of earlier code that took steps.
+    """
+    with StateFile(output, identity, saving.code, saving.on_code_change) as state:
+        run(job, state, save_every_s=saving.every_s, title=title, unit=unit)
+        yield {
+            "device": str(device),
+            "training_seconds": round(state.seconds, 3),
+            "continued_from_code": state.continued_from,
+        }
+
+
+def moments(optimiser: torch.optim.Optimizer, parameters: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return what an optimiser remembers of its parameters, as `moment/(what)/(name)`; empty before its first step.
+
+    Args:
+        parameters: those of the optimiser, by names of the caller's choice.
+    """
+    found = {}
+    for name, parameter in parameters.items():
+        for what, value in optimiser.state[parameter].items():
+            found[f"moment/{what}/{name}"] = value
+    return found
+
+
+def restore_moments(
+    optimiser: torch.optim.Optimizer, parameters: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Tensor]
+) -> None:
+    """Restore what `moments` returned for one optimiser in a fresh one.
+
+    Tensors are placed as torch places them: on the parameter's device, in its layout. A count of steps stays on the
+    CPU, unless the optimiser is fused or capturable.
+    """
+    beside = optimiser.defaults.get("fused") or optimiser.defaults.get("capturable")
+    for key, value in tensors.items():
+        if key.startswith("moment/"):
+            _, what, name = key.split("/", 2)
+            parameter = parameters[name]
+            if what == "step":
+                held = value.to(parameter.device if beside else "cpu", copy=True)
+            else:
+                held = torch.empty_like(parameter, requires_grad=False).copy_(value)
+            optimiser.state[parameter][what] = held
 
 
 class _StopSignal:
-    """Notes the first SIGTERM or SIGINT instead of dying of it."""
+    """Context in which a SIGTERM or SIGINT is noted and does not end the process."""
 
     def __init__(self) -> None:
         self.received = 0
@@ -201,8 +261,25 @@ class _StopSignal:
             signal.signal(number, handler)
 
 
+@dataclass(frozen=True)
+class Compute:
+    """What a job computes with: a device (`auto`, `cpu` or `cuda`) and a number of CPU threads."""
+
+    device: str = "auto"
+    threads: int = 1
+
+    def start(self) -> torch.device:
+        """Set torch up for reproducible results and return the device; `auto` is the GPU if there is one.
+
+        Raises:
+            InputError: cuda is asked for where torch sees no GPU.
+        """
+        set_reproducible(self.threads)
+        return resolve_device(self.device)
+
+
 def resolve_device(device: str) -> torch.device:
-    """`auto` to the GPU if torch sees one, else the CPU.
+    """Return the torch device of that name; `auto` is the GPU if torch sees one, else the CPU.
 
     Raises:
         InputError: cuda is asked for where torch sees no GPU.
@@ -216,14 +293,17 @@ def resolve_device(device: str) -> torch.device:
 
 
 def device_kind(device: torch.device) -> str:
-    """What rounds as this device does, as far as torch tells: a GPU's name, or `cpu` and its vector instructions."""
+    """Return a name that devices share if they round alike, as far as torch tells.
+
+    It is a GPU's name, or `cpu` and its vector instructions.
+    """
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type} {torch.backends.cpu.get_cpu_capability()}"
 
 
 def set_reproducible(threads: int) -> None:
-    """A fixed number of threads (float sums depend on it), no TF32, no benchmarked kernels."""
+    """Fix the number of threads, on which float sums depend, and turn off TF32 and benchmarked kernels."""
     torch.set_num_threads(threads)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False

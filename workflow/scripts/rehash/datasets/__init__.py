@@ -1,1 +1,1 @@
-"""Readers of real file formats into one HDF5 layout."""
+"""Datasets: raw files are fetched, read from their formats, and written in one HDF5 layout."""

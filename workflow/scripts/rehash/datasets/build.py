@@ -1,4 +1,4 @@
-"""Raw files to the project's HDF5 layout, one reader per format."""
+"""Conversion of raw files to the project's HDF5 layout, with one reader per format."""
 
 from __future__ import annotations
 
@@ -29,14 +29,15 @@ def build_dataset(
     source: str = "",
     licence: str = "",
 ) -> dict[str, str]:
-    """Read raw files (role -> path; `path` for a local file or folder) and write the dataset; returns notes on them.
+    """Read raw files, write the dataset, and return notes for the provenance.
 
-    The reader is the module of that name in rehash.datasets.readers. `checksum` (MD5) is of the local file or folder;
-    what it is goes to the log. `class_names` go before those that the format knows; without either, the classes are the
-    numbers from 0 to the highest label of the train split.
+    `files` are paths by role; the role `path` is a local file or folder. The reader is the module of that name in
+    rehash.datasets.readers. `checksum` is the MD5 expected of the local file or folder; the one that is found goes to
+    the log. `class_names` take precedence over those that the format knows; without either, the classes are the numbers
+    from 0 to the highest label of the train split.
 
     Raises:
-        InputError: an unknown reader, a missing file, another checksum, a class without an example in the train split,
+        InputError: an unknown reader, a missing file, another checksum, a class without a sample in the train split,
             or raw files that are not what the reader and the layout need.
     """
     where = f"config: datasets.{name}"
@@ -51,7 +52,7 @@ def build_dataset(
         if not Path(path).exists():
             raise InputError(f"{where}: the {role} {path} does not exist")
     notes = _check_path(files.get("path"), checksum, where)
-    # By name, so that the code of one reader is no part of what other datasets depend on (rehash.digest).
+    # Imported by name, so that other datasets do not depend on the code of this reader (rehash.digest).
     read = importlib.import_module(f"rehash.datasets.readers.{reader}").read
     splits, known_names = read(files, image_size=image_size) if reader == "image_folder" else read(files)
     try:
@@ -63,7 +64,7 @@ def build_dataset(
 
 
 def _class_names(labels: np.ndarray, class_names: list[str] | None, name: str) -> list[str]:
-    """As given, or the numbers of the classes; raise an InputError if a class has no example among the labels."""
+    """Return the names as given, or the classes' numbers; raise an InputError if a class has no sample."""
     classes = len(class_names) if class_names else int(labels.max(initial=-1)) + 1
     absent = _first_absent(labels, classes)
     if absent is not None and len(labels):
@@ -89,7 +90,7 @@ def _check_path(path: str | None, checksum: str | None, where: str) -> dict[str,
 
 
 def _first_absent(labels: np.ndarray, classes: int) -> int | None:
-    """The first class that no label names; works for labels of any size."""
+    """Return the first class that no label names, or None; labels may have any size."""
     present = np.unique(labels[(labels >= 0) & (labels < classes)])
     if len(present) == classes:
         return None

@@ -1,4 +1,4 @@
-"""The idx format of MNIST and its relatives: a magic number, big-endian sizes, then bytes; packed with gzip or not."""
+"""The idx format of MNIST and its relatives: a magic number, big-endian sizes, then bytes; with or without gzip."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ _GZIP = b"\x1f\x8b"
 
 
 def read_idx(path: str | Path, dimensions: int) -> np.ndarray:
-    """A uint8 array with the given number of dimensions. A file packed with gzip is known by its content, not its name.
+    """Read a uint8 array with the given number of dimensions from an idx file.
+
+    A file packed with gzip is recognised by its content, not its name.
 
     Raises:
-        InputError: not an idx file of unsigned bytes with that many dimensions, or its length is not what it declares.
+        InputError: the file is not an idx file of unsigned bytes with that many dimensions, or its length is not what
+            it declares.
     """
     content = Path(path).read_bytes()
     if content.startswith(_GZIP):

@@ -24,7 +24,7 @@ _SLICE_BYTES = 2**24
 
 @dataclass(frozen=True)
 class Split:
-    """Images, uint8 (N, H, W) or (N, H, W, 3), and labels, int64 (N,)."""
+    """One split of a dataset: images, uint8 (N, H, W) or (N, H, W, 3), and labels, int64 (N,)."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -33,7 +33,7 @@ class Split:
 def write_dataset(
     path: str | Path, splits: dict[str, Split], *, name: str, source: str, licence: str, class_names: list[str]
 ) -> None:
-    """Check and write a dataset.
+    """Check the splits of a dataset and write them to a file.
 
     Raises:
         InputError: a split is missing or empty, has another shape or type, or labels outside the classes.
@@ -74,24 +74,54 @@ def check_split(split: Split, where: str, classes: int) -> None:
         )
 
 
-def read_split(path: str | Path, split: str, stop: int | None = None) -> Split:
-    """The first `stop` items of a split (all by default).
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset that was read from its file and found to be what was written.
 
-    Raises:
-        InputError: not a dataset in the project's layout, or its content is not what was written.
+    Attributes:
+        path: the path of its file.
+        checksum: SHA-256 of its images and labels.
+        class_names: the names of the classes, in the order of the labels.
+        train, test: its splits.
     """
-    with opened(path, _WHAT) as file:
-        _check_content(file)
-        found = Split(file[f"{split}/images"][:stop], file[f"{split}/labels"][:stop])
-        check_split(found, split, len(file.attrs["class_names"]))
-    return found
+
+    path: str
+    checksum: str
+    class_names: list[str]
+    train: Split
+    test: Split
+
+    @classmethod
+    def read(cls, path: str | Path) -> Dataset:
+        """Read both splits of a dataset and check them.
+
+        Raises:
+            InputError: the file is not a dataset in the project's layout, or its content is not what was written.
+        """
+        with opened(path, _WHAT) as file:
+            digest, splits = hashlib.sha256(), []
+            for name in SPLITS:
+                split = Split(file[f"{name}/images"][:], file[f"{name}/labels"][:])
+                for array in (split.images, split.labels):
+                    digest.update(np.ascontiguousarray(array))
+                splits.append(split)
+            about = read_attributes(file)
+            _check_digest(digest.hexdigest(), about["checksum"])
+            for name, split in zip(SPLITS, splits):
+                check_split(split, name, len(about["class_names"]))
+        return cls(str(path), about["checksum"], about["class_names"], *splits)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Return the checksum by path, for the provenance, which would otherwise read the file again."""
+        return {self.path: self.checksum}
 
 
 def checksum(path: str | Path) -> str:
-    """SHA-256 of the dataset's images and labels, found to be what was written into it.
+    """Return the SHA-256 of a dataset's images and labels, after checking it against the content.
 
     Raises:
-        InputError: not a dataset in the project's layout, or its content is not what was written.
+        InputError: the file is not a dataset in the project's layout, or its content is not what was written.
     """
     with opened(path, _WHAT) as file:
         return _check_content(file)
@@ -106,16 +136,10 @@ def _check_content(file: h5py.File) -> str:
             for start in range(0, len(found), step):
                 digest.update(np.ascontiguousarray(found[start : start + step]))
     expected = read_attributes(file)["checksum"]
-    if digest.hexdigest() != expected:
-        raise InputError(f"its content has the checksum {digest.hexdigest()}; expected {expected}")
+    _check_digest(digest.hexdigest(), expected)
     return expected
 
 
-def class_names(path: str | Path) -> list[str]:
-    """Names of the classes, in the order of the labels.
-
-    Raises:
-        InputError: not a dataset in the project's layout.
-    """
-    with opened(path, _WHAT) as file:
-        return read_attributes(file)["class_names"]
+def _check_digest(found: str, expected: str) -> None:
+    if found != expected:
+        raise InputError(f"its content has the checksum {found}; expected {expected}")

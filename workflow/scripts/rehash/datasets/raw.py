@@ -1,4 +1,4 @@
-"""What readers of raw files share: finding files, their checksum, labels of any integer type."""
+"""Functions that readers of raw files share: finding files, their checksum, and conversion of labels."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rehash.store import file_digest
 
 
 def one_path(files: dict[str, str], role: str) -> Path:
-    """The local path of the config or, without one, the raw file of that role.
+    """Return the local path of the config or, without one, the raw file of that role.
 
     Raises:
-        InputError: neither is there.
+        InputError: there is neither.
     """
     if "path" in files:
         return Path(files["path"])
@@ -24,9 +24,9 @@ def one_path(files: dict[str, str], role: str) -> Path:
 
 
 def by_role(files: dict[str, str], names: dict[str, str], endings: tuple[str, ...] = ("",)) -> dict[str, Path]:
-    """Paths by role: as given, or found in the folder files["path"] by their usual `names` (role -> name).
+    """Return paths by role: as given, or found in the folder files["path"] by their usual `names` (role -> name).
 
-    In a folder a name may have any of the `endings`; the first that is there counts.
+    In a folder a name may have any of the `endings`; the first that exists is taken.
 
     Raises:
         InputError: a role has no file, or the path is not a folder or lacks a file; names it.
@@ -52,7 +52,9 @@ def by_role(files: dict[str, str], names: dict[str, str], endings: tuple[str, ..
 
 
 def visible_files(folder: str | Path) -> list[Path]:
-    """Files anywhere below a folder, links followed, sorted by relative name; hidden files and folders are left out.
+    """List the files anywhere below a folder, sorted by relative name; links are followed, hidden files left out.
+
+    Hidden folders are left out, too.
 
     Raises:
         InputError: a link leads back to a folder that it lies in, so that its files would count again and again.
@@ -69,9 +71,9 @@ def visible_files(folder: str | Path) -> list[Path]:
 
 
 def path_checksum(path: str | Path) -> str:
-    """MD5 checksum of a file, or of the names and contents of a folder's visible files.
+    """Compute the MD5 checksum of a file, or of the names and contents of a folder's visible files.
 
-    A folder's is that of the text that this prints, so that no rehash is needed to find it:
+    A folder's checksum is that of the text that this command prints, so that it can be found without this library:
     `cd FOLDER && find -L * -type f -not -path '*/.*' | LC_ALL=C sort | xargs -d '\\n' md5sum`.
     """
     path = Path(path)
@@ -84,10 +86,10 @@ def path_checksum(path: str | Path) -> str:
 
 
 def integer_labels(labels: np.ndarray, where: str) -> np.ndarray:
-    """Labels of any integer type and shape (N,) or (N, 1), as int64 (N,).
+    """Convert labels of any integer type and shape (N,) or (N, 1) to int64 (N,).
 
     Raises:
-        InputError: another type or shape; names `where` and what was found.
+        InputError: the labels have another type or shape; names `where` and what was found.
     """
     if labels.dtype.kind not in "iu" or not (labels.ndim == 1 or (labels.ndim == 2 and labels.shape[1] == 1)):
         raise InputError(f"{where}: labels are {labels.dtype} {labels.shape}; expected integers (N,) or (N, 1)")

@@ -1,4 +1,4 @@
-"""The one style of all figures: readable in grey, the same bytes for the same table."""
+"""The style of all figures: they are readable in grey, and the same table gives the same bytes."""
 
 from __future__ import annotations
 
@@ -8,19 +8,16 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, StrMethodFormatter
 
 from rehash.store import atomic
 
-# Okabe and Ito's colours, which differ in lightness. 6, 7 and 5 have no common factor, so 210 lines all differ.
+# Okabe and Ito's colours, which differ in lightness. The numbers 6, 7 and 5 share no factor, so 210 lines all differ.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)))
-
-ALL_DIVERGED = "all networks diverged"
 
 _STYLE = {
     "font.size": 9,
@@ -41,13 +38,13 @@ plt.rcParams.update(_STYLE)
 
 
 def panels(columns: int, rows: int = 1, *, width: float = 4.2, height: float = 3.4) -> tuple[Figure, list[Axes]]:
-    """A figure of rows x columns axes (inches each), in the house style."""
+    """Create a figure of rows x columns axes, each of `width` x `height` inches, in the common style."""
     figure, axes = plt.subplots(rows, columns, figsize=(width * columns, height * rows), squeeze=False)
     return figure, list(axes.flat)
 
 
 def draw_spread(axes: Axes, x, mean, sd, *, series: int, label: str, faint: bool = False) -> None:
-    """A line through means with a band of one standard deviation; `series` picks colour, marker and dashes."""
+    """Draw a line through means with a band of one standard deviation; `series` picks colour, marker and dashes."""
     colour, marker, dashes = (cycle[series % len(cycle)] for cycle in (COLOURS, MARKERS, DASHES))
     alpha = 0.6 if faint else 1.0
     face = "none" if faint else colour
@@ -56,35 +53,26 @@ def draw_spread(axes: Axes, x, mean, sd, *, series: int, label: str, faint: bool
 
 
 def say(axes: Axes, text: str) -> None:
-    """Words in the place of a drawing that has nothing to show."""
+    """Write a text into axes that have nothing to show."""
     axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, color="0.4")
 
 
 def set_scale(axes: Axes, scale: str) -> None:
-    """The horizontal scale: linear, log, or symlog (linear up to 1, which shows epoch 0); ticks in plain numbers."""
+    """Set the horizontal scale (linear, log or symlog), with ticks in plain numbers.
+
+    A symlog scale is linear up to 1, so that it shows epoch 0.
+    """
     axes.set_xscale(scale, **({"linthresh": 1} if scale == "symlog" else {}))
     if scale == "symlog":
-        # There is nothing below 0 to leave room for.
+        # No value lies below 0, so little room is left there.
         axes.set_xlim(-0.3 if axes.dataLim.x0 < 1 else 0.8, 1.4 * max(axes.dataLim.x1, 1))
     if scale != "linear":
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
-def title(table: pd.DataFrame, study: str) -> str:
-    """Dataset, study, protocols, and what lines and bands are; how many networks diverged, if any did."""
-    n = sorted(table.groupby("protocol").repeat.nunique().unique())
-    networks = f"{n[0]} to {n[-1]}" if len(n) > 1 else n[0]
-    spread = f"mean of {networks} networks, band of one standard deviation" if n[-1] > 1 else "one network"
-    lost = int(table[table.epoch > 0].isna().any(axis=1).sum())
-    words = "network that diverged is" if lost == 1 else "measurements of networks that diverged are"
-    left_out = f"; {lost} {words} left out" if lost else ""
-    protocols = ", ".join(sorted(table.protocol.unique()))
-    return f"{table.dataset.iloc[0]}, {study.replace('_', ' ')}, protocol {protocols}: {spread}{left_out}"
-
-
 def save_figure(figure: Figure, *paths: str | Path) -> None:
-    """Write a figure to each path, in the format of its ending; no dates inside."""
+    """Write a figure to each path, in the format of its ending and without dates, and close it."""
     for path in paths:
         kind = Path(path).suffix[1:]
         metadata = {"pdf": {"CreationDate": None, "ModDate": None}, "svg": {"Date": None}}.get(kind)

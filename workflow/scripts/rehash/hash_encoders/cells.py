@@ -1,4 +1,4 @@
-"""The cells of a study: what one group of repeats is trained on, and how that differs from the protocol."""
+"""The cells of a study: what one group of repeats is trained on, and which settings differ from the protocol's."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from rehash.seeds import stream
 BATCH_NORM = {
     "momentum": 0.01,
     "eps": 1e-3,
-}  # where a cell asks for it and its protocol has none: the scripts' settings
+}  # the public scripts' settings, for a cell that asks for BatchNorm where its protocol has none
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One configuration of a study; None leaves what the protocol or the dataset says.
+    """One configuration of a study; None keeps the setting of the protocol or the dataset.
 
     Attributes:
-        sample_size: only the first so many training inputs.
+        sample_size: how many training inputs are used, the first ones.
         tiled: whether an epoch repeats a small sample until it has about as many steps as with all inputs.
         label_noise: share of the training labels that are permuted among themselves.
         instance_noise: share of the training inputs that are replaced by uniform noise.
-        l2, batch_norm, dropout: instead of the protocol's.
+        l2, batch_norm, dropout: replace the protocol's settings.
         epochs: networks are kept after each of these (0: before training) and trained to the last without stopping
-            early; None keeps only the ends of a training (see `untrained`).
-        untrained: keep the networks before training, too.
+            early; None keeps only the networks at the end of training (and before it, see `untrained`).
+        untrained: whether the networks before training are kept, too.
     """
 
     sample_size: int | None = None
@@ -45,10 +45,10 @@ class Cell:
 
     @classmethod
     def of(cls, factors: dict[str, Any]) -> Cell:
-        """From a dictionary as the config or a file's metadata has it.
+        """Make a cell from a dictionary of its fields, as the config or a file's metadata has it.
 
         Raises:
-            InputError: a share outside [0, 1], or no epoch to train to.
+            InputError: a field is unknown, a share is outside [0, 1], or epochs has none above 0.
         """
         unknown = set(factors) - {field.name for field in fields(cls)}
         if unknown:
@@ -62,7 +62,7 @@ class Cell:
         return cell
 
     def protocol(self, protocol: Protocol) -> Protocol:
-        """The protocol with this cell's own settings."""
+        """Return the protocol with this cell's own settings in place."""
         changes: dict[str, Any] = {}
         if self.l2 is not None:
             changes["l2"] = self.l2
@@ -75,10 +75,10 @@ class Cell:
         return replace(protocol, **changes)
 
     def inputs(self, total: int, dataset: str) -> int:
-        """How many of `total` training inputs the cell takes.
+        """Return how many of `total` training inputs the cell uses.
 
         Raises:
-            InputError: more than there are, or less than 2.
+            InputError: the cell asks for more inputs than there are, or for less than 2.
         """
         n = total if self.sample_size is None else self.sample_size
         if not 2 <= n <= total:
@@ -89,15 +89,15 @@ class Cell:
         return n
 
     def passes(self, total: int, inputs: int) -> int:
-        """Times an epoch sees each of `inputs` of `total` training inputs: floor(total / inputs), or once."""
+        """Return how often an epoch shows each of the cell's inputs: floor(total / inputs) if tiled, else 1."""
         return total // inputs if self.tiled else 1
 
     def snapshots(self) -> tuple[int, ...]:
-        """Epochs after which networks are kept besides the end."""
+        """Return the epochs after which networks are kept, besides the end of training."""
         return self.epochs if self.epochs is not None else (0,) * self.untrained
 
     def columns(self, protocol: Protocol, inputs: int) -> dict[str, Any]:
-        """The factors as columns of a table, with the values that were in force."""
+        """Return the factors as columns of a table, with the values that the training used."""
         protocol = self.protocol(protocol)
         return {
             "sample_size": inputs,
@@ -110,30 +110,31 @@ class Cell:
 
 
 def cohort_name(keys: dict[str, Any]) -> tuple[str, ...]:
-    """What the random streams of a cohort are named by: its networks' data, shape and protocol.
+    """Return the name of a cohort's random streams, made of its dataset, depth, layer width and protocol.
 
-    Neither the study nor a cell's factors: repeat r starts from the same network and sees the same order everywhere, so
-    that studies can be compared network by network.
+    The study and a cell's factors are not part of it: repeat r starts from the same network and sees the same order of
+    inputs in all of them, so that studies can be compared network by network.
     """
     return ("hash_encoders", *(f"{key}={keys[key]}" for key in ("dataset", "depth", "layer_width", "protocol")))
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What a cell is trained on: images uint8 (n, ...); labels int64 (n,) as trained on, and the true ones."""
+    """The training data of a cell: images uint8 (n, ...); labels int64 (n,), as trained on, and true_labels."""
 
     images: np.ndarray
     labels: np.ndarray
     true_labels: np.ndarray
-    passes: int  # times each input is seen in an epoch
+    passes: int  # how often an epoch shows each input
 
 
 def sample(cell: Cell, train: Split, *, seed: int, dataset: str) -> Sample:
-    """The cell's training inputs and labels.
+    """Select the cell's training inputs and labels, and add its noise.
 
-    An epoch sees the first n inputs floor(N / n) times, so that it has about as many steps for every n (He et al. 2021,
-    the scripts), or once where the cell is not tiled. Noise is the same for all repeats and nested: what a share
-    corrupts, a larger one corrupts as well, in the same way for pixels; labels are permuted among the corrupted items.
+    An epoch shows the first n of N inputs floor(N / n) times, so that it has about as many steps for every n (He et al.
+    2021, the public scripts), or once if the cell is not tiled. Noise is the same for all repeats, and nested: the
+    items that a share corrupts are corrupted by a larger share as well. Noisy pixels are then the same, too; labels are
+    permuted among the corrupted items.
 
     Raises:
         InputError: the cell asks for more inputs than there are.
@@ -156,5 +157,5 @@ def sample(cell: Cell, train: Split, *, seed: int, dataset: str) -> Sample:
 
 
 def _corrupted(share: float, n: int, seed: int, dataset: str, kind: str) -> np.ndarray:
-    """The first round(share * n) of a fixed order of all items."""
+    """Return the indices of the corrupted items: the first round(share * n) of a fixed order of all items."""
     return stream(seed, "hash_encoders", dataset, kind).permutation(n)[: round(share * n)]

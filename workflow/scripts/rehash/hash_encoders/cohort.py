@@ -1,4 +1,4 @@
-"""Training a cohort: all repeats of one configuration at once, each with its own initialisation, data order and end."""
+"""Training of a cohort: all repeats of one configuration at once, each with its own start, data order and end."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from rehash.hash_encoders.optimisers import MOMENTS, OPTIMISERS
 from rehash.hash_encoders.protocols import Protocol
 from rehash.hash_encoders.trained import Trained, epoch_of, snapshot_name
 from rehash.seeds import integer, stream
+from rehash.training import moments, restore_moments
 
 log = logging.getLogger("rehash")
 
@@ -32,13 +33,13 @@ class CohortTraining:
     """The training of a cohort as a resumable job (see rehash.training.run).
 
     A step is one batch of every running member. Members are seeded by `seed` and their own names (`name`, repeat),
-    never by the size of the cohort. After every epoch a member stops once its training loss (the mean over the epoch's
-    batches, penalty included) has not been below its best by more than `min_delta` for `patience` epochs, or is no
-    number any more; the others go on without it.
+    not by the size of the cohort. At the end of an epoch a member stops if its training loss (the mean over the epoch's
+    inputs, penalty included) has not fallen below its best by more than `min_delta` for `patience` epochs, or is not
+    finite; the others continue without it.
 
     Args:
         images: uint8 (N, ...), the training inputs. labels: int64 (N,).
-        passes: times an epoch sees each input.
+        passes: how often an epoch shows each input.
         snapshots: epochs after which networks are kept, besides the end ("trained").
         dtype: float32, or float64 to compare implementations.
     """
@@ -72,7 +73,7 @@ class CohortTraining:
         start = initialise(shape, rngs, protocol.initialisation, protocol.norm is not None)
         self.trained = Trained()
         for snapshot in [*(snapshot_name(e) for e in sorted(snapshots) if e < protocol.epochs), "trained"]:
-            # Not a number until it is reached, which a member that diverges does not.
+            # NaN until the snapshot is reached; a member that diverged may never reach it.
             self.trained.networks[snapshot] = {k: torch.full(v.shape, torch.nan) for k, v in start.items()}
             self.trained.epochs[snapshot] = [epoch_of(snapshot, protocol.epochs)] * repeats
         self.best = np.full(repeats, np.inf)
@@ -86,7 +87,7 @@ class CohortTraining:
 
     @property
     def batches(self) -> int:
-        """Steps of an epoch."""
+        """Return the number of steps of an epoch."""
         return self.protocol.batches(len(self.inputs) * self.passes)
 
     @property
@@ -107,7 +108,7 @@ class CohortTraining:
         return f"epoch {self.epoch} of {self.protocol.epochs} | {spread} | {len(self.running)} members running"
 
     def step(self) -> None:
-        """One batch of every running member; at the end of an epoch, its book-keeping."""
+        """Train every running member on one batch; at the end of an epoch, record losses and stop members."""
         size = self.protocol.batch_size
         self._train_batch(self.order_MN[:, self.batch * size : (self.batch + 1) * size])
         self.batch += 1
@@ -116,7 +117,7 @@ class CohortTraining:
 
     def state(self) -> tuple[Tensors, dict[str, Any]]:
         tensors = {f"now/{k}": v for k, v in self.tensors.items()}
-        tensors |= {f"{moment}/{k}": v for k, slots in self.moments.items() for moment, v in slots.items()}
+        tensors |= moments(self.optimiser, self.named)
         for snapshot, network in self.trained.networks.items():
             if snapshot == "trained" or epoch_of(snapshot, self.protocol.epochs) <= self.epoch:
                 tensors |= {f"kept/{snapshot}/{k}": v for k, v in network.items()}
@@ -135,16 +136,16 @@ class CohortTraining:
         self.epoch, self.batch, self.running = values["epoch"], values["batch"], values["running"]
         self.trained.epochs, self.trained.history = values["epochs"], values["history"]
         self.best, self.waited = tensors["best"].numpy(), np.array(values["waited"])
-        part = {"now": {}} | {k: {} for k in MOMENTS[self.protocol.optimiser]}
+        now = {}
         for key, value in tensors.items():
             kind, _, name = key.partition("/")
             if kind == "kept":
                 snapshot, _, name = name.partition("/")
                 self.trained.networks[snapshot][name] = value
-            elif kind in part:
-                part[kind][name] = value
-        now = {k: v.to(self.device) for k, v in part.pop("now").items()}
-        self._set_tensors(now, {k: {m: part[m][k].to(self.device) for m in part} for k in part[next(iter(part))]})
+            elif kind == "now":
+                now[name] = value.to(self.device)
+        self._set_tensors(now)
+        restore_moments(self.optimiser, self.named, tensors)
         self._begin_epoch()
         self.loss_sum.copy_(tensors["sum/loss"])
         self.correct_sum.copy_(tensors["sum/correct"])
@@ -152,7 +153,7 @@ class CohortTraining:
     # Epochs
 
     def _begin_epoch(self) -> None:
-        """Each member's own order of this epoch, and sums that start at zero."""
+        """Draw each running member's order of the inputs in this epoch, and set the epoch's learning rate."""
         n = len(self.inputs)
         orders = [
             stream(self.seed, *self.name, "order", repeat, self.epoch).permutation(n * self.passes) % n
@@ -209,21 +210,21 @@ class CohortTraining:
 
     # Batches
 
-    def _set_tensors(self, tensors: Tensors, moments: dict[str, Tensors] | None = None) -> None:
-        """Put parameters, statistics and moments in place; the optimiser and captured steps are made anew."""
+    def _set_tensors(self, tensors: Tensors, kept: dict[str, Tensors] | None = None) -> None:
+        """Set parameters, statistics and moments (fresh ones without `kept`), and make a new optimiser."""
         self.tensors = {k: v.contiguous().requires_grad_(is_trained(k)) for k, v in tensors.items()}
-        self.parameters = [v for k, v in self.tensors.items() if is_trained(k)]
+        self.named = {k: v for k, v in self.tensors.items() if is_trained(k)}
+        self.parameters = list(self.named.values())
         hidden = [v for k, v in self.tensors.items() if k.startswith("hidden") and k.endswith("weight")]
         others = [v for v in self.parameters if not any(v is kernel for kernel in hidden)]
         # The gradient of l2 * sum(w^2) is 2 * l2 * w, which is what torch's (coupled) weight_decay adds.
         groups = [{"params": hidden, "weight_decay": 2 * self.protocol.l2}, {"params": others, "weight_decay": 0.0}]
         self.optimiser = OPTIMISERS[self.protocol.optimiser](groups, self.protocol, self.device)
         self.moments = {}
-        for name, parameter in self.tensors.items():
-            if is_trained(name):
-                fresh = {m: make(parameter) for m, make in MOMENTS[self.protocol.optimiser].items()}
-                self.moments[name] = moments[name] if moments else fresh
-                self.optimiser.state[parameter] = self.moments[name]
+        for name, parameter in self.named.items():
+            fresh = {m: make(parameter) for m, make in MOMENTS[self.protocol.optimiser].items()}
+            self.moments[name] = kept[name] if kept else fresh
+            self.optimiser.state[parameter] = self.moments[name]
         members = len(self.running)
         self.loss_sum = torch.zeros(members, dtype=torch.float64, device=self.device)
         self.correct_sum = torch.zeros(members, dtype=torch.float64, device=self.device)
@@ -236,14 +237,14 @@ class CohortTraining:
             group["lr"] = rate
 
     def _train_batch(self, rows_MB: torch.Tensor) -> None:
-        captured = self.device.type == "cuda" and not self.protocol.dropout  # whose gates are new in every step
+        captured = self.device.type == "cuda" and not self.protocol.dropout  # dropout draws new gates in every step
         if captured and rows_MB.shape[1] == self.protocol.batch_size:
             self._replay(rows_MB)
         else:
             self._update(rows_MB)
 
     def _update(self, rows_MB: torch.Tensor) -> None:
-        """Forward, backward and one optimiser step of all running members, whose gradients never meet."""
+        """Run forward, backward and one optimiser step for all running members; their gradients are independent."""
         members, batch = rows_MB.shape
         x_MBI = self.inputs.index_select(0, rows_MB.reshape(-1)).view(members, batch, -1)
         labels_MB = self.labels[rows_MB]
@@ -261,9 +262,10 @@ class CohortTraining:
         self.optimiser.step()
 
     def _gates(self, batch: int) -> list[torch.Tensor]:
-        """Inverted dropout (Srivastava et al. 2014), (M, W, B) a layer: 0, for a share of them, else 1 / (1 - share).
+        """Draw the gates of inverted dropout (Srivastava et al. 2014), one (M, W, B) per layer.
 
-        Each member has its own stream for each step, so that no member's gates depend on who else is running.
+        A gate is 0 with the probability `dropout`, else 1 / (1 - dropout). Each member has its own stream for each
+        step, so that its gates do not depend on which other members are running.
         """
         share, size = self.protocol.dropout, (self.shape.depth, self.shape.layer_width, batch)
         drawn = []
@@ -274,7 +276,7 @@ class CohortTraining:
         return list(gates)
 
     def _replay(self, rows_MB: torch.Tensor) -> None:
-        """The same step as a captured CUDA graph, so that small networks do not wait for kernel launches."""
+        """Run `_update` as a captured CUDA graph, so that small networks do not wait for kernel launches."""
         if self._captured is None:
             self._rows = rows_MB.clone()
             changing = [*self.tensors.values(), self.loss_sum, self.correct_sum]

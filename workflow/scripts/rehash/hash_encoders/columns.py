@@ -1,4 +1,4 @@
-"""Column names of the wing's tables: keys first, then metrics; and which column a published curve is of."""
+"""Column names of the wing's tables, keys and metrics; and the split that a published K-Means curve is of."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SHARES = [metric for metric in METRICS if not metric.startswith("loss")]  # in [
 # Whose codes K-Means clustered in a published panel, by study and dataset. The sample-size panels and MNIST's training
 # time say "test". The other two panels of CIFAR-10 do not say: at width 80 their curve lies above the network's own
 # test accuracy (0.61 against 0.53), and at 40,000 inputs above the panel that says "test" (0.61 against 0.46). MNIST's
-# capacity panel does not say either, and no number tells the splits apart there; both are compared, neither counts.
+# capacity panel does not say either, and there no number tells the splits apart; both are compared, neither is judged.
 KMEANS_SPLITS = {
     ("capacity", "cifar10"): "train",
     ("training_time", "cifar10"): "train",
@@ -23,5 +23,5 @@ KMEANS_SPLITS = {
 
 
 def kmeans_split(study: str, dataset: str) -> str | None:
-    """Whose codes the K-Means curve of a published panel is of, train or test; None if that cannot be told."""
+    """Return the split whose codes a published K-Means curve is of, train or test; None if that is unknown."""
     return KMEANS_SPLITS.get((study, dataset))

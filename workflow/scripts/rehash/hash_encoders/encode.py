@@ -1,28 +1,25 @@
-"""From networks to neural codes: the part of measuring that wants a GPU."""
+"""The job that computes the neural codes of trained networks, the part of measuring that benefits from a GPU."""
 
 from __future__ import annotations
 
 import json
-import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from rehash.bits import pack
-from rehash.datasets.layout import read_split
+from rehash.datasets.layout import Dataset
 from rehash.errors import InputError
 from rehash.hash_encoders.cells import Cell, sample
-from rehash.hash_encoders.files import read_networks, training_inputs
 from rehash.hash_encoders.networks import Shape, Tensors, as_inputs, forward, losses
+from rehash.hash_encoders.networks_file import read_networks, training_inputs
 from rehash.hash_encoders.protocols import BatchNorm, Protocol
 from rehash.hdf5 import add_group, created, seal, text
+from rehash.progress import progress
 from rehash.store import file_digest
-from rehash.training import resolve_device, set_reproducible
-
-log = logging.getLogger("rehash")
+from rehash.training import Compute
 
 
 @torch.no_grad()
@@ -37,8 +34,8 @@ def encode(
     """Run a cohort in evaluation mode over all inputs.
 
     Returns:
-        codes: uint8 (M, N, ceil(K / 8)), all hidden activations > 0, layer after layer. accuracy, loss: float64 (M,),
-        loss being the cross-entropy without the penalty.
+        codes: uint8 (M, N, ceil(K / 8)), packed bits: whether each hidden activation is > 0, layer after layer.
+        accuracy, loss: float64 (M,); the loss is the cross-entropy without the penalty.
     """
     members = len(network["head.weight"])
     codes = np.empty((members, len(inputs_NI), (shape.code_bits + 7) // 8), np.uint8)
@@ -57,7 +54,7 @@ def encode(
 
 
 def network_shape(identity: dict[str, Any], inputs: int, where: str | Path) -> Shape:
-    """The shape of the networks in a file, checked against the dataset's inputs.
+    """Return the shape of the networks in a file, checked against the size of the dataset's inputs.
 
     Raises:
         InputError: the networks take another number of inputs.
@@ -68,27 +65,25 @@ def network_shape(identity: dict[str, Any], inputs: int, where: str | Path) -> S
     return Shape(inputs, int(keys["layer_width"]), int(keys["depth"]), identity["classes"])
 
 
-def encode_networks(
-    dataset: str | Path, networks: str | Path, output: str | Path, *, device: str, threads: int
-) -> None:
+def encode_networks(dataset: str | Path, networks: str | Path, output: str | Path, compute: Compute) -> None:
     """Write the codes of every cell, snapshot and split (HDF5).
 
     `{cell}/train_labels` and `test_labels`: int64 (N,), the true ones. `{cell}/{snapshot}/{split}`: codes uint8 (R, N,
-    ceil(K / 8)), accuracy and loss float64 (R,), on the labels that the cell was trained on. `identity`: the
-    networks' metadata, and what made the codes, as JSON.
+    ceil(K / 8)), accuracy and loss float64 (R,); for the split train on the labels that the cell was trained on.
+    `identity`: the networks' metadata, and the device, torch version and file of networks that made the codes, as JSON.
     """
-    set_reproducible(threads)
-    target = resolve_device(device)
+    target = compute.start()
     cells, identity = read_networks(networks)
-    train, test = training_inputs(dataset, identity["train_share"]), read_split(dataset, "test")
+    images = Dataset.read(dataset)
+    train, test = training_inputs(images.train, identity["train_share"]), images.test
     shape = network_shape(identity, train.images[0].size, networks)
     test_data = as_inputs(test.images, target), torch.from_numpy(test.labels).to(target)
     with created(output) as file:
         made_by = {"device": str(target), "torch": torch.__version__, "networks": file_digest(networks)}
-        # Not attributes, which HDF5 limits to 64 KB.
+        # A dataset, since HDF5 limits attributes to 64 KB.
         file["identity"] = text(json.dumps({**identity, "encoded": made_by}))
         file["test_labels"] = test.labels
-        for i, snapshots in enumerate(tqdm(cells, desc="encoding", unit="cell", disable=None, leave=False)):
+        for i, snapshots in enumerate(progress(cells, "encoding", "cell")):
             cell = Cell.of(identity["cells"][i])
             norm = cell.protocol(Protocol(**identity["protocol"])).norm
             chosen = sample(cell, train, seed=identity["seed"], dataset=identity["keys"]["dataset"])
@@ -102,5 +97,4 @@ def encode_networks(
                     add_group(file, f"{i}/{snapshot}/{split}")
                     for name, array in zip(("codes", "accuracy", "loss"), found):
                         file[f"{i}/{snapshot}/{split}/{name}"] = array
-            log.info("cell %d of %d encoded", i + 1, len(cells))
         seal(file)

@@ -1,24 +1,23 @@
-"""The job around linear regions: networks and a dataset in, a table of lines and a table of a slice out."""
+"""The job that measures linear regions: from networks and a dataset to a table of lines and one of a slice."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from rehash.datasets.layout import Split, read_split
+from rehash.datasets.layout import Dataset, Split
 from rehash.errors import InputError
 from rehash.hash_encoders.cells import Cell, sample
 from rehash.hash_encoders.encode import network_shape
-from rehash.hash_encoders.files import read_networks, training_inputs
 from rehash.hash_encoders.networks import Shape, Tensors
+from rehash.hash_encoders.networks_file import read_networks, training_inputs
 from rehash.hash_encoders.protocols import BatchNorm, Protocol
 from rehash.hash_encoders.regions import affine_layers, code_changes, first_changes, plane, slice_regions
+from rehash.progress import progress
 from rehash.seeds import stream
 from rehash.store import write_csv
 
@@ -27,16 +26,17 @@ log = logging.getLogger("rehash")
 KEYS = ["paper", "dataset", "study", "protocol", "depth", "layer_width", "snapshot", "repeat", "seed"]
 LINES = [*KEYS, "points", "line", "first_change", "distance", "length", "changes"]
 SLICES = [*KEYS, "item", "number", "vertex", "x", "y", "class"]
+_SNAPSHOTS = ("untrained", "trained")
 Ends = tuple[np.ndarray, np.ndarray]  # starts and stops of lines, float64 (L, I) each
 
 
 def line_ends(train: np.ndarray, test: np.ndarray, lines: int, *, seed: int, dataset: str) -> dict[str, Ends]:
-    """Where lines start and stop, by kind of points: inputs of `train`, of `test`, and uniform in [0, 1].
+    """Draw the ends of lines for each kind of points: inputs of `train`, inputs of `test`, uniform in [0, 1].
 
-    The same for all networks of a dataset; no input is drawn twice.
+    The lines are the same for all networks of a dataset; no input is drawn twice.
 
     Args:
-        train, test: images, uint8 (N, ...); only the chosen ones become inputs, in [0, 1].
+        train, test: images, uint8 (N, ...); only the drawn ones are converted to inputs in [0, 1].
 
     Raises:
         InputError: a split has less than 2 * lines inputs.
@@ -55,12 +55,12 @@ def line_ends(train: np.ndarray, test: np.ndarray, lines: int, *, seed: int, dat
 
 
 def as_points(images: np.ndarray) -> np.ndarray:
-    """uint8 images (N, ...) as flat inputs in [0, 1], float64 (N, I)."""
+    """Convert uint8 images (N, ...) to flat inputs in [0, 1], float64 (N, I)."""
     return images.reshape(len(images), -1) / 255
 
 
 def corner_items(labels: np.ndarray) -> np.ndarray:
-    """The first item of each of the first three classes that turn up, int64 (3,).
+    """Return the index of the first item of each of the first three classes to occur in `labels`, int64 (3,).
 
     Raises:
         InputError: there are less than three classes.
@@ -74,9 +74,11 @@ def corner_items(labels: np.ndarray) -> np.ndarray:
 def measure_lines(
     network: Tensors, member: int, shape: Shape, norm: BatchNorm | None, ends: dict[str, Ends]
 ) -> pd.DataFrame:
-    """One row a line: points, line, first_change (share of the way), distance, length (L2), changes.
+    """Measure where and how often the code changes on each line; return a table with one row per line.
 
-    Where nothing changes, first_change and distance are inf; for a network that diverged, these and changes are NaN.
+    Columns: points, line, first_change (share of the line's length), distance (L2, of the first change), length (L2),
+    changes. If the code does not change, first_change and distance are inf; for a network that diverged, first_change,
+    distance and changes are NaN.
     """
     *layers, _ = affine_layers(network, member, shape, norm)
     parts = []
@@ -86,7 +88,7 @@ def measure_lines(
         if is_finite(network, member):
             first = first_changes(layers, starts, stops)
             part["first_change"] = first
-            # Identical ends: no change and no length, and their product would be no number.
+            # Identical ends give no change and length 0, and inf * 0 would be NaN.
             part["distance"] = np.where(np.isinf(first), np.inf, first * part.length)
             part["changes"] = [len(code_changes(layers, *line)) for line in zip(starts, stops)]
         else:
@@ -98,7 +100,7 @@ def measure_lines(
 def measure_slice(
     network: Tensors, member: int, shape: Shape, norm: BatchNorm | None, corners: np.ndarray, labels: np.ndarray
 ) -> pd.DataFrame:
-    """One row a vertex of a region, in order around it, and one a corner of the slice.
+    """Return a table of a slice: one row per vertex of a region, in order around it, and one per corner of the slice.
 
     Columns: item ("region" or "corner"), number (of the region or corner), vertex, x, y (L2 distance of inputs), class
     (a region's prediction at the mean of its vertices, a corner's label). `corners` are inputs (3, I).
@@ -115,7 +117,7 @@ def measure_slice(
 
 
 def is_finite(network: Tensors, member: int) -> bool:
-    """Whether a network's parameters are all numbers (one that diverged has none to be used)."""
+    """Return whether all parameters of one member are finite, which they are not once it has diverged."""
     return all(bool(np.isfinite(np.asarray(tensor[member])).all()) for tensor in network.values())
 
 
@@ -131,12 +133,13 @@ def region_tables(
     seed: int,
     repeats: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
-    """The tables of lines and of slices, without the keys of the networks, and notes.
+    """Compute the tables of lines and of slices, without the constant keys of the networks, and notes.
 
-    Slices are those of the first repeat that diverged in no snapshot; none if there is no such repeat.
+    Slices are of the first repeat that diverged in no snapshot; if there is no such repeat, their table is empty.
 
     Args:
-        networks: by snapshot, stacked tensors of at least `repeats` members.
+        networks: for each snapshot, stacked tensors of at least `repeats` members.
+        lines: the number of lines for each kind of points.
     """
     ends = line_ends(train.images, test.images, lines, seed=seed, dataset=dataset)
     items = corner_items(test.labels)
@@ -144,7 +147,7 @@ def region_tables(
     line_tables, slice_tables = [], [pd.DataFrame(columns=["snapshot", "repeat", *SLICES[len(KEYS) :]])]
     drawn = [r for r in range(repeats) if all(is_finite(network, r) for network in networks.values())][:1]
     todo = [(snapshot, repeat) for snapshot in networks for repeat in range(repeats)]
-    for snapshot, repeat in tqdm(todo, desc="regions", unit="network", disable=None, leave=False):
+    for snapshot, repeat in progress(todo, "regions", "network"):
         place = {"snapshot": snapshot, "repeat": repeat}
         found = measure_lines(networks[snapshot], repeat, shape, norm, ends).assign(**place)
         line_tables.append(found)
@@ -159,54 +162,44 @@ def region_tables(
 
 
 def measure_regions(
-    dataset: str | Path,
-    networks: str | Path,
-    lines_csv: str | Path,
-    slice_csv: str | Path,
-    *,
-    lines: int,
-    seed: int,
-    cell: int | str = 0,
-    snapshots: Sequence[str] = ("untrained", "trained"),
-    repeats: int | None = None,
+    dataset: str | Path, networks: str | Path, lines_csv: str | Path, slice_csv: str | Path, *, lines: int, seed: int
 ) -> dict[str, Any]:
-    """Write one cell's tables: a row a line (columns LINES), and a row a vertex of a slice's regions (columns SLICES).
+    """Write the tables of lines and of slices for the networks of the file's first cell, before and after training.
+
+    The first has one row per line (columns LINES), the second one per vertex of a region and one per corner of a slice
+    (columns SLICES).
 
     Args:
-        lines: for each network and kind of points. repeats: only the first so many (default: all).
+        lines: the number of lines for each network and kind of points.
 
     Returns:
         Notes for the provenance: seed, the slice's corners (test items), networks that diverged.
 
     Raises:
-        InputError: a snapshot is not in the file, or the dataset is too small or of another shape.
+        InputError: a snapshot is not in the file, or the dataset is too small or has images of another size.
     """
-    # What this job knows of the networks file.
     cells, identity = read_networks(networks)
-    keys, factors = identity["keys"], Cell.of(identity["cells"][int(cell)])
-    found = cells[int(cell)]
-    norm = factors.protocol(Protocol(**identity["protocol"])).norm
-    members = identity["repeats"] if repeats is None else min(repeats, identity["repeats"])
-
-    missing = [snapshot for snapshot in snapshots if snapshot not in found]
+    keys, factors, found = identity["keys"], Cell.of(identity["cells"][0]), cells[0]
+    missing = [snapshot for snapshot in _SNAPSHOTS if snapshot not in found]
     if missing:
-        raise InputError(f"{networks}: has no networks '{missing[0]}'; expected one of {', '.join(found)}")
-    chosen = sample(
-        factors, training_inputs(dataset, identity["train_share"]), seed=identity["seed"], dataset=keys["dataset"]
-    )
-    test = read_split(dataset, "test")
+        raise InputError(
+            f"{networks}: has no networks '{missing[0]}' but {', '.join(found)}; expected {' and '.join(_SNAPSHOTS)}"
+        )
+    images = Dataset.read(dataset)
+    train = training_inputs(images.train, identity["train_share"])
+    chosen = sample(factors, train, seed=identity["seed"], dataset=keys["dataset"])
     line_table, slice_table, notes = region_tables(
-        {snapshot: found[snapshot] for snapshot in snapshots},
-        network_shape(identity, test.images[0].size, networks),
-        norm,
+        {snapshot: found[snapshot] for snapshot in _SNAPSHOTS},
+        network_shape(identity, images.test.images[0].size, networks),
+        factors.protocol(Protocol(**identity["protocol"])).norm,
         Split(chosen.images, chosen.true_labels),
-        test,
+        images.test,
         dataset=keys["dataset"],
         lines=lines,
         seed=seed,
-        repeats=members,
+        repeats=identity["repeats"],
     )
     constant = {"paper": "hash_encoders", **keys, "study": "regions", "seed": seed}
     write_csv(line_table.assign(**constant)[LINES], lines_csv)
     write_csv(slice_table.assign(**constant)[SLICES], slice_csv)
-    return {"seed": seed, **notes}
+    return {"seed": seed, **notes, "digests": images.digests}

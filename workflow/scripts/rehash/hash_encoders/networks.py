@@ -1,7 +1,7 @@
-"""ReLU multilayer perceptrons, many at once.
+"""Stacked ReLU multilayer perceptrons, which run together.
 
 A *cohort* is M networks of one shape. Their parameters are stacked along a leading member axis, so that one batched
-matrix product does a layer of all of them. Shape suffixes: M members, B batch, I inputs, W layer width, C classes.
+matrix product computes a layer of all of them. Shape suffixes: M members, B batch, I inputs, W layer width, C classes.
 Kernels are laid out as torch.nn.Linear's (out, in).
 """
 
@@ -37,30 +37,39 @@ class Shape:
 
     @property
     def code_bits(self) -> int:
-        """Length of the neural code: every hidden unit is a bit."""
+        """Return the length of the neural code, in which every hidden unit is a bit."""
         return self.layer_width * self.depth
 
     def layers(self) -> list[tuple[str, int, int]]:
-        """(name, out, in) of every dense layer, hidden ones first."""
+        """Return (name, out, in) of every dense layer: the hidden layers, then the head."""
         ins = [self.inputs] + [self.layer_width] * (self.depth - 1)
         hidden = [(f"hidden.{i}", self.layer_width, n) for i, n in enumerate(ins)]
         return [*hidden, ("head", self.classes, self.layer_width)]
 
 
 def glorot_uniform(rng: np.random.Generator, out: int, into: int) -> tuple[np.ndarray, np.ndarray]:
-    """Kernel U(-a, a) with a = sqrt(6 / (in + out)) (Glorot and Bengio 2010), bias zero; float64 (out, in), (out,)."""
+    """Draw a kernel from U(-a, a) with a = sqrt(6 / (in + out)) (Glorot and Bengio 2010); the bias is zero.
+
+    Returns float64 (out, in) and (out,).
+    """
     bound = math.sqrt(6 / (into + out))
     return rng.uniform(-bound, bound, (out, into)), np.zeros(out)
 
 
 def he_uniform(rng: np.random.Generator, out: int, into: int) -> tuple[np.ndarray, np.ndarray]:
-    """Kernel U(-a, a) with a = sqrt(6 / in) (He et al. 2015), bias zero; float64 (out, in), (out,)."""
+    """Draw a kernel from U(-a, a) with a = sqrt(6 / in) (He et al. 2015); the bias is zero.
+
+    Returns float64 (out, in) and (out,).
+    """
     bound = math.sqrt(6 / into)
     return rng.uniform(-bound, bound, (out, into)), np.zeros(out)
 
 
 def torch_linear(rng: np.random.Generator, out: int, into: int) -> tuple[np.ndarray, np.ndarray]:
-    """Kernel and bias U(-a, a) with a = 1 / sqrt(in), torch.nn.Linear's default; float64 (out, in), (out,)."""
+    """Draw kernel and bias from U(-a, a) with a = 1 / sqrt(in), the default of torch.nn.Linear.
+
+    Returns float64 (out, in) and (out,).
+    """
     bound = 1 / math.sqrt(into)
     return rng.uniform(-bound, bound, (out, into)), rng.uniform(-bound, bound, out)
 
@@ -73,7 +82,7 @@ INITIALISATIONS: dict[str, Callable[[np.random.Generator, int, int], tuple[np.nd
 
 
 def initialise(shape: Shape, rngs: list[np.random.Generator], initialisation: str, batch_norm: bool) -> Tensors:
-    """Untrained parameters and statistics of a cohort, float64 on the CPU, one generator a member."""
+    """Draw a cohort's untrained parameters and statistics, float64 on the CPU, with one generator per member."""
     if initialisation not in INITIALISATIONS:
         raise unknown("initialisation", initialisation, INITIALISATIONS, "protocol: initialisation")
     draw, members = INITIALISATIONS[initialisation], len(rngs)
@@ -89,7 +98,7 @@ def initialise(shape: Shape, rngs: list[np.random.Generator], initialisation: st
 
 
 def is_trained(name: str) -> bool:
-    """Whether a tensor is a parameter (the rest are BatchNorm's running statistics)."""
+    """Return whether a tensor is a trained parameter (the others are BatchNorm's running statistics)."""
     return not name.endswith((".mean", ".variance"))
 
 
@@ -102,11 +111,11 @@ def forward(
     training: bool,
     gates: list[torch.Tensor] | None = None,
 ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Logits (M, C, B) and the hidden activations, one (M, W, B) a layer.
+    """Compute the logits (M, C, B) and the hidden activations, one (M, W, B) per layer.
 
     `x_MIB` is (M, I, B), or (1, I, B) for one batch that all members see. In training, BatchNorm normalises by the
-    batch and updates its running statistics in place; else it normalises by these. `gates`, one (M, W, B) a layer,
-    multiply the activations (dropout).
+    batch and updates its running statistics in place; otherwise it normalises by these. `gates`, one (M, W, B) per
+    layer, multiply the activations (dropout).
     """
     h = x_MIB.expand(len(tensors["head.weight"]), -1, -1)
     hidden = []
@@ -126,7 +135,7 @@ def _batch_norm(h_MWB: torch.Tensor, tensors: Tensors, name: str, norm: BatchNor
     scale, shift, mean, variance = (
         tensors[f"{name}.{part}"].view(-1) for part in ("scale", "shift", "mean", "variance")
     )
-    # One call over M * W channels: torch's fused kernel, as (1, channels, length).
+    # One call of torch's fused kernel for all M * W channels, with the input as (1, channels, length).
     h = F.batch_norm(
         h_MWB.reshape(1, members * width, batch), mean, variance, scale, shift, training, norm.momentum, norm.eps
     )
@@ -134,10 +143,11 @@ def _batch_norm(h_MWB: torch.Tensor, tensors: Tensors, name: str, norm: BatchNor
 
 
 def losses(logits_MCB: torch.Tensor, labels_MB: torch.Tensor, clip: float = 0.0) -> torch.Tensor:
-    """Cross-entropy of each member, mean over the batch: (M,).
+    """Compute the cross-entropy of each member, mean over the batch: (M,).
 
-    With a `clip`, as Keras takes it of a softmax layer's output: minus the logarithm of the label's probability clipped
-    to [clip, 1 - clip] in the logits' precision, so that an input whose probability lies beyond has no gradient.
+    With a `clip` it is computed as Keras does from a softmax layer's output: minus the logarithm of the label's
+    probability, clipped to [clip, 1 - clip] in the logits' precision, so that an input whose probability lies outside
+    has no gradient.
     """
     if not clip:
         return F.cross_entropy(logits_MCB, labels_MB, reduction="none").mean(1)
@@ -146,11 +156,11 @@ def losses(logits_MCB: torch.Tensor, labels_MB: torch.Tensor, clip: float = 0.0)
 
 
 def squared_norms(tensors: Tensors, shape: Shape) -> torch.Tensor:
-    """Sum of squared hidden kernels of each member: (M,). The head's kernel is not penalised."""
+    """Sum the squared weights of the hidden kernels of each member: (M,); the head's kernel is not penalised."""
     return sum(tensors[f"{name}.weight"].square().sum((1, 2)) for name, _, _ in shape.layers()[:-1])
 
 
 def as_inputs(images: np.ndarray, device: torch.device, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    """uint8 images (N, ...) to flat inputs (N, I) in [0, 1] on the device."""
+    """Convert uint8 images (N, ...) to flat inputs (N, I) in [0, 1] on the device."""
     flat = torch.from_numpy(np.ascontiguousarray(images)).reshape(len(images), -1)
     return flat.to(device).to(dtype).div_(255)

@@ -19,7 +19,7 @@ def _sgd(groups: list[dict], protocol: Protocol, device: torch.device) -> torch.
 
 
 OPTIMISERS = {"adam": _adam, "sgd": _sgd}
-# What each optimiser remembers of a parameter, as torch.optim names it, at the start.
+# The initial state that each optimiser keeps of a parameter, by the names of torch.optim.
 MOMENTS: dict[str, dict[str, Callable[[torch.Tensor], torch.Tensor]]] = {
     "adam": {
         "step": lambda p: torch.zeros((), dtype=torch.float32, device=p.device),

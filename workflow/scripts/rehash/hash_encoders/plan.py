@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import math
-from itertools import product
 from typing import Any
 
 from rehash.errors import InputError, unknown
-from rehash.graph import dataset_config, dataset_text, minutes
+from rehash.graph import dataset_config, dataset_text, measuring_mb, memory_mb, minutes
 from rehash.hash_encoders.columns import kmeans_split
+from rehash.hash_encoders.studies import PUBLISHED, STUDIES
 
-STUDY = "results/hash_encoders/{dataset}/{study}"
-COHORT = "results/hash_encoders/{dataset}/networks/{study}/{protocol}/depth={depth}/layer_width={layer_width}/"
-# Studies that train networks of their own, and those that look at the networks or tables of others.
-TRAINED = ("capacity", "sample_size", "training_time", "regularisation", "label_noise", "instance_noise")
-PUBLISHED = ("capacity", "sample_size", "training_time")
-PLOTTED = (*TRAINED, "random_inputs")
-FIGURES = (*PLOTTED, "phase_chart", "regions", "published")
+FOLDER = "results/hash_encoders/{dataset}/"
+STUDY = FOLDER + "{study}"
+COHORT = FOLDER + "networks/{study}/{protocol}/depth={depth}/layer_width={layer_width}/"
+NETWORKS = f"{COHORT}networks.safetensors"
+CODES = f"{COHORT}codes.h5"
+# In the report's order: the studies, then the figures that use the networks or tables of other studies.
+ORDER = (*STUDIES, "random_inputs", "phase_chart", "regions", "published")
+COLLECTED = (*STUDIES, "random_inputs")  # studies whose tables are combined from one table per protocol and width
 
 
 def protocol_config(config: dict, protocol: str) -> dict:
-    """The block of a training protocol."""
+    """Return the config's block of a training protocol."""
     protocols = config["hash_encoders"]["protocols"]
     if protocol not in protocols:
         raise unknown("protocol", protocol, protocols, "config: hash_encoders.protocols")
@@ -28,13 +29,13 @@ def protocol_config(config: dict, protocol: str) -> dict:
 
 
 def study_config(config: dict, study: str, dataset: str) -> dict:
-    """The block of one study on one dataset.
+    """Return the config's block of one study on one dataset.
 
     Raises:
         InputError: there is no such study or dataset, or the study has no block for the dataset.
     """
     if study not in config["hash_encoders"]:
-        raise unknown("study", study, FIGURES, "config: hash_encoders")
+        raise unknown("study", study, ORDER, "config: hash_encoders")
     dataset_config(config, dataset)
     studies = config["hash_encoders"][study]
     if dataset not in studies:
@@ -44,22 +45,12 @@ def study_config(config: dict, study: str, dataset: str) -> dict:
 
 
 def cells(config: dict, study: str, dataset: str) -> list[dict[str, Any]]:
-    """The cells of a study: what each group of repeats is trained on, as the fields of hash_encoders.cells.Cell."""
-    block = study_config(config, study, dataset)
-    if study == "capacity":
-        return [{"untrained": True}]
-    if study == "training_time":
-        return [{"epochs": sorted(block["epochs"])}]
-    if study == "sample_size":
-        return [{"sample_size": n, "tiled": block["tiled"]} for n in block["sample_sizes"]]
-    if study == "regularisation":
-        factors = ("l2", "batch_norm", "dropout")
-        return [dict(zip(factors, values)) for values in product(*(block[factor] for factor in factors))]
-    return [{study: share} for share in block["shares"]]
+    """Return the cells of a study, each as the fields of hash_encoders.cells.Cell."""
+    return STUDIES[study].cells(study_config(config, study, dataset))
 
 
 def cohorts(config: dict, study: str, dataset: str) -> list[str]:
-    """Folders of a study's networks, one a protocol and width."""
+    """Return the folders of a study's networks, one per protocol and width."""
     block = study_config(config, study, dataset)
     return [
         COHORT.format(dataset=dataset, study=study, protocol=protocol, depth=block["depth"], layer_width=width)
@@ -69,20 +60,33 @@ def cohorts(config: dict, study: str, dataset: str) -> list[str]:
 
 
 def study_tables(config: dict, study: str, dataset: str) -> list[str]:
-    """The tables that a study collects."""
+    """Return the paths of the tables that a study collects."""
     if study == "random_inputs":
         return [f"{folder}random_inputs.csv" for folder in cohorts(config, "training_time", dataset)]
     return [f"{folder}properties.csv" for folder in cohorts(config, study, dataset)]
 
 
 def drawn_split(config: dict, study: str, dataset: str) -> str:
-    """Whose K-Means a study's figure draws: of the codes that the published panel is of, else of the test codes."""
+    """Return the split whose codes the K-Means line of a study's figure is of.
+
+    It is the split of the published panel if that is known, else test.
+    """
     counterpart = config["hash_encoders"]["published"].get(dataset)
     return (counterpart and kmeans_split(study, counterpart["dataset"])) or "test"
 
 
+def drawing(config: dict, study: str, dataset: str) -> dict[str, str]:
+    """Return the settings that a study's figure depends on besides its table."""
+    return {"kmeans": drawn_split(config, study, dataset)}
+
+
+def chart_settings(config: dict) -> dict[str, Any]:
+    """Return the settings that the phase chart depends on besides its tables."""
+    return {"thresholds": config["hash_encoders"]["phase_chart"]["thresholds"]}
+
+
 def region_tables(config: dict, dataset: str, kind: str) -> list[str]:
-    """The tables (kind: lines or slices) of the linear regions of a capacity study's networks."""
+    """Return the paths of the tables of linear regions of the capacity study's networks (kind: lines or slices)."""
     block = study_config(config, "regions", dataset)
     capacity = study_config(config, "capacity", dataset)
     missing = [width for width in block["layer_widths"] if width not in capacity["layer_widths"]]
@@ -98,80 +102,72 @@ def region_tables(config: dict, dataset: str, kind: str) -> list[str]:
 
 
 def phase_chart_tables(config: dict, dataset: str) -> dict[str, str]:
-    """Study -> table of what the phase chart is made of; the capacity study joins in where there is one."""
+    """Return study -> path of the tables of the phase chart, with the capacity study if the dataset has one."""
     needed = [study for study in ("sample_size", "training_time") if study_config(config, study, dataset)]
     joining = ["capacity"] if dataset in config["hash_encoders"]["capacity"] else []
     return {study: f"{STUDY.format(dataset=dataset, study=study)}.csv" for study in [*needed, *joining]}
 
 
 def published_tables(config: dict, dataset: str) -> list[str]:
-    """The study tables of a dataset that have published counterparts."""
+    """Return the paths of a dataset's study tables that have published counterparts."""
     studies = [study for study in PUBLISHED if dataset in config["hash_encoders"][study]]
     return [f"{STUDY.format(dataset=dataset, study=study)}.csv" for study in studies]
 
 
-def studies_of(config: dict, dataset: str) -> list[str]:
-    """What the config asks for on a dataset, in the report's order."""
-    wing = config["hash_encoders"]
-    asked = [study for study in (*TRAINED, "regions") if dataset in wing[study]]
-    if dataset in wing["published"] and set(PUBLISHED) & set(asked):
-        asked.append("published")
-    if "training_time" in asked:
-        asked.append("random_inputs")
-    if {"training_time", "sample_size"} <= set(asked):
-        asked.append("phase_chart")
-    return sorted(asked, key=FIGURES.index)
+def asked(config: dict) -> list[tuple[str, dict[str, str]]]:
+    """List the figures that the config asks for, in the report's order, each with its wildcards."""
+    wing, found = config["hash_encoders"], []
+    for dataset in wing["datasets"]:
+        there = {study for study in (*STUDIES, "regions") if dataset in wing[study]}
+        if dataset in wing["published"] and there & PUBLISHED.keys():
+            there.add("published")
+        if "training_time" in there:
+            there.add("random_inputs")
+        if {"training_time", "sample_size"} <= there:
+            there.add("phase_chart")
+        found += [(name, {"dataset": dataset}) for name in sorted(there, key=ORDER.index)]
+    return found
 
 
-def figures(config: dict) -> list[dict[str, str]]:
-    """What the report shows, in order: paper, dataset, study, caption, text, and the stem of its paths."""
-    return [
-        {
-            "paper": "hash_encoders",
-            "dataset": dataset,
-            "study": study,
-            "stem": STUDY.format(dataset=dataset, study=study),
-            "caption": study,
-            "text": dataset_text(config, dataset),
-        }
-        for dataset in config["hash_encoders"]["datasets"]
-        for study in studies_of(config, dataset)
-    ]
-
-
-def targets(config: dict) -> list[str]:
-    """Every table and figure of the wing."""
-    return [
-        f"{entry['stem']}{end}"
-        for entry in figures(config)
-        for end in (".csv", ".pdf", ".png", *([".html"] if entry["study"] == "phase_chart" else []))
-    ]
+def data_text(config: dict, name: str, dataset: str) -> str:
+    """Say where the data of a figure come from, for the report."""
+    return dataset_text(config, dataset)
 
 
 def train_share(config: dict, study: str, dataset: str) -> float:
-    """The share of the train split that a study's networks are trained on: the block's own, or the wing's."""
+    """Return the share of the train split that a study trains on: that of its block, or the wing's default."""
     own = study_config(config, study, dataset)["train_share"]
     return config["hash_encoders"]["train_share"] if own is None else own
 
 
 def training_params(config: dict, study: str, dataset: str, protocol: str) -> dict[str, Any]:
-    """What a training depends on besides its wildcards and its data."""
+    """Return the settings that a training depends on besides its wildcards and its data."""
     return {
         "protocol": protocol_config(config, protocol),
         "cells": cells(config, study, dataset),
         "train_share": train_share(config, study, dataset),
         "repeats": study_config(config, study, dataset)["repeats"],
-        **{key: config[key] for key in ("seed", "device", "threads")},
+        "seed": config["seed"],
     }
 
 
 def networks_planned(config: dict, study: str, dataset: str) -> int:
-    """Networks that one job of a study trains."""
+    """Return the number of networks that one job of a study trains."""
     return len(cells(config, study, dataset)) * study_config(config, study, dataset)["repeats"]
 
 
+def training_mb(
+    config: dict, study: str, dataset: str, depth: str, layer_width: str, input_mb: float, attempt: int
+) -> int:
+    """Estimate the memory (MB) to train all networks of a job, with several copies of them."""
+    return memory_mb(input_mb, attempt, base=1500 + 3 * state_mb(config, study, dataset, depth, layer_width))
+
+
 def training_minutes(config: dict, study: str, dataset: str, protocol: str, attempt: int) -> int:
-    """A generous run time limit: 1 ms a step, network and layer, for MNIST's size trained to the last epoch."""
+    """Return a generous run time limit (minutes): 1 ms per step, network and layer.
+
+    It assumes as many inputs as MNIST has, and training to the last epoch.
+    """
     block, study_block = protocol_config(config, protocol), study_config(config, study, dataset)
     steps = 0.0
     for cell in cells(config, study, dataset):
@@ -180,15 +176,30 @@ def training_minutes(config: dict, study: str, dataset: str, protocol: str, atte
     return minutes(study_block["repeats"] * study_block["depth"] * steps * 0.001 / 60, attempt)
 
 
-def state_mb(config: dict, study: str, dataset: str, depth: str, layer_width: str, **_: str) -> float:
-    """Size of all networks of a job, with what an optimiser remembers of them, for pictures of CIFAR-10's size."""
+def state_mb(config: dict, study: str, dataset: str, depth: str, layer_width: str) -> float:
+    """Estimate the size (MB) of all networks and optimiser states of a job, for images of CIFAR-10's size."""
     width = int(layer_width)
     parameters = (3072 + (int(depth) - 1) * width + 10) * width
     kept = sum(len(cell.get("epochs", (0, 1))) + 3 for cell in cells(config, study, dataset))
     return kept * study_config(config, study, dataset)["repeats"] * parameters * 4 / 1e6
 
 
+def properties_mb(depth: str, layer_width: str, attempt: int) -> int:
+    """Estimate the memory (MB) to measure codes that have a bit for every hidden unit."""
+    return measuring_mb(int(depth) * int(layer_width), attempt)
+
+
+def regions_lines(config: dict, dataset: str) -> int:
+    """Return the number of lines that are followed through linear regions, per network and kind of points."""
+    return study_config(config, "regions", dataset)["lines"]
+
+
+def published_counterpart(config: dict, dataset: str) -> dict[str, str]:
+    """Return the published dataset with which a dataset's studies are compared, and the role of the comparison."""
+    return study_config(config, "published", dataset)
+
+
 def measuring_minutes(config: dict, study: str, dataset: str, attempt: int) -> int:
-    """A generous run time limit: two minutes a network and snapshot, which is what 1,000 bits on CIFAR-10 take."""
+    """Return a generous run time limit (minutes): two per network and snapshot, as 1,000 bits on CIFAR-10 take."""
     snapshots = sum(len(cell.get("epochs", (0, 1))) for cell in cells(config, study, dataset))
     return minutes(2 * snapshots * study_config(config, study, dataset)["repeats"], attempt)

@@ -1,4 +1,4 @@
-"""The encoding properties of a neural code (He et al. 2021): redundancy, and how well simple classifiers do on it."""
+"""The encoding properties of a neural code (He et al. 2021): redundancy, and accuracies of simple classifiers on it."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def encoding_properties(
     seed: int,
     threads: int = 1,
 ) -> dict[str, float]:
-    """All properties of one network's codes, by the column names of the tables.
+    """Compute the encoding properties of one network's codes, by the column names of the tables.
 
-    Bits that are constant over train and test together are dropped first (`code_bits` counts the rest); if none
+    Bits that are constant over train and test together are dropped first (`code_bits` counts the rest); if no bit
     varies, one is kept, since a code has at least one bit.
 
     Args:
         train, test: packed codes, uint8 (N, ceil(n_bits / 8)). train_labels, test_labels: int64 (N,).
-        seed: for K-Means' starts.
+        seed: of the starts of K-Means.
     """
     keep = varying_bits(train, test, n_bits=n_bits)
     if not keep.any():
@@ -60,24 +60,29 @@ def encoding_properties(
 
 
 def accuracy(predicted: np.ndarray | int, labels: np.ndarray) -> float:
-    """The share of equal entries."""
+    """Return the share of predictions that equal their labels."""
     return float(np.mean(predicted == labels))
 
 
 def kmeans_accuracies(codes: Codes, labels: np.ndarray, *, n_bits: int, classes: int, seed: int) -> tuple[float, float]:
-    """Accuracy of K-Means clusters as classes: (each cluster takes its majority label, one-to-one matching).
+    """Cluster codes with K-Means and score the clusters as classes: (many-to-one, one-to-one) accuracy.
 
-    K is the number of classes; the best of 10 starts (k-means++). The matching is the best one (Hungarian method).
+    K is the number of classes, at most that of the codes; the best of 10 starts (k-means++) counts. For the accuracies
+    see `cluster_accuracies`.
     """
     kmeans = KMeans(min(classes, len(codes)), n_init=KMEANS_STARTS, random_state=seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct codes than clusters: a small network's lot
+        warnings.simplefilter("ignore", ConvergenceWarning)  # small networks: fewer distinct codes than clusters
         clusters = kmeans.fit_predict(_features(codes, n_bits))
     return cluster_accuracies(clusters, labels, classes)
 
 
 def cluster_accuracies(clusters: np.ndarray, labels: np.ndarray, classes: int) -> tuple[float, float]:
-    """(many-to-one, one-to-one) accuracy of cluster numbers (N,) against labels (N,)."""
+    """Compute the (many-to-one, one-to-one) accuracy of cluster numbers (N,) as classes, against labels (N,).
+
+    Many-to-one: each cluster predicts its majority label. One-to-one: the best matching of clusters and labels
+    (Hungarian method).
+    """
     counts = np.zeros((clusters.max() + 1, classes), np.int64)
     np.add.at(counts, (clusters, labels), 1)
     matched = counts[linear_sum_assignment(counts, maximize=True)].sum()
@@ -85,7 +90,7 @@ def cluster_accuracies(clusters: np.ndarray, labels: np.ndarray, classes: int) -
 
 
 def logistic_regression(codes: Codes, labels: np.ndarray, *, n_bits: int) -> OneVsOneClassifier:
-    """One-vs-one L2 logistic regression (C = 1) on the bits as 0 and 1, at its optimum (Newton's method)."""
+    """Fit one-vs-one L2 logistic regression (C = 1) to the bits as 0 and 1, to its optimum (Newton's method)."""
     model = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-6)
     return OneVsOneClassifier(model).fit(_features(codes, n_bits), labels)
 
@@ -93,7 +98,10 @@ def logistic_regression(codes: Codes, labels: np.ndarray, *, n_bits: int) -> One
 def logistic_regression_accuracy(
     train: Codes, train_labels: np.ndarray, test: Codes, test_labels: np.ndarray, *, n_bits: int
 ) -> float:
-    """Accuracy of `logistic_regression`; where all training labels are equal (a tiny sample), of that label."""
+    """Return the test accuracy of `logistic_regression`, or of always predicting the only training label.
+
+    The latter is for a sample so small that all its labels are equal.
+    """
     if (train_labels == train_labels[0]).all():
         return accuracy(train_labels[0], test_labels)
     model = logistic_regression(train, train_labels, n_bits=n_bits)

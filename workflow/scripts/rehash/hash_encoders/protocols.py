@@ -1,4 +1,4 @@
-"""Training protocols: the settings of a training."""
+"""Training protocols: the settings with which networks are trained."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class BatchNorm:
 
 @dataclass(frozen=True)
 class Protocol:
-    """How networks are trained; the fields are those of a block of hash_encoders.protocols in the config."""
+    """The settings of a training; the fields are those of a block of hash_encoders.protocols in the config."""
 
     optimiser: str
     learning_rate: float
@@ -34,11 +34,11 @@ class Protocol:
     batch_norm: dict[str, float] | None = None
 
     def rate(self, epoch: int) -> float:
-        """Learning rate of an epoch, counted from 0."""
+        """Return the learning rate of an epoch, counted from 0."""
         return self.learning_rate * self.decay_factor ** (epoch // self.decay_every if self.decay_every else 0)
 
     def batches(self, inputs: int) -> int:
-        """Steps of an epoch; a last batch of a single input is left out, since BatchNorm cannot use it."""
+        """Return the number of steps of an epoch; a last batch of one input is left out, as BatchNorm needs two."""
         return inputs // self.batch_size + (inputs % self.batch_size > 1)
 
     @property

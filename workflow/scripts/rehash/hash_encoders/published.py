@@ -1,4 +1,4 @@
-"""Published curves beside ours, point by point."""
+"""Comparison of published curves with ours, point by point."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ import numpy as np
 import pandas as pd
 
 from rehash.hash_encoders.columns import METRICS, kmeans_split
+from rehash.hash_encoders.studies import STUDIES
 from rehash.store import read_csv
 from rehash.tables import summarise
 
 PUBLISHED_COLUMNS = ["study", "dataset", "metric", "layer_width", "x", "value", "error", "figure"]
 # Hidden layers of the published networks.
 DEPTH = {"mnist": 1, "cifar10": 5}
-# The column of our tables that is the horizontal axis of the published figure.
-AXES = {"capacity": "layer_width", "sample_size": "sample_size", "training_time": "epoch"}
 _KEYS = ["paper", "dataset", "published_dataset", "role", "study", "protocol", "depth", "metric", "layer_width", "x"]
 
 
 def counterparts(metric: str, study: str, dataset: str) -> tuple[str, ...]:
-    """The columns of our tables that a published metric is set beside."""
+    """Return the columns of our tables with which a published metric is compared."""
     if metric != "kmeans":
         return (metric,)
     split = kmeans_split(study, dataset)
@@ -29,26 +28,26 @@ def counterparts(metric: str, study: str, dataset: str) -> tuple[str, ...]:
 
 
 def compare(tables: Iterable[pd.DataFrame], published: pd.DataFrame, *, dataset: str, role: str) -> pd.DataFrame:
-    """A row for each published point that a study table has a counterpart of.
+    """Compare study tables with published points; return one row for each point that has a counterpart.
 
-    Columns: keys; published, reading_error (how well that value could be read off its figure, about one standard
-    deviation), ours (mean), sd, n, difference (ours - published), verdict: "inside" where |difference| <= sd +
-    reading_error, "outside" else; "no spread" for one network; "split unknown" for K-Means where the published panel
-    does not say whose codes were clustered; "context" where the data or the depth differ; "diverged" where no network
-    was left to measure.
+    Columns: keys; published, reading_error (how precisely that value could be read off its figure, about one standard
+    deviation), ours (mean), sd, n, difference (ours - published) and verdict. The verdict is "inside" if |difference|
+    <= sd + reading_error, and "outside" otherwise; "no spread" for one network; "split unknown" for K-Means if the
+    published panel does not say whose codes were clustered; "context" if the data or the depth differ; "diverged" if
+    no network was left to measure.
 
     Args:
-        published: PUBLISHED_COLUMNS; `dataset` names the published one to compare with.
-        role: "comparison", or "context" where ours is other data.
+        published: a table of PUBLISHED_COLUMNS. dataset: the published dataset to compare with.
+        role: "comparison", or "context" if our tables are of other data.
     """
     published = published[published.dataset == dataset]
     parts = []
     for table in tables:
         study = table.study.iloc[0]
-        axis = AXES[study]
-        rows = table if study == "training_time" else table[table.epoch > 0]
+        axis = STUDIES[study].column
+        rows = table if STUDIES[study].snapshots else table[table.epoch > 0]
         by = list(dict.fromkeys(["paper", "dataset", "study", "protocol", "depth", "layer_width", axis]))
-        # All configurations stay, those too of which every network diverged.
+        # Keep all configurations, also those in which every network diverged.
         means = rows[by].drop_duplicates().merge(summarise(rows, by, METRICS), how="left", on=by)
         means = means.assign(x=means[axis], n=means.n.fillna(0).astype(int))
         for theirs, points in published[published.study == study].groupby("metric"):
@@ -74,15 +73,16 @@ def compare(tables: Iterable[pd.DataFrame], published: pd.DataFrame, *, dataset:
 
 
 def compare_published(tables: Iterable[str | Path], published: str | Path, *, dataset: str, role: str) -> pd.DataFrame:
-    """As `compare`, from files."""
+    """Compare study tables with published points as `compare` does, from CSV files."""
     studies = [read_csv(path, ["study", "protocol", "layer_width", "epoch", *METRICS]) for path in tables]
     return compare(studies, read_csv(published, PUBLISHED_COLUMNS), dataset=dataset, role=role)
 
 
 def tally(table: pd.DataFrame) -> pd.DataFrame:
-    """By study, protocol and metric: n (the least), points, judged, inside; the mean and the largest difference.
+    """Count the points and verdicts of a comparison by study, protocol and metric.
 
-    Judged are the points with a verdict for or against: inside or outside.
+    Columns: the three keys; n (the smallest), points, judged (those with the verdict inside or outside), inside,
+    mean_difference, largest_difference (in absolute value, with its sign).
     """
     lines = []
     for (study, protocol, metric), part in table.groupby(["study", "protocol", "metric"], sort=True):

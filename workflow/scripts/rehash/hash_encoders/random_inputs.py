@@ -1,36 +1,34 @@
-"""What trained networks make of inputs that are no pictures: a scripts' study without published numbers."""
+"""The codes that networks give to random and shuffled inputs, which the public scripts study, too."""
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from tqdm import tqdm
 
 from rehash.bits import redundancy, unpack
-from rehash.datasets.layout import read_split
+from rehash.datasets.layout import Dataset
 from rehash.hash_encoders.cells import Cell
 from rehash.hash_encoders.columns import KEYS
 from rehash.hash_encoders.encode import encode, network_shape
-from rehash.hash_encoders.files import read_networks
+from rehash.hash_encoders.networks_file import read_networks
 from rehash.hash_encoders.protocols import Protocol
+from rehash.progress import progress
 from rehash.seeds import stream
 from rehash.store import write_csv
-from rehash.training import resolve_device, set_reproducible
+from rehash.training import Compute
 
-log = logging.getLogger("rehash")
 METRICS = ["redundancy", "active_share"]
 
 
 def random_inputs(images: np.ndarray, *, seed: int, dataset: str) -> dict[str, np.ndarray]:
-    """Float32 (N, I) inputs by kind, as many as `images`, uint8 (N, ...).
+    """Make inputs of each kind, float32 (N, I), as many as there are `images`, uint8 (N, ...).
 
-    "test": the images; "permuted": the same, each with its pixels (of all channels) in an order of its own; "uniform":
-    each pixel uniform in [0, 1]; "uniform_negative": uniform in [-1, 0].
+    "test": the images; "permuted": the images, each with its pixels (of all channels) in a random order of its own;
+    "uniform": each pixel uniform in [0, 1); "uniform_negative": the same values less 1.
     """
     flat = images.reshape(len(images), -1)
     rng = {kind: stream(seed, "hash_encoders", dataset, "random_inputs", kind) for kind in ("permuted", "uniform")}
@@ -44,20 +42,20 @@ def random_inputs(images: np.ndarray, *, seed: int, dataset: str) -> dict[str, n
 
 
 def measure_random_inputs(
-    dataset: str | Path, networks: str | Path, output: str | Path, *, device: str, threads: int
+    dataset: str | Path, networks: str | Path, output: str | Path, compute: Compute
 ) -> dict[str, Any]:
-    """Write a row a cell, snapshot, repeat and kind of input: redundancy, and the mean share of units that are on."""
-    set_reproducible(threads)
-    target = resolve_device(device)
+    """Write the redundancy, and the mean share of units that are on, per cell, snapshot, repeat and kind of input."""
+    target = compute.start()
     cells, identity = read_networks(networks)
     keys, seed, protocol = identity["keys"], identity["seed"], Protocol(**identity["protocol"])
-    test = read_split(dataset, "test")
+    images = Dataset.read(dataset)
+    test = images.test
     shape = network_shape(identity, test.images[0].size, networks)
     labels = torch.from_numpy(test.labels).to(target)
     rows = []
     for kind, inputs in random_inputs(test.images, seed=seed, dataset=keys["dataset"]).items():
         inputs_NI = torch.from_numpy(inputs).to(target)
-        for i, snapshots in enumerate(tqdm(cells, desc=kind, unit="cell", disable=None, leave=False)):
+        for i, snapshots in enumerate(progress(cells, kind, "cell")):
             cell = Cell.of(identity["cells"][i])
             columns = {
                 "study": "random_inputs",
@@ -74,8 +72,7 @@ def measure_random_inputs(
                         row["redundancy"] = redundancy(codes[repeat])
                         row["active_share"] = float(unpack(codes[repeat], shape.code_bits).mean())
                     rows.append(row)
-        log.info("%s: encoded", kind)
     constant = {"paper": "hash_encoders", **{k: v for k, v in keys.items() if k != "study"}, "seed": seed}
     table = pd.DataFrame(rows).assign(**constant)
     write_csv(table[[*KEYS, "inputs", *METRICS]], output)
-    return {"device": str(target), "seed": seed}
+    return {"device": str(target), "seed": seed, "digests": images.digests}

@@ -4,9 +4,9 @@ Inside a linear region the code is constant and every pre-activation is affine i
 affine functions, found in closed form and layer after layer; there is no grid. Shape suffixes: N lines, I inputs, W
 layer width, P pieces of a line, V vertices, K code bits. All in float64.
 
-A point on a boundary (a pre-activation of exactly 0, whose bit is 0) has measure zero: a line is described by the codes
-of its open pieces, so one that touches a boundary and turns back does not change its code, and one that starts
-on a boundary starts in the region that it enters.
+The points on boundaries (a pre-activation of exactly 0, whose bit is 0) have measure zero. A line is therefore
+described by the codes of its open pieces: a line that touches a boundary without crossing it does not change its code,
+and a line that starts on a boundary starts in the region that it enters.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 Layer = tuple[np.ndarray, np.ndarray]  # weight (out, in), bias (out,)
 
-SAME_POINT = 1e-12  # in shares of a line: closer boundaries are one, since rounding cannot tell them apart
-SMALLEST_AREA = 1e-12  # in shares of a slice: a cut that leaves less on one side is not made
-MARGIN = 0.15  # around a slice's corners, in shares of their extent
+SAME_POINT = 1e-12  # as a share of a line: boundaries closer than this count as one, as rounding cannot separate them
+SMALLEST_AREA = 1e-12  # as a share of a slice: a cut that leaves less than this on one side is not made
+MARGIN = 0.15  # around a slice's corners, as a share of their extent
 
 
 def affine_layers(network: Tensors, member: int, shape: Shape, norm: BatchNorm | None) -> list[Layer]:
-    """The layers of one member of a cohort as it is used (evaluation mode), hidden ones first, the head last.
+    """Return one member's layers as affine maps in evaluation mode, float64: the hidden layers, then the head.
 
     A hidden layer with BatchNorm is affine: scale * (W x + b - mean) / sqrt(variance + eps) + shift.
     """
@@ -52,27 +52,33 @@ def affine_layers(network: Tensors, member: int, shape: Shape, norm: BatchNorm |
 
 
 def code_changes(layers: list[Layer], start: np.ndarray, stop: np.ndarray) -> np.ndarray:
-    """Every point of a line at which the code changes: ascending t in (0, 1) of start + t * (stop - start).
+    """Find every point of a line at which the code changes.
 
-    Activations are linear between knots, the boundaries found so far, so their values at the knots say all of them. The
+    Activations are linear between knots, the boundaries found so far, so their values at the knots determine them. The
     roots of a layer's pre-activations become knots of the next layer. Changes within SAME_POINT count as one.
 
     Args:
-        layers: the hidden ones. start, stop: (I,).
+        layers: the hidden layers. start, stop: (I,).
+
+    Returns:
+        Ascending t in (0, 1); the code changes at start + t * (stop - start).
     """
     knots = np.array([0.0, 1.0])
     hidden = np.stack([start, stop]).astype(np.float64)  # (P + 1, W), values at the knots
     changes = [np.empty(0)]
     for weight, bias in layers:
         knots, values = _with_roots(knots, hidden @ weight.T + bias)
-        on = np.maximum(values[:-1], values[1:]) > 0  # on the open piece: no root is left inside one
+        on = np.maximum(values[:-1], values[1:]) > 0  # on the open piece, which has no root inside
         changes.append(knots[1:-1][(on[1:] != on[:-1]).any(1)])
         hidden = np.maximum(values, 0)
     return np.unique(np.concatenate(changes))
 
 
 def _with_roots(knots: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Knots (P + 1,) and values (P + 1, W), linear between knots, with all roots made knots and exactly 0 there."""
+    """Insert every root as a knot, with a value of exactly 0 there.
+
+    Takes and returns knots (P + 1,) and values (P + 1, W), which are linear between knots; P grows by the new roots.
+    """
     signs = np.sign(values)
     piece, unit = np.nonzero(signs[:-1] * signs[1:] < 0)
     before, after = values[piece, unit], values[piece + 1, unit]
@@ -92,13 +98,13 @@ def _with_roots(knots: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def first_changes(layers: list[Layer], starts: np.ndarray, stops: np.ndarray, chunk: int = 4096) -> np.ndarray:
-    """t of the first change of the code on each line, float64 (N,); inf where there is none before t = 1.
+    """Find t of the first change of the code on each line, float64 (N,); inf if there is none before t = 1.
 
-    Up to that point all pre-activations are affine with the start's gates, so it is the least of their roots: exact at
-    any depth, since a unit's inputs keep their gates until a root of an earlier layer.
+    Up to that point all pre-activations are affine with the start's gates, so the first change is the least of their
+    roots. This is exact at any depth, since a unit's inputs keep their gates until a root of an earlier layer.
 
     Args:
-        layers: the hidden ones. starts, stops: (N, I). chunk: lines at a time.
+        layers: the hidden layers. starts, stops: (N, I). chunk: lines at a time.
     """
     first = np.full(len(starts), np.inf)
     for begin in range(0, len(starts), chunk):
@@ -108,7 +114,7 @@ def first_changes(layers: list[Layer], starts: np.ndarray, stops: np.ndarray, ch
         for weight, bias in layers:
             value, slope = value @ weight.T + bias, slope @ weight.T
             value[np.abs(value) <= SAME_POINT * np.abs(slope)] = 0
-            # Only roots in (0, 1) are divided for: no division by zero, no overflow.
+            # Divide only where the root lies in (0, 1), so that no division is by zero or overflows.
             inside = (np.sign(value) * np.sign(slope) < 0) & (np.abs(value) < (1 - SAME_POINT) * np.abs(slope))
             roots = np.divide(-value, slope, out=np.full_like(value, np.inf), where=inside)
             first[lines] = np.minimum(first[lines], roots.min(1))
@@ -125,8 +131,8 @@ class Plane:
     """A plane through three inputs, in an orthonormal frame: distances in the plane are L2 distances of inputs.
 
     Attributes:
-        origin: (I,), the first corner. axes: (2, I), orthonormal. corners: (3, 2). square: (4, 2), counter-clockwise
-            around the corners with a margin.
+        origin: (I,), the first corner. axes: (2, I), orthonormal. corners: (3, 2). square: (4, 2), the vertices of a
+            square around the corners with a margin, counter-clockwise.
     """
 
     origin: np.ndarray
@@ -135,17 +141,17 @@ class Plane:
     square: np.ndarray
 
     def inputs(self, points: np.ndarray) -> np.ndarray:
-        """Points of the plane (N, 2) as inputs (N, I)."""
+        """Return points of the plane (N, 2) as inputs (N, I)."""
         return self.origin + points @ self.axes
 
 
 @dataclass(frozen=True)
 class Region:
-    """A linear region's part of a slice.
+    """The part of a linear region that lies in a slice.
 
     Attributes:
         vertices: (V, 2), a convex polygon, counter-clockwise. code: bool (K,). area: in squared L2 distance.
-        prediction: the class at the mean of the vertices, if a head was given; other points may get another class.
+        prediction: the class predicted at the mean of the vertices, None without a head; other points may differ.
     """
 
     vertices: np.ndarray
@@ -155,7 +161,7 @@ class Region:
 
 
 def plane(corners: np.ndarray) -> Plane:
-    """The plane through three inputs, (3, I).
+    """Return the plane through three inputs, (3, I).
 
     Raises:
         InputError: the inputs lie on one line.
@@ -176,20 +182,20 @@ def plane(corners: np.ndarray) -> Plane:
     return Plane(origin, axes, points, square)
 
 
-MOST_REGIONS = 200_000  # beyond that nothing can be seen, and the table would be huge
+MOST_REGIONS = 200_000  # more could not be seen in a figure, and the table would be huge
 
 
 def slice_regions(layers: list[Layer], corners: np.ndarray, head: Layer | None = None) -> list[Region]:
-    """The exact linear regions of a network in the square of `plane(corners)`; no two of them share a code.
+    """Compute the exact linear regions of a network in the square of `plane(corners)`; no two share a code.
 
-    Every polygon is cut by each unit's zero line, layer after layer. The regions fill the square; parts below
-    SMALLEST_AREA of it stay with a neighbour.
+    Every polygon is cut by each unit's zero line, layer after layer. The regions fill the square; parts smaller than
+    SMALLEST_AREA of the square stay with a neighbour.
 
     Args:
-        layers: the hidden ones. corners: (3, I). head: for predictions.
+        layers: the hidden layers. corners: (3, I). head: for predictions.
 
     Raises:
-        InputError: the corners lie on one line.
+        InputError: the corners lie on one line, or there are more than MOST_REGIONS regions.
     """
     frame = plane(corners)
     smallest = SMALLEST_AREA * _area(frame.square)
@@ -216,7 +222,7 @@ def _prediction(hidden: np.ndarray, head: Layer | None) -> int | None:
 
 
 def _area(polygon: np.ndarray) -> float:
-    """Area of a counter-clockwise polygon (V, 2), measured from its first vertex so that little cancels."""
+    """Compute the area of a counter-clockwise polygon (V, 2), relative to its first vertex to limit cancellation."""
     x, y = (polygon - polygon[0]).T
     return float(x[:-1] @ y[1:] - x[1:] @ y[:-1]) / 2
 
@@ -239,12 +245,12 @@ def _cut(rows: np.ndarray, smallest: float) -> list[np.ndarray]:
 
 
 def _split(rows: np.ndarray, column: int) -> tuple[np.ndarray, np.ndarray]:
-    """The parts of a convex polygon on either side of a column's zero line, with the new vertices in both."""
+    """Split a convex polygon along a column's zero line; both parts contain the new vertices."""
     following = np.roll(rows, -1, axis=0)
     here, there = rows[:, column], following[:, column]
     edge = np.flatnonzero(np.sign(here) * np.sign(there) < 0)
     a, b = here[edge, None], there[edge, None]
-    # Exactly 0 in the column, and the same bits from either end of an edge, so that neighbours share their vertices.
+    # The new value is exactly 0 in the column, and equal from either end of an edge, so that neighbours share vertices.
     new = (a * following[edge] - b * rows[edge]) / (a - b)
     rows = np.insert(rows, edge + 1, new, axis=0)
     return rows[rows[:, column] >= 0], rows[rows[:, column] <= 0]

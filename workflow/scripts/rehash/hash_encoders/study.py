@@ -1,4 +1,4 @@
-"""From the tables of single jobs to a study: one tidy table, checked."""
+"""Collection of the tables of single jobs into one checked, tidy table of a study."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _RANDOM_INPUTS = ["redundancy", "active_share"]
 
 
 def collect_study(tables: Iterable[str | Path], study: str) -> pd.DataFrame:
-    """The tables of a study as one, sorted by its keys.
+    """Combine the tables of a study into one, sorted by its keys.
 
     Raises:
-        InputError: a table is not as a measuring job writes it (see `check_rows`), or two rows describe the same
+        InputError: a table cannot be one that a measuring job wrote (see `check_rows`), or two rows describe the same
             network.
     """
     keys = [*KEYS, "inputs"] if study == "random_inputs" else KEYS
@@ -36,9 +36,9 @@ def collect_study(tables: Iterable[str | Path], study: str) -> pd.DataFrame:
 
 
 def check_rows(table: pd.DataFrame, keys: list[str], metrics: list[str], where: str) -> None:
-    """Refuse what no measuring job writes: an edited or truncated table.
+    """Raise an InputError if a table cannot be what a measuring job wrote, since it was edited or truncated.
 
-    Metrics may be missing only all together, in the row of a network that diverged.
+    Keys may not be missing. Metrics may be missing only all together, in the row of a network that diverged.
 
     Raises:
         InputError: names the table, the column and the row, and how to make it again.
@@ -73,5 +73,8 @@ def _first(marked: pd.Series) -> int:
 
 
 def origin(table: pd.DataFrame) -> dict[str, list]:
-    """Seeds, protocols and sample sizes in a study, for its provenance; devices and times are in its cohorts' files."""
+    """Return a study's seeds, protocols, sample sizes and repeats for its provenance, each as a sorted list.
+
+    Devices and times are in the provenance of its cohorts' files.
+    """
     return {key: sorted(table[key].unique().tolist()) for key in ("seed", "protocol", "sample_size", "repeat")}

@@ -1,30 +1,32 @@
-"""The training job: a dataset in, the networks of all cells of a study at one width and their history out."""
+"""The training job: from a dataset to the networks of all cells of a study at one width, and their history."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 
-from rehash.datasets.layout import Split, checksum, class_names
+from rehash.datasets.layout import Dataset, Split
 from rehash.hash_encoders.cells import Cell, cohort_name, sample
 from rehash.hash_encoders.cohort import CohortTraining
-from rehash.hash_encoders.files import training_inputs, write_networks
 from rehash.hash_encoders.networks import Shape
+from rehash.hash_encoders.networks_file import training_inputs, write_networks
 from rehash.hash_encoders.protocols import Protocol
 from rehash.hash_encoders.trained import Trained
+from rehash.job import Saving
 from rehash.store import write_csv
-from rehash.training import State, StateFile, resolve_device, run, set_reproducible
+from rehash.training import Compute, State, finished
 
 
 class Sequence:
-    """Cohorts one after another, as one resumable job (see rehash.training.run).
+    """The training of cohorts one after another, as one resumable job (see rehash.training.run).
 
     Args:
-        make: builds the i-th cohort when its turn comes. steps: of each cohort, at most.
+        make: builds the i-th cohort when its turn comes. steps: the largest number of steps of each cohort.
     """
 
     def __init__(self, make: Callable[[int], CohortTraining], steps: list[int]) -> None:
@@ -48,7 +50,7 @@ class Sequence:
         return cell + self.current.status()
 
     def step(self) -> None:
-        """One batch of the current cohort; after its last, the next cohort's turn."""
+        """Train the current cohort on one batch; after its last batch, begin the next cohort."""
         self.current.step()
         if self.current.done:
             self.finished.append(self.current.trained)
@@ -92,10 +94,10 @@ def train_cells(
     keys: dict[str, Any],
     device: torch.device,
 ) -> Sequence:
-    """The training of all `cells` as one job; every cell's repeat r starts from the same network (a paired design).
+    """Set up the training of all `cells` as one job; repeat r starts from the same network in every cell.
 
     Raises:
-        InputError: a cell asks for more inputs than there are; before anything is trained.
+        InputError: a cell asks for more inputs than there are; raised before training begins.
     """
 
     def make(i: int) -> CohortTraining:
@@ -122,61 +124,64 @@ def train_cells(
     return Sequence(make, all_steps)
 
 
+@dataclass(frozen=True)
+class Training:
+    """The settings that the networks of one job depend on besides their data.
+
+    Attributes:
+        keys: dataset, study, protocol (its name), depth, layer_width.
+        protocol: the fields of `Protocol`.
+        cells: for each cell, the fields of `Cell` that differ from their defaults.
+        train_share: the share of the train split that is trained on.
+        repeats: the number of networks of each cell.
+        seed: the seed of all random streams.
+    """
+
+    keys: dict[str, Any]
+    protocol: dict[str, Any]
+    cells: list[dict[str, Any]]
+    train_share: float
+    repeats: int
+    seed: int
+
+
 def train_mlps(
     dataset: str | Path,
     networks: str | Path,
     history: str | Path,
-    *,
-    keys: dict[str, Any],
-    protocol: dict[str, Any],
-    cells: list[dict[str, Any]],
-    train_share: float,
-    repeats: int,
-    seed: int,
-    device: str,
-    threads: int,
-    code: str = "",
-    on_code_change: str = "restart",
-    save_every_s: float = 30,
+    training: Training,
+    compute: Compute,
+    saving: Saving,
 ) -> dict[str, Any]:
-    """Train the cells and write their networks (safetensors) and history (CSV); killed, it goes on where it was.
-
-    The saved state stays until `rehash.training.discard_state` is called for `networks`.
-
-    Args:
-        keys: dataset, study, protocol (its name), depth, layer_width.
-        protocol: the fields of `Protocol`. cells: each the fields of `Cell` that differ.
+    """Train the cells, and write their networks (safetensors) and history (CSV); an interrupted training resumes.
 
     Returns:
-        Notes for the provenance: device, sample sizes, epochs, diverged networks, wall time with earlier runs, code
-        changes.
+        Notes for the provenance: device, sample sizes, epochs, number of diverged networks, wall time including
+        earlier runs, code changes.
     """
-    set_reproducible(threads)
-    target = resolve_device(device)
-    train = training_inputs(dataset, train_share)
-    shape = Shape(train.images[0].size, int(keys["layer_width"]), int(keys["depth"]), len(class_names(dataset)))
-    base, all_cells = Protocol(**protocol), [Cell.of(factors) for factors in cells]
-    job = train_cells(train, shape, base, all_cells, repeats=repeats, seed=seed, keys=keys, device=target)
+    target, keys = compute.start(), training.keys
+    images = Dataset.read(dataset)
+    train = training_inputs(images.train, training.train_share)
+    shape = Shape(train.images[0].size, int(keys["layer_width"]), int(keys["depth"]), len(images.class_names))
+    base, cells = Protocol(**training.protocol), [Cell.of(factors) for factors in training.cells]
+    job = train_cells(train, shape, base, cells, repeats=training.repeats, seed=training.seed, keys=keys, device=target)
     identity = {
-        "keys": keys, "protocol": protocol, "cells": cells, "train_share": train_share, "repeats": repeats,
-        "seed": seed, "data": checksum(dataset), "train_items": len(train.labels), "inputs": shape.inputs,
-        "classes": shape.classes, "device": target.type, "threads": threads,
+        **vars(training), "data": images.checksum, "train_items": len(train.labels), "inputs": shape.inputs,
+        "classes": shape.classes, "device": target.type, "threads": compute.threads,
     }  # fmt: skip
     title = " ".join(str(keys[key]) for key in ("dataset", "study", "protocol")) + f" width {keys['layer_width']}"
-    with StateFile(networks, identity, code, on_code_change) as state:
-        run(job, state, save_every_s=save_every_s, title=title)
+    with finished(job, networks, identity, saving, target, title=title) as notes:
         rows = []
-        for cell, trained in zip(all_cells, job.finished):
+        for cell, trained in zip(cells, job.finished):
             factors = cell.columns(base, cell.sample_size or len(train.labels))
             rows += [{**factors, **row} for row in sorted(trained.history, key=lambda r: (r["repeat"], r["epoch"]))]
         columns = [*keys, *factors, "repeat", "epoch", "loss", "accuracy"]
         write_csv(pd.DataFrame(rows).assign(**keys)[columns], history)
         write_networks(networks, job.finished, identity)
         return {
-            "device": str(target),
-            "sample_size": [cell.sample_size or len(train.labels) for cell in all_cells],
+            **notes,
+            "sample_size": [cell.sample_size or len(train.labels) for cell in cells],
             "epochs": [trained.epochs["trained"] for trained in job.finished],
             "diverged": sum(not torch.isfinite(torch.tensor(row["loss"])) for row in rows),
-            "training_seconds": round(state.seconds, 3),
-            "continued_from_code": state.continued_from,
+            "digests": images.digests,
         }

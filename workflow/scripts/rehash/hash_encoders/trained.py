@@ -1,4 +1,4 @@
-"""What the training of a cohort leaves, and the names of its moments."""
+"""The results of training a cohort, and the names of its snapshots."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from rehash.hash_encoders.networks import Tensors
 
 @dataclass
 class Trained:
-    """What a cohort leaves: `networks[snapshot]` holds stacked float32 tensors (R, ...), R repeats in their order."""
+    """The results of a cohort: `networks[snapshot]` holds stacked float32 tensors (R, ...), R repeats in order."""
 
     networks: dict[str, Tensors] = field(default_factory=dict)
     epochs: dict[str, list[int]] = field(default_factory=dict)  # each repeat's number of epochs at each snapshot
-    history: list[dict[str, Any]] = field(default_factory=list)  # epoch, repeat; loss, accuracy as trained
+    history: list[dict[str, Any]] = field(default_factory=list)  # epoch, repeat; loss and accuracy in training
 
 
 def snapshot_name(epoch: int) -> str:
-    """The name of the networks after `epoch`; those at the end of a training are called "trained"."""
+    """Return the name of the snapshot after `epoch`; the one at the end of a training is called "trained"."""
     return f"epoch={epoch}" if epoch else "untrained"
 
 
 def epoch_of(snapshot: str, epochs: int) -> int:
-    """The epoch that a snapshot's name means in a training of `epochs`, if it runs to its end."""
+    """Return the epoch that a snapshot's name stands for in a training that runs through all its `epochs`."""
     ends = {"untrained": 0, "trained": epochs}
     return ends[snapshot] if snapshot in ends else int(snapshot.rpartition("=")[2])

@@ -1,1 +1,1 @@
-"""Hong & Pavlic 2023: one frozen random network, a learned modulation per task."""
+"""Task-specific geometric sensitive hashing (Hong & Pavlic 2023): one frozen random network, a modulation per task."""

@@ -1,9 +1,9 @@
-"""The baselines: a fully trained network of FlyNet's width, a fresh one for each task or one for all tasks in sequence.
+"""The baselines: fully trained networks of FlyNet's width, a fresh one for each task or one for all in sequence.
 
 The network is 784 pixels -> U units, ReLU -> K classes; Adam trains all its weights and biases. In sequence it keeps
-the same head for all tasks and is never told which task a picture comes from: domain-incremental learning (van de Ven
-& Tolias 2019, arXiv 1904.07734). What is measured is the matrix R[i, j], the accuracy on task j after training on
-task i (Lopez-Paz & Ranzato 2017, arXiv 1706.08840).
+the same head for all tasks and is not told which task an image comes from: domain-incremental learning (van de Ven &
+Tolias 2019, arXiv 1904.07734). The measurement is the matrix R[i, j], the accuracy on task j after training on task i
+(Lopez-Paz & Ranzato 2017, arXiv 1706.08840).
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
-from rehash.datasets.layout import checksum, class_names
 from rehash.errors import InputError
+from rehash.job import Saving
 from rehash.seeds import stream
 from rehash.store import write_csv
-from rehash.tgsh.files import read_digits
-from rehash.tgsh.flynet import BLOCK, Pictures, View, views
+from rehash.tgsh.flynet import BLOCK, DeviceSplit, View, views
+from rehash.tgsh.modulations import read_digits
 from rehash.tgsh.tasks import PIXELS
-from rehash.training import State, StateFile, resolve_device, run, set_reproducible
+from rehash.tgsh.train import Training
+from rehash.training import Compute, State, finished, moments, restore_moments
 
-METHODS = {"full_per_task": True, "full_in_sequence": False}  # and whether each task gets a fresh network
+METHODS = {"full_per_task": True, "full_in_sequence": False}  # method -> whether each task gets a fresh network
 Network = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
 class AdamSchedule:
-    """How long and how fast each task is trained (Adam, torch's defaults)."""
+    """The length and rate of each task's training (Adam, otherwise with torch's defaults)."""
 
     epochs: int = 3
     batch_size: int = 128
@@ -47,9 +48,10 @@ def draw_network(
     device: torch.device,
     dtype: torch.dtype = torch.float32,
 ) -> Network:
-    """Parameters before training: hidden.weight (U, PIXELS), hidden.bias (U,), head.weight (K, U), head.bias (K,).
+    """Draw the parameters of a network before training.
 
-    Torch's default for a Linear layer (Kaiming, a = sqrt 5): weights and biases uniform in +-1 / sqrt(inputs).
+    hidden.weight (U, PIXELS), hidden.bias (U,), head.weight (K, U) and head.bias (K,) are drawn as torch does by
+    default for a Linear layer (Kaiming, a = sqrt 5): weights and biases uniform in +-1 / sqrt(inputs).
     """
     network = {}
     for layer, inputs, outputs in (("hidden", PIXELS, units), ("head", units, classes)):
@@ -60,14 +62,14 @@ def draw_network(
 
 
 def predict(network: Network, inputs_PB: torch.Tensor) -> torch.Tensor:
-    """Logits (B, K) of normalised pixels (PIXELS, B)."""
+    """Compute the logits (B, K) of normalised pixels (PIXELS, B)."""
     hidden_BU = F.linear(inputs_PB.t(), network["hidden.weight"], network["hidden.bias"]).relu()
     return F.linear(hidden_BU, network["head.weight"], network["head.bias"])
 
 
 @torch.no_grad()
-def accuracy(network: Network, pictures: Pictures, view: View) -> float:
-    """The share of a task's pictures to which the network gives their label."""
+def accuracy(network: Network, pictures: DeviceSplit, view: View) -> float:
+    """Compute the share of images, shown by a task's view, to which the network assigns their label."""
     right = torch.zeros((), dtype=torch.int64, device=pictures.labels.device)
     for part, truth in zip(pictures.images.split(BLOCK), pictures.labels.split(BLOCK)):
         right += (predict(network, view.inputs(part)).argmax(1) == truth).sum()
@@ -75,24 +77,25 @@ def accuracy(network: Network, pictures: Pictures, view: View) -> float:
 
 
 class FullTraining:
-    """The tasks of a benchmark on R fully trained networks, as one resumable job (see rehash.training.run).
+    """The training of R full networks on a benchmark's tasks, as one resumable job (see rehash.training.run).
 
-    Adam starts anew at each task, in sequence too: its moments are those of the last task's gradients.
+    Adam starts anew at each task, also in sequence, since its moments are of the previous task's gradients.
 
     Args:
-        shown: of each of the T tasks; their dtype is the network's. task_numbers: theirs, for the random streams.
-        fresh: a task starts from a network of its own; otherwise from where the task before it ended.
-        names: of the random streams of the networks and of the order of the pictures.
+        shown: the views of the T tasks; the network has their dtype. task_numbers: the tasks' numbers, which name the
+            random streams.
+        fresh: whether each task starts from a network of its own; otherwise it continues from the task before.
+        names: the names of the random streams of the networks and of the order of the images.
 
     Attributes:
-        accuracy: float64 (R, T, T), R[i, j] of each repeat, NaN where it is not yet measured. With fresh networks it is
-            network j's, as drawn for i < j and trained from i = j on.
+        accuracy: float64 (R, T, T), R[i, j] of each repeat, NaN if it is not yet measured. With fresh networks, R[i, j]
+            is measured on network j, as drawn for i < j and trained from i = j on.
     """
 
     def __init__(
         self,
-        train: Pictures,
-        test: Pictures,
+        train: DeviceSplit,
+        test: DeviceSplit,
         shown: list[View],
         task_numbers: list[int],
         schedule: AdamSchedule,
@@ -129,7 +132,7 @@ class FullTraining:
 
     @property
     def _place(self) -> tuple[int, int, int, int]:
-        """Repeat, place of the task in the sequence, epoch and batch of the step to come."""
+        """Return repeat, place of the task in the sequence, epoch and batch of the next step."""
         epochs, batch = divmod(self.finished_steps, self.batches)
         tasks, epoch = divmod(epochs, self.schedule.epochs)
         return *divmod(tasks, len(self.shown)), epoch, batch
@@ -151,7 +154,7 @@ class FullTraining:
         self.order = torch.from_numpy(order.permutation(len(self.train.labels))).to(self.train.labels.device)
 
     def step(self) -> None:
-        """One batch; after a task's last, the test pictures, too."""
+        """Train on one batch; after a task's last batch, measure accuracies on the test images."""
         repeat, task, _, batch = self._place
         size = self.schedule.batch_size
         chosen = self.order[batch * size : (batch + 1) * size]
@@ -178,9 +181,9 @@ class FullTraining:
 
     def state(self) -> State:
         tensors = {"accuracy": self.accuracy}
-        for name, parameter in ({} if self.done else self.network).items():
-            tensors[f"{name}/value"] = parameter
-            tensors |= {f"{name}/{key}": moment for key, moment in self.optimiser.state[parameter].items()}
+        if not self.done:
+            tensors |= {f"network/{name}": parameter for name, parameter in self.network.items()}
+            tensors |= moments(self.optimiser, self.network)
         return tensors, {"finished_steps": self.finished_steps}
 
     @torch.no_grad()
@@ -190,70 +193,58 @@ class FullTraining:
             return
         self._begin_task()
         self._begin_epoch()
-        for key, tensor in tensors.items():
-            name, _, part = key.partition("/")
-            if part == "value":
-                self.network[name].copy_(tensor)
-            elif part:
-                self.optimiser.state[self.network[name]][part] = tensor.to(self.network[name].device, copy=True)
+        for name, parameter in self.network.items():
+            parameter.copy_(tensors[f"network/{name}"])
+        restore_moments(self.optimiser, self.network, tensors)
 
 
 def accuracy_rows(accuracy: torch.Tensor, task_numbers: list[int]) -> pd.DataFrame:
-    """R[i, j] of R repeats, (R, T, T), as a tidy table: repeat, trained (i), task (j), accuracy."""
+    """Convert R[i, j] of all repeats, (R, T, T), to a tidy table: repeat, trained (i), task (j), accuracy."""
     index = pd.MultiIndex.from_product(
         [range(len(accuracy)), task_numbers, task_numbers], names=["repeat", "trained", "task"]
     )
     return pd.Series(accuracy.flatten().numpy(), index, name="accuracy").reset_index()
 
 
+@dataclass(frozen=True)
+class BaselineTraining(Training):
+    """The settings of the baselines' training: those of FlyNet's, but a schedule with the fields of `AdamSchedule`.
+
+    Attributes:
+        task_numbers: the tasks' numbers in the benchmark, in ascending order, which is the order of training.
+    """
+
+    task_numbers: list[int]
+
+
 def train_baselines(
-    dataset: str | Path,
-    output: str | Path,
-    *,
-    keys: dict[str, Any],
-    tasks: list[dict[str, float]],
-    task_numbers: list[int],
-    interpolation: str,
-    fill: float,
-    units: int,
-    repeats: int,
-    schedule: dict[str, Any],
-    seed: int,
-    device: str,
-    threads: int,
-    code: str = "",
-    on_code_change: str = "restart",
-    save_every_s: float = 30,
+    dataset: str | Path, output: str | Path, training: BaselineTraining, compute: Compute, saving: Saving
 ) -> dict[str, Any]:
-    """Train the baselines of `METHODS` and write their accuracies (CSV); killed, it goes on.
+    """Train the baselines of `METHODS` and write their accuracies (CSV); an interrupted training resumes.
 
-    Columns: those of `keys`, method, repeat, trained (the number of the last task trained on), task, accuracy. Each
-    method has a saved state, which stays until `rehash.training.discard_state` is called for `output`.
-
-    Args:
-        keys: dataset, benchmark. tasks: the fields of `Transformation` each. task_numbers: theirs in the benchmark, in
-            ascending order, which is the order of training. schedule: the fields of `AdamSchedule`.
+    Columns: the keys, method, repeat, trained (the number of the last task trained on), task, accuracy. Each method is
+    a job with its own saved state.
 
     Returns:
         Notes for the provenance: device, wall time with earlier runs, code changes.
 
     Raises:
-        InputError: task_numbers do not ascend, or are not one for each task.
+        InputError: task_numbers do not ascend, are not one for each task, or are empty.
     """
-    if task_numbers != sorted(set(task_numbers)) or len(task_numbers) != len(tasks) or not tasks:
-        numbers = ", ".join(map(str, task_numbers)) or "none"
+    numbers, keys = training.task_numbers, training.keys
+    if numbers != sorted(set(numbers)) or len(numbers) != len(training.tasks) or not numbers:
+        found = ", ".join(map(str, numbers)) or "none"
         raise InputError(
-            f"{output}: the numbers of {len(tasks)} tasks are {numbers}; expected one for each, in ascending order"
+            f"{output}: the numbers of {len(training.tasks)} tasks are {found}; expected one for each, in ascending "
+            "order"
         )
-    set_reproducible(threads)
-    target = resolve_device(device)
-    train, test = (Pictures(read_digits(dataset, split), target) for split in ("train", "test"))
-    classes = len(class_names(dataset))
-    shown = views(tasks, interpolation, fill, target)
+    target, digits = compute.start(), read_digits(dataset)
+    train, test = (DeviceSplit(split, target) for split in (digits.train, digits.test))
+    classes = len(digits.class_names)
+    shown = views(training.tasks, training.interpolation, training.fill, target)
     identity = {
-        "keys": keys, "tasks": tasks, "task_numbers": task_numbers, "interpolation": interpolation, "fill": fill,
-        "units": units, "repeats": repeats, "classes": classes, "schedule": schedule, "seed": seed,
-        "data": checksum(dataset), "device": target.type, "threads": threads,
+        **vars(training), "classes": classes, "data": digits.checksum, "device": target.type,
+        "threads": compute.threads,
     }  # fmt: skip
     tables, seconds, continued_from = [], 0.0, []
     for method, fresh in METHODS.items():
@@ -262,24 +253,24 @@ def train_baselines(
             train,
             test,
             shown,
-            task_numbers,
-            AdamSchedule(**schedule),
+            numbers,
+            AdamSchedule(**training.schedule),
             fresh=fresh,
-            units=units,
+            units=training.units,
             classes=classes,
-            repeats=repeats,
-            seed=seed,
+            repeats=training.repeats,
+            seed=training.seed,
             names=names,
         )
-        with StateFile(output, identity | {"method": method}, code, on_code_change) as state:
-            run(job, state, save_every_s=save_every_s, title=" ".join(names))
-            seconds += state.seconds
-            continued_from += state.continued_from
-        tables.append(accuracy_rows(job.accuracy, task_numbers).assign(method=method, **keys))
+        with finished(job, output, identity | {"method": method}, saving, target, title=" ".join(names)) as notes:
+            seconds += notes["training_seconds"]
+            continued_from += notes["continued_from_code"]
+        tables.append(accuracy_rows(job.accuracy, numbers).assign(method=method, **keys))
     columns = [*keys, "method", "repeat", "trained", "task", "accuracy"]
     write_csv(pd.concat(tables)[columns], output)
     return {
-        "device": str(target),
+        **notes,
         "training_seconds": round(seconds, 3),
         "continued_from_code": list(dict.fromkeys(continued_from)),
+        "digests": digits.digests,
     }

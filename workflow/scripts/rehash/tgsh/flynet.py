@@ -1,11 +1,12 @@
 """FlyNet: a frozen random network whose tasks learn nothing but a modulation (Hong & Pavlic 2023, arXiv 2401.02437).
 
-Pictures x (normalised pixels) meet an encoder of U units. Each sums 7 pixels: m = E x; the response is
+An encoder of U units, each of which sums 7 pixels, maps images x (normalised pixels) to m = E x; the response is
 z = relu(m - mean of m over the units). A task has a context vector c (U) and a strength s; its logits are
-D (s c * z), D the frozen decoder. So a task is a linear classifier W = s D * c on z, and its gradients need no network
-run backwards: with g the gradient of the loss by the logits and G = g z, dc = s sum_k D_k G_k, ds = sum D * c * G.
+D (s c * z), where D is the frozen decoder. A task is thus a linear classifier W = s D * c on z, and its gradients need
+no backward pass: with g the gradient of the loss by the logits and G = g z, the outer product, the gradients are
+dc = s sum_k D_k G_k and ds = sum D * c * G.
 
-Shape suffixes: U units, K classes, T tasks, B pictures of a batch, Q pixels and the fill.
+Shape suffixes: U units, K classes, T tasks, B images of a batch, Q pixels and the fill.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ import torch
 from torch.nn.functional import embedding_bag
 
 from rehash.datasets.layout import Split
-from rehash.tgsh.networks import DEVIATION, MEAN
+from rehash.tgsh.initialisation import DEVIATION, MEAN
 from rehash.tgsh.tasks import Sampling, Transformation, sampling, transform
 
-BLOCK = 500  # pictures at once where no gradient is taken
+BLOCK = 500  # images at a time where no gradient is needed
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,11 @@ class FlyNet:
 
     @classmethod
     def of(cls, encoder: np.ndarray, decoder: np.ndarray, device: torch.device, dtype=torch.float32) -> FlyNet:
-        """From arrays as `rehash.tgsh.networks.draw_flynet` gives them."""
+        """Make a network from arrays as `rehash.tgsh.initialisation.draw_flynet` returns them."""
         return cls(torch.from_numpy(encoder.astype(np.int64)).to(device), torch.from_numpy(decoder).to(device, dtype))
 
 
-class Pictures:
+class DeviceSplit:
     """A split on the device: images uint8 (N, PIXELS), labels int64 (N,)."""
 
     def __init__(self, split: Split, device: torch.device) -> None:
@@ -46,7 +47,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class View:
-    """How a task shows pictures: a `Sampling` as tensors on the device, and the fill."""
+    """A task's way of showing images: a `Sampling` as tensors on the device, and the fill."""
 
     source: torch.Tensor
     weight: torch.Tensor
@@ -54,7 +55,7 @@ class View:
     fill: float
 
     def inputs(self, images_BP: torch.Tensor) -> torch.Tensor:
-        """Uint8 (B, PIXELS) to normalised pixels (PIXELS, B) of the weight's dtype."""
+        """Convert images, uint8 (B, PIXELS), to the task's normalised pixels (PIXELS, B) of the weight's dtype."""
         columns_PB = images_BP.t().to(self.weight.dtype) / 255
         padded_QB = torch.cat([columns_PB, columns_PB.new_full((1, len(images_BP)), self.fill)])
         return (transform(padded_QB, self.source, self.weight, self.contrast) - MEAN) / DEVIATION
@@ -63,7 +64,7 @@ class View:
 def views(
     tasks: list[dict[str, float]], interpolation: str, fill: float, device: torch.device, dtype=torch.float32
 ) -> list[View]:
-    """The views of a benchmark's tasks (fields of `Transformation`)."""
+    """Make the views of a benchmark's tasks, which are given as fields of `Transformation`."""
     found = []
     for task in tasks:
         how: Sampling = sampling(Transformation(**task), interpolation)
@@ -73,16 +74,16 @@ def views(
 
 
 def respond(inputs_PB: torch.Tensor, net: FlyNet) -> torch.Tensor:
-    """The response z, (U, B), to normalised pixels (PIXELS, B).
+    """Compute the response z, (U, B), to normalised pixels (PIXELS, B).
 
-    A unit's sum is a bag of 7 rows; so a batch costs 7 U additions a picture, not the 784 U of a dense product.
+    A unit's sum is a bag of 7 rows, so an image costs 7 U additions, not the 784 U of a dense product.
     """
     sums_UB = embedding_bag(net.encoder, inputs_PB.contiguous(), mode="sum")
     return (sums_UB - sums_UB.mean(0, keepdim=True)).relu_()
 
 
 def task_decoder(net: FlyNet, context_U: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
-    """W, (K, U): the linear classifier on responses that a task's modulation makes of the decoder."""
+    """Compute W, (K, U), the linear classifier on responses that a task's modulation makes of the decoder."""
     return net.decoder * (context_U * strength)
 
 
@@ -93,7 +94,7 @@ def gradients(
     context_U: torch.Tensor,
     strength: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Mean cross-entropy of one task's batch, and its gradients by context (U,) and strength ()."""
+    """Compute the mean cross-entropy of one task's batch, and its gradients by context (U,) and strength ()."""
     logits_KB = task_decoder(net, context_U, strength) @ responses_UB
     log_shares_KB = logits_KB.log_softmax(0)
     loss = -log_shares_KB.gather(0, labels_B[None]).mean()
@@ -105,7 +106,7 @@ def gradients(
 
 
 def correct(images: torch.Tensor, labels: torch.Tensor, view: View, net: FlyNet, decoder_KU: torch.Tensor) -> int:
-    """How many pictures, uint8 (N, PIXELS), a task's linear classifier gives their label."""
+    """Count the images, uint8 (N, PIXELS), that a task's linear classifier assigns to their label."""
     right = torch.zeros((), dtype=torch.int64, device=images.device)
     for part, truth in zip(images.split(BLOCK), labels.split(BLOCK)):
         right += ((decoder_KU @ respond(view.inputs(part), net)).argmax(0) == truth).sum()

@@ -1,7 +1,8 @@
-"""How much of earlier tasks is left after later ones: FlyNet and its baselines in one table, and what sums it up.
+"""Forgetting: how accurate FlyNet and its baselines are on earlier tasks after later ones, and measures of it.
 
-The table is tidy: one R[i, j] a row, the accuracy on task j (`task`) after training on task i (`trained`), by their
-numbers in the benchmark, which are also their order (Lopez-Paz & Ranzato 2017, arXiv 1706.08840).
+The table is tidy: each row is one R[i, j], the accuracy on task j (`task`) after training on task i (`trained`). Tasks
+are identified by their numbers in the benchmark, which are also their order (Lopez-Paz & Ranzato 2017, arXiv
+1706.08840).
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ _RUN = ["dataset", "benchmark", "method", "repeat"]
 
 
 def flynet_matrix(accuracy: pd.DataFrame, task_numbers: list[int]) -> pd.DataFrame:
-    """R[i, j] of FlyNet, method flynet, as `COLUMNS`, from `ACCURACY_COLUMNS` (one row per repeat and task).
+    """Return R[i, j] of FlyNet as a table of `COLUMNS`, from one of `ACCURACY_COLUMNS` (a row per repeat and task).
 
-    No task touches another, so R[i, j] is the accuracy after all tasks once j is trained (j <= i), and the untrained
-    one before. Tasks that are not in `task_numbers` are left out.
+    Training a task does not change any other, so R[i, j] is the accuracy after all tasks once j is trained (j <= i),
+    and the untrained accuracy before. Tasks that are not in `task_numbers` are left out.
     """
     chosen = accuracy[accuracy.task.isin(task_numbers)]
     rows = chosen.merge(pd.DataFrame({"trained": task_numbers}), how="cross")
@@ -35,14 +36,17 @@ def flynet_matrix(accuracy: pd.DataFrame, task_numbers: list[int]) -> pd.DataFra
 
 
 def continual_measures(table: pd.DataFrame) -> pd.DataFrame:
-    """What is left after the last task T, one row per dataset, benchmark, method and repeat of a table of `COLUMNS`.
+    """Compute accuracy, forgetting and transfer after the last task T from a table of `COLUMNS`.
+
+    The result has one row per dataset, benchmark, method and repeat.
 
     average_accuracy: mean over j of R[T, j]. forgetting: mean over j < T of max over l < T of R[l, j], less R[T, j]
-    (Chaudhry et al. 2018, arXiv 1801.10112); l takes every task before T, as published, those before j's own training
-    too. backward_transfer: mean over j < T of R[T, j] - R[j, j] (Lopez-Paz & Ranzato 2017). Both are NaN for one task.
+    (Chaudhry et al. 2018, arXiv 1801.10112); as published, l is any task before T, including those before j was
+    trained. backward_transfer: mean over j < T of R[T, j] - R[j, j] (Lopez-Paz & Ranzato 2017). The last two are NaN
+    for one task.
 
     Raises:
-        InputError: a matrix has a gap, or a task that is measured and not trained; names which.
+        InputError: an accuracy is missing, or a task is measured and not trained; names the run.
     """
     rows = []
     for run, part in table.groupby(_RUN, sort=True):
@@ -67,14 +71,14 @@ def _measures(accuracy_TT: np.ndarray) -> dict[str, float]:
 
 
 def collect_baselines(full: str | Path, accuracy: str | Path, task_numbers: list[int]) -> pd.DataFrame:
-    """FlyNet and the baselines as one table of `COLUMNS`.
+    """Combine the accuracies of FlyNet and the baselines into one table of `COLUMNS`.
 
     Args:
-        full: the CSV of rehash.tgsh.baselines.train_baselines. accuracy: FlyNet's, of `ACCURACY_COLUMNS`.
-        task_numbers: of the tasks that the baselines were trained on.
+        full: the CSV of rehash.tgsh.baselines.train_baselines. accuracy: FlyNet's CSV of `ACCURACY_COLUMNS`.
+        task_numbers: the numbers of the tasks that the baselines were trained on.
 
     Raises:
-        InputError: the files do not have the same dataset, benchmark and repeats, and all of the tasks; names both.
+        InputError: the files differ in dataset, benchmark or repeats, or lack one of the tasks; names both files.
     """
     baselines, flynet = read_csv(full, COLUMNS), read_csv(accuracy, ACCURACY_COLUMNS)
     chosen = flynet[flynet.task.isin(task_numbers)]
@@ -86,7 +90,7 @@ def collect_baselines(full: str | Path, accuracy: str | Path, task_numbers: list
 
 
 def _check_rows(table: pd.DataFrame, path: str | Path, other: str | Path, **values: Iterable[object]) -> None:
-    """Raise an InputError unless the table's rows are all combinations of `values`, by column, and no others."""
+    """Raise an InputError unless the table's rows are exactly all combinations of `values` (by column)."""
     found, expected = set(table[list(values)].itertuples(index=False, name=None)), set(product(*values.values()))
     if wrong := found ^ expected:
         first = min(wrong)

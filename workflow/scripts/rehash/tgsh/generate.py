@@ -1,6 +1,6 @@
-"""Pictures from modulations: what a task's vector and a digit's decoder row look like through the encoder backwards.
+"""Images generated from modulations: a task's vector and a digit's decoder row, mapped back through the encoder.
 
-The published recipe: pinv(encoder) applied to (task vector * decoder row of a digit + noise of deviation 1 / U).
+The published recipe applies pinv(encoder) to (task vector * decoder row of a digit + noise of deviation 1 / U).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from rehash.hdf5 import created, seal, unsealed, write_attributes
 from rehash.progress import progress
 from rehash.seeds import stream
 from rehash.store import write_csv
-from rehash.tgsh.files import STATES, read_digits, read_modulations
-from rehash.tgsh.networks import draw_flynet
+from rehash.tgsh.initialisation import draw_flynet
+from rehash.tgsh.modulations import STATES, read_digits, read_modulations
 from rehash.tgsh.tasks import PIXELS, SIDE, Sampling, Transformation, sampling, transformed
 
 
 def dense_encoder(encoder: np.ndarray) -> np.ndarray:
-    """An encoder's (U, 7) pixels as a matrix of 0 and 1, float64 (U, PIXELS)."""
+    """Convert an encoder's (U, 7) pixels to a matrix of 0 and 1, float64 (U, PIXELS)."""
     matrix = np.zeros((len(encoder), PIXELS))
     np.put_along_axis(matrix, encoder.astype(np.int64), 1, axis=1)
     return matrix
@@ -41,7 +41,7 @@ def invert_encoder(output: str | Path, *, units: int, repeats: int, seed: int) -
 
 
 def generated(inverse: np.ndarray, vectors: np.ndarray, decoder: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
-    """Pictures, float64 (T, K, SIDE, SIDE), of K digits under T tasks; the decoder is only read.
+    """Generate images, float64 (T, K, SIDE, SIDE), of K digits under T tasks; no argument is changed.
 
     Args:
         inverse: (PIXELS, U). vectors: (T, U), the task vectors. decoder: (K, U).
@@ -52,19 +52,22 @@ def generated(inverse: np.ndarray, vectors: np.ndarray, decoder: np.ndarray, *, 
 
 
 def mean_pictures(split: Split, how: Sampling, fill: float) -> np.ndarray:
-    """The mean of each class's pictures as a task shows them, float32 (K, SIDE, SIDE)."""
+    """Compute the mean of each class's images as a task shows them, float32 (K, SIDE, SIDE)."""
     shown = transformed(split.images, how, fill)
     return np.stack([shown[split.labels == label].mean(0) for label in np.unique(split.labels)])
 
 
 def correlations(pictures: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Pearson's correlation of pixels, (N, M), of pictures (N, ...) and others (M, ...)."""
+    """Compute Pearson's correlation of pixels, (N, M), between images (N, ...) and others (M, ...)."""
     a, b = (x.reshape(len(x), -1) - x.reshape(len(x), -1).mean(1, keepdims=True) for x in (pictures, others))
     return (a @ b.T) / np.outer(np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1))
 
 
 def recognised(pictures: np.ndarray, encoder: np.ndarray, decoder: np.ndarray) -> np.ndarray:
-    """The digit, int64 (N,), that a task's classifier (K, U) sees in pictures (N, SIDE, SIDE); encoder (U, 7)."""
+    """Return the digit, int64 (N,), that a task's classifier recognises in images (N, SIDE, SIDE).
+
+    `encoder` is (U, 7); `decoder` (K, U) is the frozen decoder times the task vector.
+    """
     sums = pictures.reshape(len(pictures), -1)[:, encoder.astype(np.int64)].sum(2)
     return (np.maximum(sums - sums.mean(1, keepdims=True), 0) @ decoder.T).argmax(1)
 
@@ -72,18 +75,19 @@ def recognised(pictures: np.ndarray, encoder: np.ndarray, decoder: np.ndarray) -
 def generate_digits(
     dataset: str | Path, modulations: str | Path, inverse: str | Path, pictures: str | Path, output: str | Path
 ) -> dict[str, Any]:
-    """Write pictures of every digit under every task, and how good they are.
+    """Write generated images of every digit under every task, and a table of their quality.
 
-    pictures: HDF5, `images` float32 (T, K, SIDE, SIDE) of the first repeat after training, with its keys.
-    output: a row a repeat, state, task and digit: recognised, the digit that the task's network sees in the picture;
-    correlation, of its pixels with the mean test picture of the digit in the task; nearest, the digit whose mean
-    picture correlates best.
+    pictures: HDF5, `images` float32 (T, K, SIDE, SIDE) of the first repeat after training, and the keys.
+    output: one row per repeat, state, task and digit: recognised, the digit that the task's network recognises in the
+    image; correlation, of its pixels with the digit's mean test image in the task; nearest, the digit whose mean image
+    has the highest correlation.
 
     Raises:
-        InputError: the pseudo-inverse is of other encoders, or damaged.
+        InputError: the file of the pseudo-inverse is damaged, or has another shape than the encoders need.
     """
     arrays, identity = read_modulations(modulations)
-    test = read_digits(dataset, "test")
+    digits = read_digits(dataset)
+    test = digits.test
     tasks = [sampling(Transformation(**task), identity["interpolation"]) for task in identity["tasks"]]
     means = [mean_pictures(test, task, identity["fill"]) for task in tasks]
     rows = []
@@ -111,7 +115,7 @@ def generate_digits(
                             }
                         )  # fmt: skip
     write_csv(pd.DataFrame(rows), output)
-    return {"seed": identity["seed"]}
+    return {"seed": identity["seed"], "digests": digits.digests}
 
 
 def show_tasks(
@@ -124,14 +128,15 @@ def show_tasks(
     interpolation: str,
     fill: float,
 ) -> dict[str, Any]:
-    """Write the first test picture of each class under every task (HDF5, as `generate_digits`), and the tasks (CSV)."""
-    test = read_digits(dataset, "test")
+    """Write the first test image of each class under every task (HDF5, as `generate_digits`), and the tasks (CSV)."""
+    digits = read_digits(dataset)
+    test = digits.test
     first = test.images[[np.flatnonzero(test.labels == label)[0] for label in np.unique(test.labels)]]
     shown = [transformed(first, sampling(Transformation(**task), interpolation), fill) for task in tasks]
     _write_pictures(np.stack(shown), keys, pictures)
     rows = [{**keys, "task": number, **task} for number, task in enumerate(tasks)]
     write_csv(pd.DataFrame(rows), table)
-    return {"interpolation": interpolation, "fill": fill}
+    return {"interpolation": interpolation, "fill": fill, "digests": digits.digests}
 
 
 def _write_pictures(images: np.ndarray, keys: dict[str, Any], path: str | Path) -> None:

@@ -1,4 +1,4 @@
-"""A file of modulations as networks that run."""
+"""FlyNet as it is run for measurements: networks, views and modulations, read from a file of modulations."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from rehash.tgsh.files import read_modulations
 from rehash.tgsh.flynet import FlyNet, View, respond, views
+from rehash.tgsh.modulations import read_modulations
 
-UNMODULATED = "unmodulated"  # the frozen response alone, beside which a modulation's part can be seen
+UNMODULATED = "unmodulated"  # the frozen response alone, a control that shows what a modulation adds
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Model:
 
     @classmethod
     def read(cls, path: str | Path, device: torch.device) -> Model:
-        """From a file that `rehash.tgsh.files.write_modulations` wrote."""
+        """Read a model from a file that `rehash.tgsh.modulations.write_modulations` wrote."""
         arrays, identity = read_modulations(path)
         networks = [FlyNet.of(*drawn, device) for drawn in zip(arrays["encoder"], arrays["decoder"])]
         shown = views(identity["tasks"], identity["interpolation"], identity["fill"], device)
@@ -36,26 +36,26 @@ class Model:
 
     @property
     def keys(self) -> dict[str, Any]:
-        """dataset and benchmark."""
+        """Return the model's dataset and benchmark, by these names."""
         return self.identity["keys"]
 
     def modulation(self, state: str, repeat: int, task: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Context (U,) and strength () of one task, untrained or trained."""
+        """Return context (U,) and strength () of one task; `state` is untrained or trained."""
         context, strength = (self.arrays[f"{part}_{state}"][repeat] for part in ("context", "strength"))
         return torch.from_numpy(context[task]).to(self.device), torch.tensor(strength[task]).to(self.device)
 
     def vectors(self, state: str, repeat: int) -> torch.Tensor:
-        """Task vectors, context times strength, (T, U); all ones where `state` is UNMODULATED."""
+        """Return the task vectors, context times strength, (T, U); all ones if `state` is UNMODULATED."""
         if state == UNMODULATED:
             return torch.ones(self.arrays["context_trained"][repeat].shape, device=self.device)
         context, strength = (self.arrays[f"{part}_{state}"][repeat] for part in ("context", "strength"))
         return torch.from_numpy(context * strength[:, None]).to(self.device)
 
     def responses(self, repeat: int, images: torch.Tensor) -> torch.Tensor:
-        """The responses z of pictures, uint8 (B, PIXELS), shown in every task: (T, B, U)."""
+        """Compute the responses z to images, uint8 (B, PIXELS), shown in every task: (T, B, U)."""
         return torch.stack([respond(view.inputs(images), self.networks[repeat]).t() for view in self.views])
 
 
 def blocks(count: int, size: int) -> Iterator[slice]:
-    """Slices of `size` over `count` items; the last one may be smaller."""
+    """Yield slices of `size` that cover `count` items; the last one may be smaller."""
     return (slice(first, min(first + size, count)) for first in range(0, count, size))

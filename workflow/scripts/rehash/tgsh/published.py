@@ -1,4 +1,4 @@
-"""What the authors' notebook prints and draws as numbers, beside ours: accuracies, and similarities of task vectors."""
+"""Comparison with the numbers of the authors' notebook: accuracies, and similarities of task vectors."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ SIMILARITY_COLUMNS = ["state", "angle_a", "angle_b", "epochs", "similarity", "er
 def compare_notebook(
     history: pd.DataFrame, tasks: pd.DataFrame, published: pd.DataFrame, *, units: int
 ) -> pd.DataFrame:
-    """A row a published task that ours have: published, ours (mean), sd, n, difference, verdict.
+    """Compare published accuracies with ours: one row per published task and epoch that we trained, too.
 
-    Tasks depend on no other task, so the notebook's, trained one epoch, are our tasks of the same angle after their
-    first. The published value is one network's, without a spread. Verdict: "inside" where it lies within two of our
-    standard deviations, "outside" else; "no spread" for one network; "context" for other data or another width.
+    Columns: dataset, benchmark, units, angle, epoch, published, ours (mean), sd, n, difference (ours - published) and
+    verdict. No task depends on another, so the notebook's tasks, trained for one epoch, correspond to our tasks of the
+    same angle after their first epoch. The published value is of one network, without a spread. The verdict is "inside"
+    if it lies within two of our standard deviations, and "outside" otherwise; "no spread" for one network of ours;
+    "context" for other data or another width.
 
     Args:
         history: dataset, benchmark, repeat, task, epoch, accuracy (test). tasks: task, fields of `Transformation`.
-        published: PUBLISHED_COLUMNS.
+        published: a table of PUBLISHED_COLUMNS.
     """
     rotations = _rotations(tasks)
     rows = []
@@ -63,14 +65,15 @@ def compare_notebook(
 def compare_similarities(
     similarity: pd.DataFrame, tasks: pd.DataFrame, published: pd.DataFrame, *, units: int, epochs: int
 ) -> pd.DataFrame:
-    """A row a published pair of tasks and state that ours have: as `compare_notebook`, of cosines of task vectors.
+    """Compare published cosines of task vectors with ours, as `compare_notebook` does with accuracies.
 
-    Verdict: "inside" where the published value lies within two of our standard deviations and the error with which its
-    colour was read; "context" for other data, another width, or another number of epochs than the notebook's one.
+    The result has one row per state and published pair of tasks that we trained, too. The verdict is "inside" if the
+    difference is at most two of our standard deviations plus the error with which the colour of the published value was
+    read; "context" for other data, another width, or another number of epochs than the notebook's one.
 
     Args:
         similarity: dataset, benchmark, repeat, task_a, task_b, similarity_untrained, similarity_trained.
-        tasks: task, fields of `Transformation`. published: SIMILARITY_COLUMNS. epochs: of our training.
+        tasks: task, fields of `Transformation`. published: a table of SIMILARITY_COLUMNS. epochs: of our training.
     """
     rotations, rows = _rotations(tasks), []
     for theirs in published.itertuples():
@@ -95,7 +98,7 @@ def compare_similarities(
 
 
 def _rotations(tasks: pd.DataFrame) -> dict[float, int]:
-    """Angle -> the first task that turns images by it and does nothing else."""
+    """Return angle -> the first task that rotates images by it and changes nothing else."""
     plain = {name: value for name, value in vars(Transformation()).items() if name != "angle"}
     rotations = tasks[np.logical_and.reduce([tasks[name] == value for name, value in plain.items()])]
     return rotations.drop_duplicates("angle").set_index("angle").task.to_dict()
@@ -119,7 +122,10 @@ def write_comparison(
     units: int,
     epochs: int,
 ) -> None:
-    """As `compare_notebook` and `compare_similarities`, from files; published and outputs in this order."""
+    """Write both comparisons with the notebook, of accuracies and of similarities, as CSV files.
+
+    `published` and `outputs` are pairs of files in this order; see `compare_notebook` and `compare_similarities`.
+    """
     declared = read_csv(tasks, ["task", *NAMES])
     ours = read_csv(history, ["dataset", "benchmark", "repeat", "task", "epoch", "accuracy"])
     write_csv(compare_notebook(ours, declared, read_csv(published[0], PUBLISHED_COLUMNS), units=units), outputs[0])

@@ -1,4 +1,4 @@
-"""Task streams as the config declares them: a list of transformations, or formulas."""
+"""The tasks of a benchmark, from the config's list of transformations or formulas."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from rehash.tgsh.tasks import NAMES, Transformation
 
 
 def transformations(block: dict[str, Any], where: str) -> list[dict[str, float]]:
-    """The tasks of a benchmark's block of the config, as the fields of `Transformation`, all filled in.
+    """Return the tasks that a benchmark's block of the config declares, each with all fields of `Transformation`.
 
     Args:
-        block: `tasks`, a list of transformations, or their number beside a formula for each of `NAMES` that is used
-            (in t, the task's number from 0, and tasks).
+        block: `tasks` is a list of transformations, or the number of tasks; then there is a formula for each of `NAMES`
+            that is used, in t (the task's number from 0) and tasks (their number).
         where: the block's place in the config, for errors.
 
     Raises:
-        InputError: no or empty transformations, a formula that gives no finite number, a scale or contrast that is
-            not positive; names the task.
+        InputError: there are no transformations, or both a list and a formula; a transformation is empty; a formula has
+            no value; a value is not finite, a scale or contrast is not positive, or a shear is not below 90 degrees.
     """
     formulas = {name: block[name] for name in NAMES if block.get(name) is not None}
     if isinstance(block["tasks"], list):
@@ -45,8 +45,8 @@ def transformations(block: dict[str, Any], where: str) -> list[dict[str, float]]
 def _value(formula: str | float, t: int, tasks: int, where: str) -> float:
     try:
         value = simple_eval(str(formula), names={"t": t, "tasks": tasks})
-        return round(float(value), 9)  # 0.1 * 3 is 0.3
-    except Exception as error:  # whatever can be wrong with a formula
+        return round(float(value), 9)  # so that 0.1 * 3 is 0.3
+    except Exception as error:  # a formula may raise any error
         raise InputError(
             f"{where}: '{formula}' has no value for task t = {t} ({error}); expected arithmetic in t and tasks"
         ) from error
@@ -54,7 +54,7 @@ def _value(formula: str | float, t: int, tasks: int, where: str) -> float:
 
 def _checked(values: dict[str, float], where: str) -> dict[str, float]:
     if not values:
-        raise InputError(f"{where}: an empty transformation; {{angle: 0}} leaves pictures as they are")
+        raise InputError(f"{where}: an empty transformation; {{angle: 0}} leaves images as they are")
     for name, value in values.items():
         if not math.isfinite(value) or (name in ("scale", "contrast") and value <= 0) or (
             name == "shear" and abs(value) >= 90

@@ -1,4 +1,4 @@
-"""What a task does to a picture, and how far two tasks lie apart."""
+"""Tasks as transformations of images, and the distance of two tasks."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-SIDE = 28  # pixels of a picture's side
+SIDE = 28  # pixels of an image's side
 PIXELS = SIDE * SIDE
 
 
 @dataclass(frozen=True)
 class Transformation:
-    """What a task does to every picture, about its centre: scale, shear, rotate, then shift; contrast last.
+    """A task's transformation of every image about its centre: scale, shear, rotate, then shift; contrast last.
 
     angle: degrees, counter-clockwise. dx, dy: pixels to the right and down. scale: factor of the size. shear: degrees,
     of the vertical. contrast: factor of a pixel's distance from mid-grey, cut off at black and white.
@@ -27,7 +27,7 @@ class Transformation:
     contrast: float = 1.0
 
     def matrix(self) -> np.ndarray:
-        """Float64 (2, 2): where it takes a point (x right, y down) about the centre, before the shift."""
+        """Return the matrix, float64 (2, 2), that maps a point (x right, y down) about the centre, before the shift."""
         a, s = math.radians(-self.angle), math.radians(self.shear)
         rotation = np.array([[math.cos(a), -math.sin(a)], [math.sin(a), math.cos(a)]])
         return rotation @ np.array([[1, -math.tan(s)], [0, 1]]) * self.scale
@@ -38,7 +38,7 @@ NAMES = tuple(field.name for field in fields(Transformation))
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a transformed picture's pixels come from the original's.
+    """The pixels and weights from which a transformed image's pixels are computed.
 
     source: int64 (PIXELS, K), the pixels that each new pixel is made of (K = 1 or 4); PIXELS stands for the fill.
     weight: float64 (PIXELS, K). contrast: see `Transformation`.
@@ -50,15 +50,15 @@ class Sampling:
 
 
 def sampling(transformation: Transformation, interpolation: str = "nearest") -> Sampling:
-    """The sampling of one task; `interpolation` is nearest, as published, or bilinear.
+    """Compute the sampling of one task; `interpolation` is nearest, as published, or bilinear.
 
-    Each pixel of the result looks up the place in the original that the transformation takes to it.
+    Each pixel of the result is taken from the place in the original that the transformation maps to it.
     """
     y, x = np.divmod(np.arange(PIXELS), SIDE)
     centre = (SIDE - 1) / 2
     there = np.stack([x - centre - transformation.dx, y - centre - transformation.dy])
     place = np.linalg.inv(transformation.matrix()) @ there + centre
-    place = np.round(place, 9)  # a pixel's border is one on every machine
+    place = np.round(place, 9)  # so that the nearest pixel is the same on every machine
     if interpolation == "nearest":
         corners, weights = [np.rint(place)], [np.ones(PIXELS)]
     else:
@@ -71,9 +71,9 @@ def sampling(transformation: Transformation, interpolation: str = "nearest") -> 
 
 
 def transform(pixels, source, weight, contrast: float):
-    """Pictures as columns, (PIXELS + 1, N) in [0, 1] with the fill as last row, to (PIXELS, N) as a task shows them.
+    """Transform images in columns, (PIXELS + 1, N) in [0, 1] with the fill as last row, as a task shows them.
 
-    The arguments after the first are a `Sampling`'s; all are numpy arrays or all torch tensors.
+    Returns (PIXELS, N). The arguments after the first are a `Sampling`'s; all are numpy arrays or all torch tensors.
     """
     if source.shape[1] == 1:
         seen = pixels[source[:, 0]]
@@ -83,17 +83,18 @@ def transform(pixels, source, weight, contrast: float):
 
 
 def transformed(images: np.ndarray, how: Sampling, fill: float) -> np.ndarray:
-    """Uint8 (N, 28, 28) pictures as a task shows them, float32 (N, 28, 28) in [0, 1]."""
+    """Transform images, uint8 (N, 28, 28), as a task shows them, to float32 (N, 28, 28) in [0, 1]."""
     columns = images.reshape(len(images), -1).T.astype(np.float32) / 255
     padded = np.concatenate([columns, np.full((1, len(images)), fill, np.float32)])
     return transform(padded, how.source, how.weight.astype(np.float32), how.contrast).T.reshape(-1, SIDE, SIDE)
 
 
 def distances(tasks: list[Transformation]) -> np.ndarray:
-    """Float64 (T, T): how far apart two tasks take a picture's points, in pixels.
+    """Compute how far apart each two of T tasks move an image's points: float64 (T, T), in pixels.
 
-    The root of the mean squared displacement over the picture's pixels. For rotations it grows with the angle on the
-    circle, for shifts it is the length of their difference. Contrast moves no point and does not count.
+    The distance is the root of the mean squared displacement over the image's pixels. Between rotations it grows with
+    the angle on the circle; between shifts it is the length of their difference. Contrast moves no point and does not
+    count.
     """
     y, x = np.divmod(np.arange(PIXELS), SIDE)
     points = np.stack([x, y]) - (SIDE - 1) / 2

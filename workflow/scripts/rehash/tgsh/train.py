@@ -1,4 +1,4 @@
-"""The training job: a dataset and a benchmark in, the modulations of all its tasks and their history out."""
+"""The training job: from a dataset and a benchmark to the modulations of all its tasks, and their history."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rehash.datasets.layout import checksum, class_names
+from rehash.job import Saving
 from rehash.seeds import stream
 from rehash.store import write_csv
-from rehash.tgsh.files import read_digits, write_modulations
-from rehash.tgsh.flynet import FlyNet, Pictures, View, correct, gradients, respond, task_decoder, views
-from rehash.tgsh.networks import draw_flynet, draw_modulations
-from rehash.training import State, StateFile, resolve_device, run, set_reproducible
+from rehash.tgsh.flynet import DeviceSplit, FlyNet, View, correct, gradients, respond, task_decoder, views
+from rehash.tgsh.initialisation import draw_flynet, draw_modulations
+from rehash.tgsh.modulations import read_digits, write_modulations
+from rehash.training import Compute, State, finished, moments, restore_moments
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast each task is trained (RMSprop, torch's defaults but for the rate)."""
+    """The length and rate of each task's training (RMSprop, otherwise with torch's defaults)."""
 
     epochs: int = 3
     batch_size: int = 128
@@ -29,20 +29,20 @@ class Schedule:
 
 
 class FlyNetTraining:
-    """All tasks of a benchmark on R frozen networks, as one resumable job (see rehash.training.run).
+    """The training of a benchmark's tasks on R frozen networks, as one resumable job (see rehash.training.run).
 
     A task's batches, start and updates depend on no other task, so the order of tasks changes nothing.
 
     Args:
-        networks: R frozen ones. context: (R, T, U), strength: (R, T), where the training starts; both are trained in
-            place. tasks_at_once: tasks that take a step together; 1 is the published sequence.
-        names: of the random streams of the order of the pictures.
+        networks: R frozen networks. context: (R, T, U), strength: (R, T), the start of the training; both are trained
+            in place. tasks_at_once: the number of tasks that take a step together; 1 is the published sequence.
+        names: the names of the random streams of the order of the images.
     """
 
     def __init__(
         self,
-        train: Pictures,
-        test: Pictures,
+        train: DeviceSplit,
+        test: DeviceSplit,
         shown: list[View],
         networks: list[FlyNet],
         context: torch.Tensor,
@@ -96,7 +96,7 @@ class FlyNetTraining:
     def _begin_group(self) -> None:
         repeat, tasks = self._group
         part = slice(tasks[0], tasks[-1] + 1)
-        # Views into the whole tensors, one parameter for all tasks of the group: RMSprop works element by element.
+        # Views of the whole tensors, so that all tasks of the group share two parameters; RMSprop works elementwise.
         self.parameters = [self.context[repeat, part], self.strength[repeat, part]]
         self.optimiser = torch.optim.RMSprop(self.parameters, lr=self.schedule.learning_rate, foreach=False)
 
@@ -110,7 +110,7 @@ class FlyNetTraining:
         self.loss = torch.zeros(len(tasks), dtype=torch.float64, device=device)
 
     def step(self) -> None:
-        """One batch of each task of the group."""
+        """Train each task of the group on one batch; after an epoch's last batch, record losses and accuracies."""
         repeat, tasks = self._group
         net, (context, strength) = self.networks[repeat], self.parameters
         size, batch = self.schedule.batch_size, self.finished_steps % self.batches
@@ -143,10 +143,7 @@ class FlyNetTraining:
 
     def state(self) -> State:
         tensors = {"context": self.context, "strength": self.strength, "orders": self.orders, "loss": self.loss}
-        for i, parameter in enumerate(self.parameters):
-            if self.optimiser.state[parameter]:
-                tensors[f"square_avg{i}"] = self.optimiser.state[parameter]["square_avg"]
-                tensors[f"step{i}"] = self.optimiser.state[parameter]["step"]
+        tensors |= moments(self.optimiser, self._named)
         return tensors, {"finished_steps": self.finished_steps, "history": self.history}
 
     def restore(self, tensors: dict[str, torch.Tensor], values: dict[str, Any]) -> None:
@@ -155,87 +152,89 @@ class FlyNetTraining:
         self.strength.copy_(tensors["strength"])
         self._begin_group()
         self.orders, self.loss = (tensors[name].to(self.context.device) for name in ("orders", "loss"))
-        for i, parameter in enumerate(self.parameters):
-            if f"step{i}" in tensors:
-                self.optimiser.state[parameter] = {
-                    "square_avg": tensors[f"square_avg{i}"].to(parameter.device),
-                    "step": tensors[f"step{i}"],
-                }
+        restore_moments(self.optimiser, self._named, tensors)
+
+    @property
+    def _named(self) -> dict[str, torch.Tensor]:
+        return dict(zip(("context", "strength"), self.parameters))
 
 
 def tasks_at_once(device: torch.device, tasks: int) -> int:
-    """All tasks on a GPU, which waits for each small step; one on a CPU, whose cache holds one task's batch."""
+    """Return how many tasks take a step together: all on a GPU, one on a CPU.
+
+    A GPU would wait for each small step; the cache of a CPU holds one task's batch.
+    """
     return tasks if device.type == "cuda" else 1
+
+
+@dataclass(frozen=True)
+class Training:
+    """The settings that modulations depend on besides their data.
+
+    Attributes:
+        keys: dataset, benchmark.
+        tasks: the fields of `Transformation` of each task. interpolation: see `rehash.tgsh.tasks.sampling`. fill: the
+            value of pixels from outside an image, see `rehash.tgsh.tasks.transform`.
+        units, repeats: the size and number of the frozen networks.
+        schedule: the fields of `Schedule`.
+        seed: the seed of all random streams.
+    """
+
+    keys: dict[str, Any]
+    tasks: list[dict[str, float]]
+    interpolation: str
+    fill: float
+    units: int
+    repeats: int
+    schedule: dict[str, Any]
+    seed: int
 
 
 def train_flynet(
     dataset: str | Path,
     modulations: str | Path,
     history: str | Path,
-    *,
-    keys: dict[str, Any],
-    tasks: list[dict[str, float]],
-    interpolation: str,
-    fill: float,
-    units: int,
-    repeats: int,
-    schedule: dict[str, Any],
-    seed: int,
-    device: str,
-    threads: int,
-    code: str = "",
-    on_code_change: str = "restart",
-    save_every_s: float = 30,
+    training: Training,
+    compute: Compute,
+    saving: Saving,
 ) -> dict[str, Any]:
-    """Train every task's modulation and write them (safetensors) and their history (CSV); killed, it goes on.
-
-    The saved state stays until `rehash.training.discard_state` is called for `modulations`.
-
-    Args:
-        keys: dataset, benchmark. tasks: the fields of `Transformation` each. schedule: the fields of `Schedule`.
+    """Train all modulations, and write them (safetensors) and their history (CSV); an interrupted training resumes.
 
     Returns:
         Notes for the provenance: device, wall time with earlier runs, code changes.
     """
-    set_reproducible(threads)
-    target = resolve_device(device)
-    train, test = read_digits(dataset, "train"), read_digits(dataset, "test")
-    classes = len(class_names(dataset))
-    names = (keys["dataset"], keys["benchmark"])
-    frozen = [draw_flynet(units, classes, seed=seed, repeat=repeat) for repeat in range(repeats)]
-    starts = [draw_modulations(units, len(tasks), seed=seed, names=(*names, repeat)) for repeat in range(repeats)]
+    target, digits = compute.start(), read_digits(dataset)
+    seed, units, count = training.seed, training.units, len(training.tasks)
+    classes, names = len(digits.class_names), (training.keys["dataset"], training.keys["benchmark"])
+    repeats = range(training.repeats)
+    frozen = [draw_flynet(units, classes, seed=seed, repeat=repeat) for repeat in repeats]
+    starts = [draw_modulations(units, count, seed=seed, names=(*names, repeat)) for repeat in repeats]
     context, strength = (np.stack(part) for part in zip(*starts))
     encoder, decoder = (np.stack(part) for part in zip(*frozen))
     identity = {
-        "keys": keys, "tasks": tasks, "interpolation": interpolation, "fill": fill, "units": units, "repeats": repeats,
-        "classes": classes, "schedule": schedule, "seed": seed, "data": checksum(dataset),
-        "device": target.type, "threads": threads,
+        **vars(training), "classes": classes, "data": digits.checksum, "device": target.type,
+        "threads": compute.threads,
     }  # fmt: skip
     job = FlyNetTraining(
-        Pictures(train, target),
-        Pictures(test, target),
-        views(tasks, interpolation, fill, target),
+        DeviceSplit(digits.train, target),
+        DeviceSplit(digits.test, target),
+        views(training.tasks, training.interpolation, training.fill, target),
         [FlyNet.of(*arrays, target) for arrays in frozen],
         torch.from_numpy(context).to(target, copy=True),
         torch.from_numpy(strength).to(target, copy=True),
-        Schedule(**schedule),
+        Schedule(**training.schedule),
         seed=seed,
         names=names,
-        tasks_at_once=tasks_at_once(target, len(tasks)),
+        tasks_at_once=tasks_at_once(target, count),
     )
-    with StateFile(modulations, identity, code, on_code_change) as state:
-        run(job, state, save_every_s=save_every_s, title=" ".join(names))
+    with finished(job, modulations, identity, saving, target, title=" ".join(names)) as notes:
         rows = pd.DataFrame(job.history).sort_values(["repeat", "task", "epoch"])
-        columns = [*keys, "repeat", "task", "epoch", "loss", "accuracy"]
-        write_csv(rows.assign(**keys)[columns], history)
+        columns = [*training.keys, "repeat", "task", "epoch", "loss", "accuracy"]
+        write_csv(rows.assign(**training.keys)[columns], history)
         arrays = {
             "encoder": encoder, "decoder": decoder,
             "context_untrained": context, "strength_untrained": strength,
             "context_trained": job.context.cpu().numpy(), "strength_trained": job.strength.cpu().numpy(),
         }  # fmt: skip
         write_modulations(modulations, arrays, identity)
-        return {
-            "device": str(target),
-            "training_seconds": round(state.seconds, 3),
-            "continued_from_code": state.continued_from,
-        }
+        return {**notes, "digests": digits.digests}

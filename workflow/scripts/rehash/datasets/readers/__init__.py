@@ -1,1 +1,1 @@
-"""One module per raw format; each has one public function `read`, found by the name that the config gives."""
+"""Readers of raw formats, one module each; the config names the module, whose function `read` is called."""

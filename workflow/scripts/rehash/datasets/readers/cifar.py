@@ -1,4 +1,4 @@
-"""CIFAR-10 as its author publishes it: the binary or the Python version, as a folder or a tar archive."""
+"""Reader of CIFAR-10 as its author publishes it: the binary or the Python version, as a folder or a tar archive."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _CLASSES = 10
 
 
 def read(files: dict[str, str]) -> tuple[dict[str, Split], list[str] | None]:
-    """A folder (or its parent) or a tar archive of either version; an archive is never unpacked to disk.
+    """Read either version of CIFAR-10 from a folder (or its parent) or a tar archive, which is never unpacked to disk.
 
     Images are uint8 (N, 32, 32, 3), labels int64 (N,). The class names are those of batches.meta, None without it.
 
     Raises:
-        InputError: not CIFAR-10, a batch is missing, truncated or of another shape, or a pickle asks for more than
-            arrays, lists and strings.
+        InputError: the files are not CIFAR-10, a batch is missing, truncated or of another shape, or a pickle asks for
+            more than arrays, lists and strings.
     """
     path = one_path(files, "archive")
     contents = _from_folder(path) if path.is_dir() else _from_archive(path)
@@ -82,7 +82,7 @@ def _from_archive(path: Path) -> dict[str, bytes]:
                         raise InputError(f"{path}: holds {name} twice")
                     contents[name] = archive.extractfile(member).read()
             while archive.fileobj.read(2**20):
-                pass  # the checksum of gzip, bzip2 and xz comes last
+                pass  # the checksum of gzip, bzip2 and xz lies at the end
     except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
         raise InputError(f"{path}: truncated or not a tar archive ({error})") from error
     return contents
@@ -132,7 +132,7 @@ _CLASS_NAMES = {".bin": _binary_names, "": _python_names}
 
 
 def _entries(content: bytes, where: str, *keys: str) -> list[Any]:
-    """What a pickled dictionary holds under `keys`, which Python 2 wrote as bytes and Python 3 as either."""
+    """Return what a pickled dictionary holds under `keys`, which are bytes or strings there."""
     try:
         value = _Unpickler(io.BytesIO(content), encoding="bytes").load()
     except (InputError, MemoryError) as error:
@@ -153,24 +153,24 @@ def _text(name: Any) -> Any:
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """How Python 3 writes bytes into a pickle for Python 2."""
+    """Encode a text to bytes, as pickles of bytes that Python 3 writes for Python 2 ask for."""
     if encoding != "latin1":
         raise InputError(f"refused: the pickle encodes with {encoding}")
     return text.encode("latin1")
 
 
 class _DType:
-    """Stands in for numpy.dtype, keeping its name alone."""
+    """Stand-in for numpy.dtype that keeps only its name."""
 
     def __init__(self, name: Any = "", *_: Any) -> None:
         self.name = str(_text(name))
 
     def __setstate__(self, _: Any) -> None:
-        """Byte order and fields: nothing that single bytes have."""
+        """Ignore byte order and fields, which single bytes do not have."""
 
 
 class _Array:
-    """Stands in for numpy.ndarray, which a pickle could build over memory of its choice: shape, type and bytes."""
+    """Stand-in for numpy.ndarray (a pickle could build one over any memory) that keeps shape, type and bytes."""
 
     def __init__(self, *_: Any) -> None:
         self.shape, self.dtype, self.columns_first, self.content = (), _DType(), False, b""
@@ -179,7 +179,7 @@ class _Array:
         _, self.shape, self.dtype, self.columns_first, self.content = state
 
     def as_bytes(self, where: str) -> np.ndarray:
-        """The array, uint8 of any shape; an InputError if it is anything else."""
+        """Return the array, uint8 of any shape; raise an InputError if it is anything else."""
         name = self.dtype.name.lstrip("|") if isinstance(self.dtype, _DType) else type(self.dtype).__name__
         shape = self.shape if isinstance(self.shape, tuple) and all(isinstance(n, int) for n in self.shape) else None
         if name != "u1" or shape is None or not isinstance(self.content, (bytes, bytearray)):
@@ -190,7 +190,7 @@ class _Array:
 
 
 def _from_buffer(content: Any, dtype: Any, shape: Any, order: Any) -> _Array:
-    """What numpy calls in pickles of protocol 5."""
+    """Build the stand-in of an array, in place of the function that pickles of protocol 5 call."""
     array = _Array()
     array.__setstate__((None, shape, dtype, order == "F", content))
     return array
@@ -208,7 +208,7 @@ _GLOBALS = {
 
 
 class _Unpickler(pickle.Unpickler):
-    """Rebuilds numbers, strings, lists, dictionaries and stand-ins for arrays; anything else is refused."""
+    """Unpickler of numbers, strings, lists, dictionaries and stand-ins for arrays; it refuses anything else."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _GLOBALS:

@@ -1,4 +1,4 @@
-"""MNIST and its relatives: four idx files."""
+"""Reader of MNIST and its relatives: four idx files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NAMES = {
 
 
 def read(files: dict[str, str]) -> tuple[dict[str, Split], None]:
-    """Four files by role (train_images, train_labels, test_images, test_labels), or a folder with MNIST's names.
+    """Read four files by role (train_images, train_labels, test_images, test_labels), or a folder with MNIST's names.
 
     Each may be packed with gzip. Images are uint8 (N, H, W), labels int64 (N,); the format knows no class names.
 

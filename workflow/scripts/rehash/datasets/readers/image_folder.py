@@ -1,4 +1,4 @@
-"""Folders of images, one a class."""
+"""Reader of folders of images, one folder for each class."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _TEST_SHARE = 5
 
 
 def read(files: dict[str, str], *, image_size: int | None = None) -> tuple[dict[str, Split], list[str]]:
-    """A folder with train/<class>/* and test/<class>/*, or with <class>/*, of which a fixed fifth is the test split.
+    """Read images from train/<class>/* and test/<class>/*, or from <class>/* with a fixed fifth as the test split.
 
     Classes are the sorted folder names. Images (png jpg jpeg bmp webp tif tiff gif ppm pgm, at any depth; hidden files
-    do not count) come out as uint8 (N, H, W) if all are grey, else (N, H, W, 3). Of 16 bits the upper 8 are kept, of an
-    animation the first picture; transparency is dropped. With `image_size` each is cropped to a square at its centre
-    and scaled to so many pixels; without it all must have one size.
+    do not count) become uint8 (N, H, W) if all are grey, else (N, H, W, 3). Of 16 bits the upper 8 are kept, and of an
+    animation the first image; transparency is dropped. With `image_size` each image is cropped to a square at its
+    centre and scaled to a side of that many pixels; without it all images must have one size.
 
-    The order of the items is fixed: shuffled within each class, then classes mixed in their proportions throughout.
-    Networks are trained on the first share of the train split, often on its first n items, so in an order by class they
-    would never see the last classes.
+    The order of the items is fixed: they are shuffled within each class, and the classes are then mixed in their
+    proportions throughout. Networks are trained on the first share of the train split, often on its first n items, so
+    if the items were ordered by class, networks would never see the last classes.
 
     Raises:
-        InputError: no images where they have to be, the splits' classes differ, a file cannot be read, or sizes differ.
+        InputError: a folder has no images, the splits' classes differ, a file cannot be read, or sizes differ.
     """
     root = one_path(files, "path")
     if not root.is_dir():
@@ -48,7 +48,7 @@ def read(files: dict[str, str], *, image_size: int | None = None) -> tuple[dict[
 
 
 def _listed(root: Path) -> tuple[list[str], dict[str, list[list[Path]]]]:
-    """Class names, and for each split each class's files in their fixed random order."""
+    """List the class names and, for each split, each class's files in their fixed random order."""
     if not _is_split(root):
         classes = _folders(root)
         images = {split: [] for split in SPLITS}
@@ -72,7 +72,7 @@ def _listed(root: Path) -> tuple[list[str], dict[str, list[list[Path]]]]:
 
 
 def _is_split(root: Path) -> bool:
-    """Whether the folder holds the splits and not the classes (a class may be called train)."""
+    """Return whether a folder holds the splits and not the classes (a class may be called train)."""
     there = [split for split in SPLITS if (root / split).is_dir()]
     if len(there) == 1 and any(path.is_dir() and not path.name.startswith(".") for path in (root / there[0]).iterdir()):
         raise InputError(f"{root}: has a folder {there[0]} of folders, but not both train and test")
@@ -98,7 +98,7 @@ def _shuffled(paths: list[Path], *names: str) -> list[Path]:
 
 
 def _interleaved(by_class: list[list[Path]]) -> list[tuple[Path, int]]:
-    """Every run of items holds the classes in about their proportions: item r of n is placed at (r + 1/2) / n."""
+    """Mix the classes in about their proportions throughout: item r of a class of n is placed at (r + 1/2) / n."""
     placed = [
         ((rank + 0.5) / len(paths), label, path)
         for label, paths in enumerate(by_class)
@@ -108,7 +108,7 @@ def _interleaved(by_class: list[list[Path]]) -> list[tuple[Path, int]]:
 
 
 def _survey(paths: list[Path], image_size: int | None) -> tuple[bool, tuple[int, int]]:
-    """Whether all images are grey, and the (width, height) that they get."""
+    """Return whether all images are grey, and the (width, height) that they get."""
     grey, first = True, None
     for path in paths:
         with opened_image(path) as image:
@@ -125,7 +125,7 @@ def _survey(paths: list[Path], image_size: int | None) -> tuple[bool, tuple[int,
 
 
 def _is_grey(image: Image.Image) -> bool:
-    """By its mode; a palette counts as grey if all its colours are."""
+    """Return whether an image is grey by its mode; a palette counts as grey if all its colours are."""
     if image.mode != "P" or image.palette is None:
         return image.mode in _GREY
     colours = np.frombuffer(image.palette.getdata()[1], np.uint8)
@@ -146,7 +146,7 @@ def _decoded(items: list[tuple[Path, int]], grey: bool, size: tuple[int, int]) -
 
 
 def eight_bits(image: Image.Image, path: Path) -> Image.Image:
-    """Pillow's own conversion of 16 bits would make all above 255 white."""
+    """Reduce an image of 16 bits to the upper 8; Pillow's own conversion would make all values above 255 white."""
     if image.mode == "F":
         raise InputError(f"{path}: pixels are floating-point numbers; expected integers of 8 or 16 bits")
     if not image.mode.startswith("I"):
@@ -159,14 +159,14 @@ def eight_bits(image: Image.Image, path: Path) -> Image.Image:
 
 @contextlib.contextmanager
 def opened_image(path: Path) -> Iterator[Image.Image]:
-    """A picture, open for reading; whatever is wrong with the file is an InputError that names it."""
+    """Open an image for reading; whatever is wrong with the file becomes an InputError that names it."""
     try:
-        # From a file Pillow asks for as many bytes as a damaged header says, and takes the memory for them first.
+        # Reading from a file, Pillow would first take the memory for as many bytes as a damaged header says.
         with Image.open(io.BytesIO(path.read_bytes())) as image:
             yield image
     except (InputError, MemoryError):
         raise
     except UnidentifiedImageError as error:
         raise InputError(f"{path}: not an image that Pillow can read") from error
-    except Exception as error:  # Pillow's plugins meet bad bytes with errors of many types
+    except Exception as error:  # Pillow's plugins raise errors of many types for bad bytes
         raise InputError(f"{path}: not an image that Pillow can read ({error})") from error

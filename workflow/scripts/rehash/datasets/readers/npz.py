@@ -1,4 +1,4 @@
-"""One NumPy archive with the four arrays of a dataset."""
+"""Reader of a NumPy archive with the four arrays of a dataset."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ _NAMES = [
 
 
 def read(files: dict[str, str]) -> tuple[dict[str, Split], list[str] | None]:
-    """An .npz file with train_images, train_labels, test_images, test_labels or x_train, y_train, x_test, y_test.
+    """Read an .npz file with train_images, train_labels, test_images, test_labels or x_train, y_train, x_test, y_test.
 
     Images are uint8 (N, H, W), (N, H, W, 1) or (N, H, W, 3), labels of any integer type (N,) or (N, 1); an array
     class_names of strings, if there is one, names the classes.
 
     Raises:
-        InputError: not such a file; names the array and what was expected.
+        InputError: it is not such a file; names the array and what was expected.
     """
     path = one_path(files, "archive")
     try:
-        with open(path, "rb") as file:  # which np.load would leave open if it is no archive
+        with open(path, "rb") as file:  # np.load would leave it open if it is no archive
             archive = np.load(file, allow_pickle=False)
             if isinstance(archive, np.lib.npyio.NpzFile):
                 if _entries(file) not in (None, len(archive.zip.filelist)):
                     raise InputError(f"{path}: its directory is damaged: it lists other members than it says")
                 damaged = archive.zip.testzip()
-                if damaged is not None:  # NumPy compares no checksum of what it does not read to its end
+                if damaged is not None:  # NumPy checks no checksum of a member that it does not read to its end
                     raise InputError(
                         f"{path}: {damaged.removesuffix('.npy')} is damaged: it does not have its checksum"
                     )
@@ -65,7 +65,7 @@ def _read(archive: np.lib.npyio.NpzFile, path: Path) -> tuple[dict[str, Split], 
 
 
 def _entries(file: BinaryIO) -> int | None:
-    """How many members a zip file says that it has, by its last record; None if a comment follows that."""
+    """Read the number of members that a zip file declares in its last record; None if a comment follows that record."""
     file.seek(-22, os.SEEK_END)
     end = file.read()
     return int.from_bytes(end[10:12], "little") if end.startswith(b"PK\5\6") else None

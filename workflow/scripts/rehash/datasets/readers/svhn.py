@@ -1,4 +1,4 @@
-"""SVHN's cropped digits: two MATLAB files."""
+"""Reader of SVHN's cropped digits: two MATLAB files."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from rehash.datasets.raw import by_role, integer_labels
 from rehash.errors import InputError
 
 _HEADER, _MATRIX, _COMPRESSED, _NUMBERS = 128, 14, 15, range(6, 16)  # "MAT-File Format", MathWorks: tables 1 to 3
-_BYTES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}  # of a number, by its type
+_BYTES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}  # of one number, by its type
 _NAMES = {"train": "train_32x32.mat", "test": "test_32x32.mat"}
 
 
 def read(files: dict[str, str]) -> tuple[dict[str, Split], list[str]]:
-    """Two files by role (train, test), or a folder with train_32x32.mat and test_32x32.mat.
+    """Read two files by role (train, test), or a folder with train_32x32.mat and test_32x32.mat.
 
     Images are uint8 (N, 32, 32, 3), labels int64 (N,); the classes are the digits.
 
     Raises:
-        InputError: a file is missing, not a MATLAB file, or its arrays X and y are not SVHN's.
+        InputError: a file is missing or not a MATLAB file, or its arrays X and y are not SVHN's.
     """
     digits = [str(digit) for digit in range(10)]
     return {split: _read_split(path) for split, path in by_role(files, _NAMES).items()}, digits
@@ -36,7 +36,7 @@ def _read_split(path: Path) -> Split:
         arrays = scipy.io.loadmat(path, variable_names=["X", "y"])
     except MemoryError:
         raise
-    except Exception as error:  # scipy's parser meets bad bytes with errors of many types
+    except Exception as error:  # scipy's parser raises errors of many types for bad bytes
         raise InputError(f"{path}: not a readable MATLAB file ({type(error).__name__}: {error})") from error
     missing = [name for name in ("X", "y") if name not in arrays]
     if missing:
@@ -78,7 +78,7 @@ def _check_numbers(path: Path) -> None:
 
 
 def _tag(content: bytes, order: str) -> tuple[int, int, int, int]:
-    """Type and size of an element, where its content begins and where the next one does; small ones lie in the tag."""
+    """Return an element's type, its size, and where its content and the next element begin; a tag may hold content."""
     first, size = (int.from_bytes(content[at : at + 4], order) for at in (0, 4))
     if first >> 16:
         return first & 0xFFFF, first >> 16, 4, 8
@@ -86,7 +86,7 @@ def _tag(content: bytes, order: str) -> tuple[int, int, int, int]:
 
 
 def _check_matrix(content: bytes, order: str, where: str) -> None:
-    """Raise a ValueError if an array is none of numbers, or its shape is not the size of its content."""
+    """Raise a ValueError if an array is not of real numbers, or its shape does not fit the size of its content."""
     flags, sizes = int.from_bytes(content[8:12], order), []
     if flags & 0xFF not in _NUMBERS or flags & 0x800:
         raise ValueError(f"{where}: no array of real numbers")

@@ -1,0 +1,78 @@
+"""Toy data and networks that several test files share."""
+
+import numpy as np
+import pandas as pd
+import torch
+
+from rehash.datasets.layout import Split
+from rehash.hash_encoders.cohort import CohortTraining
+from rehash.hash_encoders.columns import KEYS, METRICS
+from rehash.hash_encoders.networks import Shape
+from rehash.hash_encoders.protocols import Protocol
+
+SCRIPTS = Protocol("adam", 0.01, 16, 4, decay_every=2, l2=1e-3, batch_norm={"momentum": 0.01, "eps": 1e-3})
+SHAPE = Shape(inputs=36, layer_width=9, depth=2, classes=4)
+CPU = torch.device("cpu")
+
+
+def digits(n: int = 208, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Images, uint8 (n, 6, 6), of four classes that differ in brightness, and their labels, int64 (n,)."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 4, n)
+    return (rng.integers(0, 120, (n, 6, 6)) + 30 * labels[:, None, None]).astype(np.uint8), labels
+
+
+def cohort(
+    protocol: Protocol = SCRIPTS,
+    repeats: int = 3,
+    dtype: torch.dtype = torch.float64,
+    shape: Shape = SHAPE,
+    n: int = 208,
+    device: torch.device = CPU,
+    **more,
+) -> CohortTraining:
+    """The training of a few small networks on `digits`."""
+    images, labels = digits(n)
+    return CohortTraining(
+        images, labels, shape, protocol, repeats=repeats, seed=5, name=("t",), device=device, dtype=dtype, **more
+    )
+
+
+def property_row(**values) -> dict:
+    """A row of a property table; everything not said is the same everywhere."""
+    keys = dict(zip(KEYS, ("hash_encoders", "d", "capacity", "p", 1, 40, 99, 0.0, True, 0.0, 0.0, 0.0, 10, 0, 1)))
+    return {**keys, "code_bits": 40, **dict.fromkeys(METRICS, 0.5), **values}
+
+
+def capacity_table(widths=(3, 40), repeats=3, knn=((0.3, 0.5), (0.7, 0.9))) -> pd.DataFrame:
+    """The table of a capacity study with known means; `knn[width][trained]`; redundancy is 3 / width."""
+    return pd.DataFrame(
+        property_row(
+            layer_width=width, epoch=epoch, repeat=r, knn=means[epoch > 0] + 0.01 * r, redundancy_train=3 / width
+        )
+        for width, means in zip(widths, knn)
+        for epoch in (0, 10)
+        for r in range(repeats)
+    )
+
+
+def varied_table(study: str, column: str, levels, metric: str, values) -> pd.DataFrame:
+    """The table of a study of one column: `metric` has the given mean, and 0.01 for each repeat, at each level."""
+    return pd.DataFrame(
+        property_row(study=study, **{column: level, metric: value + 0.01 * r}, repeat=r)
+        for level, value in zip(levels, values)
+        for r in range(3)
+    )
+
+
+def bars(n: int, seed: int) -> Split:
+    """Images of FlyNet's size, uint8 (n, 28, 28): noise with a bright bar, whose row is the class, one of three."""
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.arange(n) % 3)
+    images = rng.integers(0, 100, (n, 28, 28))
+    for image, label in zip(images, labels):
+        image[4 + 7 * label : 11 + 7 * label, 8:20] += 100
+    return Split(images.astype(np.uint8), labels.astype(np.int64))
+
+
+BARS = {"train": bars(70, seed=0), "test": bars(40, seed=1)}

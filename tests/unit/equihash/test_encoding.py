@@ -1,0 +1,254 @@
+"""Encoding: the same fingerprints in any shards, after any kill; only what multi-probing needs is kept."""
+
+import numpy as np
+import pytest
+import torch
+
+from rehash.bits import pack
+from rehash.equihash.databases.labels import draw_labels, labels
+from rehash.equihash.databases.queries import Queries
+from rehash.equihash.images import mosaics as mosaics_module
+from rehash.equihash.images.mosaics import CPU, DeviceBank, uploaded
+from rehash.equihash.images.noise import BLOCK
+from rehash.equihash.index import encode
+from rehash.equihash.index.encode import Encoding, logits
+from rehash.equihash.index.fingerprints import check_shards
+from rehash.equihash.index.query_codes import QueryCodes, ViewList, query_views
+from rehash.errors import InputError
+from rehash.training import StateFile, device_kind, run
+from small_index import damage, draw_shards, merge
+
+N = 1500
+
+
+@pytest.fixture(scope="module")
+def drawn(small) -> np.ndarray:
+    """The labels of the database."""
+    return labels(small.database, 0, N)
+
+
+def encoded(small, folder, shards: int, number: int = 0):
+    """The database's fingerprints in other shards than its own."""
+    folder.mkdir(exist_ok=True)
+    of = draw_shards(small.database, folder, shards)
+    paths = [path.with_suffix(".codes") for path in of]
+    for path, output in zip(of, paths):
+        small.encode(path, output, number)
+    return paths
+
+
+@pytest.mark.parametrize("shards", [1, 3, 7])
+def test_the_number_of_shards_changes_no_bit(small, tmp_path, shards):
+    """Blocks of 512 items are cut by the shards, and the index has the same bytes."""
+    (tmp_path / "a").mkdir()
+    one = merge(tmp_path / "a", small.shards, 3)
+    other = merge(tmp_path, encoded(small, tmp_path, shards), 3)
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]
+
+
+def signs_agree(codes: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Bool (n,), of packed codes and logits; nearer to 0 the order of a sum decides."""
+    clear = np.abs(expected) > 1e-4
+    assert clear.mean() > 0.99
+    return ((np.unpackbits(codes, axis=1) == (expected > 0)) | ~clear).all(1)
+
+
+def test_fingerprints_are_signs_of_logits(small, tmp_path, drawn):
+    (path,) = check_shards(encoded(small, tmp_path, 1))
+    codes, ids = np.empty((N, 1), np.uint8), np.empty(N, np.uint32)
+    path.read(range(1024), codes, ids)
+    expected = small.logits(small.mosaics.items(drawn, 0, seed=5, name="d", kind="database")).numpy()
+    assert 0.2 < (expected > 0).mean() < 0.8 and signs_agree(codes, expected[ids]).all()
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 512), (3, 4), (100, 300), (130, 1400), (511, 513), (7, 7)])
+def test_a_cut_block_is_rounded_as_a_whole_one(small, drawn, start, stop):
+    """With a network whose rows depend on how many there are, as a product's may."""
+    seen = []
+
+    def network(views):
+        seen.append(len(views))
+        at = torch.arange(len(views))[:, None] + len(views) * 1000.0
+        return views.flatten(1)[:, :4].double() + at
+
+    names = {"seed": 5, "name": "d", "kind": "database"}
+    whole = np.concatenate(list(logits(network, small.mosaics, drawn, 0, **names)))
+    part = [*logits(network, small.mosaics, drawn[start:stop], start, **names)]
+    assert (np.concatenate([whole[:0], *part]) == whole[start:stop]).all()
+    assert set(seen) == {128} and BLOCK % 128 == 0
+    assert torch.ones(1, requires_grad=True).mul(2).requires_grad, "inference mode is off again"
+
+
+def lists(*lengths: int) -> list[ViewList]:
+    return [ViewList(np.arange(n) + 100 * k, 10 * k, f"list{k}", "database") for k, n in enumerate(lengths)]
+
+
+def made(each: ViewList, skipped: int):
+    """Logits of 8 bits that say which view it is, in blocks of 7 of the list."""
+    for low in range(skipped // 7 * 7, len(each.labels), 7):
+        rows = np.arange(max(low, skipped), min(low + 7, len(each.labels)))
+        values = each.labels[rows, None] * 8 + np.arange(8) - 400 + 0.5
+        yield values.astype(np.float32)
+
+
+@pytest.mark.parametrize("stopped_after", [0, 1, 2, 3, 4, 5, 7])
+def test_a_killed_encoding_ends_with_the_same_bytes(tmp_path, stopped_after):
+    views = lists(20, 0, 9, 15)
+    undisturbed = Encoding(views, made, 8, kept=23)
+    while not undisturbed.done:
+        undisturbed.step()
+    expected = np.concatenate([block for each in views for block in made(each, 0)])
+    assert (undisturbed.codes == pack(expected > 0)).all() and undisturbed.codes.shape == (44, 1)
+    assert (undisturbed.abs_logits == np.abs(expected[:23])).all()
+
+    def again() -> tuple[Encoding, StateFile]:
+        return Encoding(views, made, 8, kept=23), StateFile(tmp_path / "out", {"a": 1})
+
+    job, state = again()
+    with state:
+        for _ in range(stopped_after):
+            job.step()
+        state.save(*job.state())
+    job, state = again()
+    with state:
+        run(job, state, title="t", unit="item")
+    assert job.finished_steps == 44
+    assert (job.codes == undisturbed.codes).all() and (job.abs_logits == undisturbed.abs_logits).all()
+
+
+def test_nothing_to_encode(tmp_path):
+    job = Encoding(lists(0, 0), made, 8, kept=3)
+    with StateFile(tmp_path / "out", {}) as state:
+        run(job, state, unit="item")
+    assert job.codes.shape == (0, 1) and job.abs_logits.shape == (0, 8)
+
+
+def test_queries_have_noise_of_their_own(small, tmp_path):
+    notes = small.encode(small.queries, tmp_path / "codes.h5")
+    found, asked = QueryCodes.read(tmp_path / "codes.h5"), Queries.read(small.queries)
+    assert notes["items"] == 2 * 70 + 60 + 3 * 50 and list(found.positive) == [400, N]
+    assert found.abs_logits.shape == (20, 8) and found.abs_logits.dtype == np.float32
+    views = query_views(asked)
+    assert len({(each.name, each.kind) for each in views.values()}) == 6 and "d" not in {views["positive/400"].name}
+    stored = {**{f"positive/{size}": codes for size, codes in found.positive.items()}, "negative": found.negative}
+    stored |= dict(zip(("pair_a1", "pair_a2", "pair_b1"), found.triplets))
+    assert set(stored) == set(views)
+    for name, each in views.items():
+        expected = small.logits(small.mosaics.items(each.labels, 0, seed=5, name=each.name, kind=each.kind)).numpy()
+        assert signs_agree(stored[name], expected).all()
+        if name == f"positive/{N}":
+            assert found.abs_logits == pytest.approx(np.abs(expected[:20]), abs=1e-4)
+    assert check_shards(small.shards)[0].origin == found.origin, "so that a partition knows its queries"
+
+
+def test_another_network_noise_split_or_seed_another_origin(small, tmp_path):
+    (of,), found = draw_shards(small.database, tmp_path, 1), []
+    noisier = {"task": {**small.task, "gaussian": 0.2}}
+    for number, changed in enumerate(({}, {"number": 1}, noisier, {"split": "valid"}, {"seed": 6})):
+        small.encode(of, tmp_path / f"{number}.h5", **changed)
+        found.append(check_shards([tmp_path / f"{number}.h5"])[0].origin)
+    first, other, *rest = found
+    assert first.model != other.model and first.config == other.config
+    assert all(each.model == first.model for each in rest) and len({each.config for each in [first, *rest]}) == 4
+
+
+def test_shards_of_two_kinds_of_device_are_not_merged(small, tmp_path, monkeypatch):
+    """Bits near 0 differ between them, so that the index would depend on which shard ran where."""
+    paths = encoded(small, tmp_path, 2)
+    one = check_shards(paths)[0].origin
+    assert one.device == device_kind(CPU) and one.device.startswith("cpu ") and one.precision == "float32"
+    monkeypatch.setattr(encode, "device_kind", lambda device: "another GPU")
+    small.encode(small.labels[1], paths[1])
+    with pytest.raises(
+        InputError, match=r"is of device another GPU; expected device cpu \w+, as .*; encode all shards"
+    ):
+        check_shards(paths)
+
+
+def test_a_damaged_file_of_query_codes(small, tmp_path):
+    (tmp_path / "codes.h5").write_bytes(small.codes.read_bytes())
+    damage(tmp_path / "codes.h5", negative=lambda _: np.zeros((5, 3), np.uint8))
+    with pytest.raises(
+        InputError, match=r"codes\.h5: not a file of .*codes are uint8 \(5, 3\); expected uint8 \(n, 1\)"
+    ):
+        QueryCodes.read(tmp_path / "codes.h5")
+
+
+class Killed(BaseException):
+    """In the middle of a job."""
+
+
+def stopped(small, of, output, blocks: int, monkeypatch) -> None:
+    """An encoding that saves its state after each block and is killed after some."""
+    step, seen = Encoding.step, []
+
+    def counted(job):
+        if len(seen) == blocks:
+            raise Killed
+        seen.append(job.finished_steps)
+        step(job)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Encoding, "step", counted)
+        with pytest.raises(Killed):
+            small.encode(of, output, every_s=0)
+
+
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_a_killed_shard_goes_on_where_it_was(small, tmp_path, monkeypatch, blocks, caplog):
+    """From item 250 on, within a block: images and noise are those of their items after a restart, too."""
+    caplog.set_level("INFO", "rehash")
+    of = tmp_path / "labels"
+    draw_labels(of, small.database, 250, N)
+    small.encode(of, tmp_path / "whole.h5")
+    stopped(small, of, tmp_path / "s.h5", blocks, monkeypatch)
+    assert not (tmp_path / "s.h5").exists() and len([*tmp_path.glob(".s.h5.*.state")]) == 1
+    small.encode(of, tmp_path / "s.h5")
+    assert f"going on from item {(262, 774)[blocks - 1]}" in caplog.text
+    assert (tmp_path / "s.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 5])
+def test_killed_queries_go_on_where_they_were(small, tmp_path, monkeypatch, blocks):
+    stopped(small, small.queries, tmp_path / "c.h5", blocks, monkeypatch)
+    small.encode(small.queries, tmp_path / "c.h5")
+    assert (tmp_path / "c.h5").read_bytes() == small.codes.read_bytes()
+
+
+@pytest.mark.parametrize("other", ["labels", "network", "noise", "split", "device"])
+def test_a_state_is_never_continued_on_something_else(small, tmp_path, monkeypatch, other, caplog):
+    """Labels of other code have the same seed, name and number."""
+    caplog.set_level("INFO", logger="rehash")
+    (of,) = draw_shards(small.database, tmp_path, 1)
+    changed = {"network": {"number": 1}, "noise": {"seed": 6}, "split": {"split": "valid"}}.get(other, {})
+    stopped(small, of, tmp_path / "s.h5", 2, monkeypatch)
+    if other == "device":
+        monkeypatch.setattr(encode, "device_kind", lambda device: "another GPU")
+    if other == "labels":
+        damage(of, labels=lambda labels: labels[::-1], checksum="of others")
+    for name in ("s.h5", "fresh.h5"):
+        small.encode(of, tmp_path / name, **changed)
+    assert (tmp_path / "s.h5").read_bytes() == (tmp_path / "fresh.h5").read_bytes()
+    assert "going on" not in caplog.text
+
+
+def test_logits_that_are_no_numbers_stop_the_job():
+    def broken(each, skipped):
+        for block in made(each, skipped):
+            block[each.labels[: len(block)] == 105, 2] = np.nan
+            yield block
+
+    job = Encoding(lists(20, 9), broken, 8)
+    with pytest.raises(InputError, match="view 25 of 29: the network gives logits that are no numbers"):
+        while not job.done:
+            job.step()
+    assert job.finished_steps == 20
+
+
+def test_images_go_to_a_device_in_slices(monkeypatch):
+    monkeypatch.setattr(mosaics_module, "_SLICE", 100)
+    whole = np.random.default_rng(0).integers(0, 256, (23, 5, 4, 3), dtype=np.uint8)
+    for images in (whole, whole[:0], whole[:, :, :, 0]):
+        assert (uploaded(images, CPU).numpy() == images).all()
+    held, numbers = DeviceBank(uploaded(whole, CPU)), np.array([22, 0, 22])
+    assert len(held) == 23 and (held.take(numbers).numpy() == whole[numbers]).all()

@@ -1,0 +1,424 @@
+"""The inverted index: the same answers as a dictionary, in little space, refused by name where it is not whole."""
+
+import tracemalloc
+from dataclasses import asdict
+from itertools import pairwise
+from pathlib import Path
+
+import h5py
+import numpy as np
+import psutil
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rehash.equihash.index import fingerprints
+from rehash.equihash.index import lookup as module
+from rehash.equihash.index import partitions as partition_module
+from rehash.equihash.index.fingerprints import GROUPS, Origin, partition_of, words, write_shard
+from rehash.equihash.index.lookup import Index
+from rehash.equihash.index.partitions import Header, Partition, merge_partition, sorted_order
+from rehash.errors import InputError
+from rehash.hdf5 import read_attributes, write_attributes
+from small_index import build, counted, damage, meets_a_full_disk, places, random_codes, slow_ranges, write_shards
+
+
+def check_answers(index: Index, codes: np.ndarray, queries: np.ndarray) -> None:
+    """By a dictionary, in each way to ask."""
+    items = places(map(bytes, codes))
+    expected = [items.get(bytes(query), []) for query in queries]
+    offsets, ids = index.lookup(queries)
+    assert offsets.dtype == ids.dtype == np.int64 and len(offsets) == len(queries) + 1 and offsets[0] == 0
+    assert [ids[low:high].tolist() for low, high in pairwise(offsets)] == expected and offsets[-1] == len(ids)
+    assert index.count(queries).tolist() == [len(each) for each in expected]
+    found = [index.find(query) for query in queries]
+    assert [each.tolist() for each in found] == expected and all(each.dtype == np.int64 for each in found)
+    assert len(index) == len(codes)
+
+
+def neighbours(codes: np.ndarray) -> np.ndarray:
+    """Codes just below and above, with the least, the greatest and some at random."""
+    rng, width = np.random.default_rng(5), codes.shape[1]
+    near = np.repeat(codes, 2, axis=0)
+    near[::2, -1] -= 1
+    near[1::2, -1] += 1
+    extremes = np.array([[0] * width, [255] * width, [0] * (width - 1) + [1], [255] * (width - 1) + [254]], np.uint8)
+    return np.concatenate([near, extremes, rng.integers(0, 256, (50, width), dtype=np.uint8)])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Answers
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    codes=st.sampled_from([1, 2, 5, 8, 16]).flatmap(
+        lambda width: st.lists(
+            st.lists(st.sampled_from([0, 1, 127, 255]), min_size=width, max_size=width), max_size=40
+        ).map(lambda rows: np.array(rows, np.uint8).reshape(-1, width))
+    ),
+    shards=st.integers(1, 4),
+    partitions=st.integers(1, 6),
+    random=st.randoms(use_true_random=False),
+)
+def test_the_answers_of_a_dictionary(tmp_path_factory, codes, shards, partitions, random):
+    folder = tmp_path_factory.mktemp("index")
+    index = Index.open(build(folder, codes, shards, partitions))
+    queries = list(np.concatenate([codes, neighbours(codes)]))
+    random.shuffle(queries)
+    check_answers(index, codes, np.array(queries))
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 8, 12, 16])
+@pytest.mark.parametrize("partitions", [1, 4])
+def test_thousands_of_items(tmp_path, monkeypatch, width, partitions):
+    """Enough for a prefix table, in several blocks of items and of queries."""
+    monkeypatch.setattr(partition_module, "_BLOCK", 100)
+    rng = np.random.default_rng(width)
+    codes = rng.integers(0, 256, (2000, width), dtype=np.uint8)[rng.integers(0, 2000, 3000)]
+    index = Index.open(build(tmp_path, codes, 3, partitions))
+    check_answers(index, codes, rng.permutation(np.concatenate([codes[::3], neighbours(codes[::7])])))
+    if width > 1:
+        with h5py.File(tmp_path / "partition_0.h5") as file:
+            assert len(file["prefix"]) > 8
+
+
+ROWS = np.arange(3000)
+SKEWED = {
+    "one code": np.full((3000, 8), 7, np.uint8),
+    "zeros": np.zeros((3000, 16), np.uint8),
+    "ones": np.full((3000, 8), 255, np.uint8),
+    "counted": counted(ROWS),
+    "labels that repeat": counted(np.random.default_rng(2).integers(0, 10**10, 1500)[ROWS * 7 % 3001 % 1500]),
+    "from above": counted(-1 - ROWS),
+    "one large bucket": counted(np.where(ROWS % 3, 10**12 + ROWS, 10**12)),
+    "same first 64 bits": np.concatenate([np.full((3000, 8), 200, np.uint8), counted(ROWS // 2)], axis=1),
+    "same last 64 bits": np.concatenate([counted(ROWS // 2), np.full((3000, 8), 200, np.uint8)], axis=1),
+}
+
+
+def check_ranges(path: Path, codes: np.ndarray, queries: np.ndarray) -> None:
+    """Of a partition that has these codes, in order."""
+    low, high = Partition.open(path).ranges(queries)
+    expected = slow_ranges(codes, queries)
+    there = expected[0] < expected[1]
+    assert low.dtype == high.dtype == np.int64 and low.shape == high.shape == (len(queries),)
+    assert ((low < high) == there).all() and (low[~there] == high[~there]).all()
+    assert (low[there] == expected[0][there]).all() and (high[there] == expected[1][there]).all()
+
+
+@pytest.mark.parametrize("bits", [8, 24, 64, 72, 128])
+@pytest.mark.parametrize("partitions", [1, 3])
+def test_ranges_of_a_partition_are_those_of_a_dictionary(tmp_path, monkeypatch, bits, partitions):
+    """Of many equal codes, and of codes that are not there or in another partition, in several blocks of queries."""
+    monkeypatch.setattr(partition_module, "_BLOCK", 100)
+    few, rng = random_codes(600, bits // 8), np.random.default_rng(1)
+    few[::5, :-1] = few[0, :-1]  # codes that differ in their last byte alone
+    codes = few[np.minimum(rng.geometric(0.01, 4000), 600) - 1]  # from one item to some forty of a code
+    queries = rng.permutation(np.concatenate([codes[::9], few, neighbours(few[:200])]))
+    for partition, path in enumerate(build(tmp_path, codes, 2, partitions)):
+        mine = codes[partition_of(codes, partitions) == partition]
+        mine = mine[np.lexsort(mine.T[::-1])]
+        check_ranges(path, mine, queries)
+        check_ranges(path, mine, queries[:0])
+
+
+def test_ranges_of_an_empty_partition(tmp_path):
+    for width, partitions in ((1, 1), (8, 2), (16, 2)):
+        none = random_codes(0, width)
+        for path in build(tmp_path, none, 1, partitions):
+            check_ranges(path, none, neighbours(random_codes(20, width)))
+    *empty, some = sorted(build(tmp_path, counted([7]), 1, 4), key=lambda path: len(Partition.open(path)))
+    check_ranges(some, counted([7]), counted([6, 7, 8]))
+    for path in empty:
+        check_ranges(path, counted([]), counted([6, 7, 8]))
+
+
+@pytest.mark.parametrize("what", SKEWED)
+def test_codes_that_are_far_from_uniform(tmp_path, what):
+    codes = np.random.default_rng(0).permutation(SKEWED[what])
+    index = Index.open(build(tmp_path, codes, 2, 2))
+    check_answers(index, codes, np.concatenate([codes[:20], neighbours(codes[:100])]))
+
+
+@pytest.mark.parametrize("width", [2, 8, 16])
+def test_bytes_across_two_codes_are_no_code(tmp_path, width):
+    """01 01 is found within 00 01, 01 01 before it is found as a code of its own; and within 00 01, 01 02."""
+    codes = np.ones((3, width), np.uint8)
+    codes[0, 0] = codes[1, 0] = 0
+    check_answers(Index.open(build(tmp_path, codes, 1, 1)), codes, np.ones((1, width), np.uint8))
+    codes[2, -1] = 2
+    check_answers(Index.open(build(tmp_path, codes, 1, 1)), codes, np.ones((1, width), np.uint8))
+
+
+def test_what_follows_the_codes_is_no_code(tmp_path):
+    codes = np.zeros((5, 8), np.uint8)
+    (path,) = build(tmp_path, codes, 1, 1)
+    with h5py.File(path) as file:
+        end = file["codes"].id.get_offset() + codes.nbytes
+    behind = np.frombuffer(path.read_bytes()[end : end + 8], np.uint8)
+    assert behind.any()
+    check_answers(Index.open([path]), codes, behind[None])
+
+
+@pytest.mark.parametrize(("n", "shards", "partitions"), [(0, 1, 1), (0, 2, 3), (1, 1, 1), (1, 3, 20), (7, 2, 50)])
+def test_few_items(tmp_path, n, shards, partitions):
+    codes = random_codes(n, 8)
+    index = Index.open(build(tmp_path, codes, shards, partitions))
+    check_answers(index, codes, np.concatenate([codes, codes, neighbours(codes)]))
+    assert index.origin == Origin(n, 64, "m", "c") and index.partitions == partitions
+
+
+def test_hundreds_of_partitions(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.fsync", lambda number: None)
+    codes = counted(ROWS)
+    index = Index.open(build(tmp_path, codes, 1, 300))
+    check_answers(index, codes, codes[::2])
+
+
+def test_no_queries(tmp_path):
+    index = Index.open(build(tmp_path, counted(ROWS)))
+    offsets, ids = index.lookup(np.empty((0, 8), np.uint8))
+    assert offsets.tolist() == [0] and ids.shape == (0,) and index.count(np.empty((0, 8), np.uint8)).shape == (0,)
+    offsets, ids = index.lookup(counted(np.array([-1, -2])))
+    assert offsets.tolist() == [0, 0, 0] and ids.shape == (0,)
+
+
+@pytest.mark.parametrize("label_count", [3, 40, 10**6, 10**15])
+def test_prefix_tables_fit_the_codes_that_there_are(tmp_path, label_count):
+    """Labels, of which the first bits are all 0, are told apart as well as random codes are."""
+    labels = np.random.default_rng(0).integers(0, label_count, 10_000)
+    (path,) = build(tmp_path, counted(labels), 1, 1)
+    with h5py.File(path) as file:
+        sizes = np.diff(file["prefix"][:].astype(np.int64))
+    assert sizes.max() <= max(250, np.bincount(labels).max() if label_count < 10**6 else 0)
+
+
+def hollow_shard(path: Path, n: int, origin: Origin) -> Path:
+    """Of n items, all in the first group, whose content was never written and takes no space."""
+    offsets = np.array([0] + [n] * GROUPS)
+    checksums = np.zeros((GROUPS, 32), np.uint8)
+    with h5py.File(path, "w") as file:
+        file.create_dataset("codes", (n, origin.width), np.uint8)
+        file.create_dataset("ids", (n,), origin.id_dtype)
+        file.update({"offsets": offsets, "checksums": checksums})
+        checksum = fingerprints._manifest_checksum(origin, 0, n, offsets, checksums)
+        write_attributes(file, {**asdict(origin), "start": 0, "stop": n, "checksum": checksum})
+    return path
+
+
+def test_ids_beyond_32_bits(tmp_path):
+    start, many = 2**32 + 5, counted(np.arange(200) // 3)
+    codes = many[partition_of(many, 2) == 1]
+    n_items = start + len(codes)
+    before = hollow_shard(tmp_path / "before.h5", start, Origin(n_items, 64, "m", "c"))
+    about = {"n_items": n_items, "model": "m", "config": "c"}
+    write_shard(tmp_path / "far.h5", codes, start=start, **about)
+    merge_partition([tmp_path / "far.h5", before], tmp_path / "p.h5", partition=1, partitions=2)
+    assert Partition.open(tmp_path / "p.h5").ids.dtype == np.uint64
+    index = Index([Header.read(tmp_path / "p.h5")] * 2)  # only the second is asked
+    offsets, ids = index.lookup(codes)
+    items = places(map(bytes, codes))
+    for code, low, high in zip(codes, offsets, offsets[1:]):
+        expected = [start + item for item in items[bytes(code)]]
+        assert ids[low:high].tolist() == expected and index.find(code).tolist() == expected
+    with pytest.raises(InputError, match=r"/q\.h5: 4294967301 items; expected fewer than 4294967296: take more partit"):
+        merge_partition([before, tmp_path / "far.h5"], tmp_path / "q.h5", partition=0, partitions=2)
+
+
+def test_partitions_beyond_the_open_files_of_a_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_MOST_MAPPED", 3)
+    codes = counted(np.arange(500))
+    index, before = Index.open(build(tmp_path, codes, 1, 20)), psutil.Process().num_fds()
+    for _ in range(2):
+        check_answers(index, codes, codes)
+        assert before < psutil.Process().num_fds() <= before + 3
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        (np.zeros((2, 4), np.uint8), r"queries: codes are uint8 \(2, 4\); expected uint8 \(n, 8\)"),
+        (np.zeros((2, 9), np.uint8), r"uint8 \(2, 9\); expected"),
+        (np.zeros((2, 8), np.int64), r"int64 \(2, 8\); expected"),
+        (np.zeros(8, np.uint8), r"uint8 \(8,\); expected uint8 \(n, 8\)"),
+    ],
+)
+def test_queries_of_another_width(tmp_path, query, message):
+    index = Index.open(build(tmp_path, counted(np.arange(5))))
+    for ask in (index.lookup, index.count, index.partition(0).ranges):
+        with pytest.raises(InputError, match=message):
+            ask(query)
+    one = query[0] if query.ndim == 2 else query[None]
+    with pytest.raises(InputError, match=r"a query is u?int\d+ \(.*\); expected uint8 \(8,\)"):
+        index.find(one)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Files
+
+
+@pytest.mark.parametrize("width", [1, 3, 4, 5, 8, 16])
+def test_the_order_is_stable_and_that_of_bytes(monkeypatch, width):
+    monkeypatch.setattr(partition_module, "_BLOCK", 70)
+    codes = np.random.default_rng(0).choice(np.array([0, 1, 128, 255], np.uint8), (500, width))
+    expected = sorted(range(500), key=lambda i: codes[i].tobytes())
+    found = sorted_order(codes)
+    assert found.dtype == np.uint32 and found.tolist() == expected
+    assert sorted_order(codes[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize("width", [2, 8, 16])
+def test_a_partition_by_hand(tmp_path, monkeypatch, width):
+    monkeypatch.setattr(partition_module, "_BLOCK", 300)
+    codes = np.random.default_rng(0).integers(0, 200, (1500, width), dtype=np.uint8)
+    codes[1000:] = codes[:500]
+    paths = build(tmp_path, codes, 3, 2)
+    for partition, path in enumerate(paths):
+        mine = np.flatnonzero(partition_of(codes, 2) == partition)
+        expected = sorted(mine.tolist(), key=lambda i: (codes[i].tobytes(), i))
+        with h5py.File(path) as file:
+            assert file["ids"][:].tolist() == expected and file["ids"].dtype == np.uint32
+            assert (file["codes"][:] == codes[expected]).all() and file["codes"].dtype == np.uint8
+            about = read_attributes(file)
+            shift, prefix = about.pop("prefix_shift"), file["prefix"][:]
+            assert all(file[name].chunks is None for name in file) and prefix.dtype == np.uint32
+        origin = {"n_items": 1500, "bits": 8 * width, "model": "m", "config": "c", "device": "", "precision": ""}
+        assert about == {**origin, "partition": partition, "partitions": 2}
+        values = words(codes[expected])[:, 0] >> np.uint64(shift)
+        assert prefix.tolist() == [int((values < v).sum()) for v in range(len(prefix))]
+        assert prefix[-1] == len(expected) and 4 <= len(prefix) - 1 <= len(expected) / 64
+        opened = Partition.open(path)
+        assert (opened.codes == codes[expected]).all() and opened.ids.tolist() == expected
+        assert (opened.origin, opened.partition, len(opened)) == (Origin(**origin), partition, len(expected))
+
+
+def test_the_number_of_shards_changes_nothing(tmp_path):
+    codes = random_codes(1000, 8)
+    codes[500:] = codes[:500]
+    content = {}
+    for shards in (1, 2, 3, 7):
+        paths = build(tmp_path / str(shards), codes, shards, 3)
+        content[shards] = [path.read_bytes() for path in paths]
+    assert all(each == content[1] for each in content.values())
+    parts = write_shards(tmp_path, codes, 3)
+    merge_partition(parts[::-1], tmp_path / "again.h5", partition=1, partitions=3)
+    assert (tmp_path / "again.h5").read_bytes() == content[1][1]
+
+
+@pytest.mark.parametrize("partitions", [1, 16])
+def test_bytes_an_item(tmp_path, partitions):
+    """At most 12 and 1% from 10^6 items on: 8 of the code, 4 of its item."""
+    n = 10**6
+    codes = random_codes(n, 8)
+    assert sum(path.stat().st_size for path in build(tmp_path, codes, 1, partitions)) <= 1.01 * 12 * n
+
+
+def test_a_merge_takes_the_memory_of_its_partition(tmp_path):
+    """Whatever the database: 12 bytes an item of the partition, besides the item, and some blocks."""
+    n, partitions = 1_600_000, 8
+    codes = random_codes(n, 8)
+    parts = write_shards(tmp_path, codes, 4)
+    mine = int((partition_of(codes, partitions) == 3).sum())
+    tracemalloc.start()
+    merge_partition(parts, tmp_path / "p.h5", partition=3, partitions=partitions)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 24 * mine <= peak <= 24 * mine + 2**21
+
+
+def test_a_merge_opens_one_shard_at_a_time(tmp_path, monkeypatch):
+    parts = write_shards(tmp_path, counted(ROWS), 9)
+    before, most, process = psutil.Process().num_fds(), [0], psutil.Process()
+    opened = h5py.File
+
+    def watched(*args, **how):
+        file = opened(*args, **how)
+        most.append(process.num_fds())
+        return file
+
+    monkeypatch.setattr(h5py, "File", watched)
+    merge_partition(parts, tmp_path / "p.h5", partition=0, partitions=2)
+    assert len(most) > 18 and max(most) <= before + 1
+
+
+def test_partitions_that_make_no_sense(tmp_path):
+    parts = write_shards(tmp_path, counted(ROWS), 3)
+    for partition in (-1, 4):
+        with pytest.raises(InputError, match=f"partition {partition}; expected 0 to 3"):
+            merge_partition(parts, tmp_path / "p.h5", partition=partition, partitions=4)
+    with pytest.raises(InputError, match="the shard with items 1000 to 2000 is missing"):
+        merge_partition([parts[0], parts[2]], tmp_path / "p.h5", partition=0, partitions=4)
+    with h5py.File(parts[1], "r+") as file:
+        group = int(np.flatnonzero(np.diff(file["offsets"][256:513]))[0]) + 256
+        file["codes"][file["offsets"][group]] ^= 1
+    merge_partition(parts, tmp_path / "p.h5", partition=0, partitions=4)
+    message = rf"/shard_1-of-3\.h5: .*the content of group {group} does not have its checksum"
+    with pytest.raises(InputError, match=message):
+        merge_partition(parts, tmp_path / "q.h5", partition=1, partitions=4)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["p.h5", *(path.name for path in parts)]
+
+
+def test_an_index_that_is_not_whole(tmp_path):
+    codes = counted(ROWS)
+    a, b, c = build(tmp_path / "a", codes)
+    other, fewer = build(tmp_path / "b", codes, model="new"), build(tmp_path / "c", codes[:2999])
+    halves, moved = build(tmp_path / "d", codes, partitions=2), tmp_path / "moved.h5"
+    moved.write_bytes(b.read_bytes())
+    assert len(Index.open([c, a, b])) == 3000
+    for paths, message in [
+        ([], "no partitions; expected those of a whole index"),
+        ([b, c], r"partition 0 is missing; expected those from 0 to 2, as \S+/a/partition_1\.h5 says"),
+        ([c, a], r"partition 1 is missing; expected those from 0 to 2"),
+        ([a, b], r"partition 2 is missing; expected those from 0 to 2"),
+        ([a, b, moved, c], r"/moved\.h5: is partition 1, as \S+/a/partition_1\.h5 is; expected each once"),
+        ([a, b, c, c], r"/a/partition_2\.h5: is partition 2, as \S+/a/partition_2\.h5 is; expected each once"),
+        ([a, other[1], c], r"/b/partition_1\.h5: is of model new; expected model m, as \S+/a/partition_0\.h5 is"),
+        ([a, halves[1], c], r"/d/partition_1\.h5: is one of 2 partitions; expected 3, as \S+/a/partition_0\.h5 says"),
+        ([a, b, fewer[2]], r"/c/partition_2\.h5: is of n_items 2999; expected n_items 3000, as"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            Index.open(paths)
+    fewer = {"ids": lambda ids: ids[:-1], "codes": lambda codes: codes[:-1]}
+    damage(moved, **fewer, prefix=lambda prefix: np.append(prefix[:-1], prefix[-1] - 1))
+    with pytest.raises(InputError, match=r"/a/partition_0\.h5 and the other partitions have 2999 items; expected 3000"):
+        Index.open([a, moved, c])
+
+
+def test_files_that_are_no_partitions(tmp_path):
+    (path,) = build(tmp_path, counted(ROWS), 1, 1)
+    whole = path.read_bytes()
+    for changes, message in [
+        ({"codes": lambda codes: codes[:, :7]}, r"codes is uint8 \(3000, 7\); expected uint8 \(3000, 8\)"),
+        ({"codes": lambda codes: codes[1:]}, r"codes is uint8 \(2999, 8\); expected uint8 \(3000, 8\)"),
+        ({"ids": lambda ids: ids.astype(np.uint64)}, r"ids is uint64 \(3000,\); expected uint32 \(3000,\)"),
+        ({"prefix": lambda prefix: prefix.astype(np.int64)}, "prefix is int64"),
+        ({"prefix": lambda prefix: prefix[:-1]}, r"its prefix table ends at \d+; expected 3000"),
+        ({"prefix": lambda prefix: prefix[:0]}, "out of range"),
+        ({"codes": {"chunks": (100, 8)}}, "its datasets are not contiguous"),
+        ({"ids": {"compression": "gzip"}}, "its datasets are not contiguous"),
+        ({"prefix_shift": None}, "prefix_shift"),
+        ({"prefix": lambda prefix: prefix[-1:]}, "its prefix table has 1 entries"),
+        ({"prefix_shift": 64}, "shifted by 64; expected 2 or more, 0 to 63"),
+        ({"prefix_shift": -1}, "shifted by -1"),
+        ({"partition": 1}, "partition 1; expected 0 to 0"),
+    ]:
+        path.write_bytes(whole)
+        damage(path, **changes)
+        for open_it in (Partition.open, lambda path: Index.open([path])):
+            with pytest.raises(
+                InputError, match=rf"/partition_0\.h5: not a partition of an index, or damaged \(.*{message}"
+            ):
+                open_it(path)
+    path.write_bytes(whole[:-1])
+    with pytest.raises(InputError, match=r"damaged \(.*truncated.*make it again with: snakemake"):
+        Index.open([path])
+
+
+MERGE = "merge_partition(sys.argv[3:], sys.argv[2], partition=0, partitions=1)"
+
+
+@pytest.mark.parametrize("limit", [1000, 200_000, 350_000])
+def test_a_disk_that_fills_during_a_merge(tmp_path, limit):
+    """While it has no data yet, within the codes, and within the ids."""
+    meets_a_full_disk(MERGE, limit, tmp_path, *write_shards(tmp_path / "shards", counted(np.arange(30_000)), 2))

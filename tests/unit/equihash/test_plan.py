@@ -1,0 +1,151 @@
+"""Runs and families as pure functions of the config."""
+
+import copy
+import dataclasses
+
+import pytest
+import yaml
+
+from graphs import CONFIGS, ROOT
+from rehash.config import load_schema, validated
+from rehash.equihash import plan
+from rehash.errors import InputError
+
+CONFIG = yaml.safe_load(CONFIGS[0].read_text())
+
+
+def changed(**blocks) -> dict:
+    config = copy.deepcopy(CONFIG)
+    for part, content in blocks.items():
+        config["equihash"].setdefault(part, {}).update(content)
+    return validated(config)
+
+
+def test_variants_are_paths_that_can_be_read_back():
+    for values, name in (
+        ({"lambda_s": 0.006}, "lambda_s=0.006"),
+        ({"lambda_s": 0.00005, "permuted": True}, "lambda_s=5e-05+permuted=true"),
+        ({"learning_rate": 1e25, "steps": 3}, "learning_rate=1e+25+steps=3"),
+        ({"tuple_size": 4, "forward": "twice"}, "tuple_size=4+forward=twice"),
+    ):
+        assert plan.variant_name(values) == name and plan.variant_values(name) == values
+    assert plan.variant_values("default") == {}
+    with pytest.raises(InputError, match=r"expected default, untrained or parameters as lambda_s=0\.006"):
+        plan.variant_values("lambda_s=0.0060")
+    with pytest.raises(InputError, match="variant 'lambda_s'"):
+        plan.variant_values("lambda_s")
+
+
+def test_a_variant_changes_what_it_names_and_nothing_else():
+    config = validated(copy.deepcopy(CONFIG))
+    base = plan.run_params(config, "digits", "shannon_hamming", "default", "3210")
+    assert base["settings"]["lambda_s"] == 0.01 and base["schedule"]["steps"] == 120 and base["seed"] == 3210
+    varied = plan.run_params(config, "digits", "shannon_hamming", "lambda_s=0.5+steps=7+bits=32", "1")
+    assert varied["settings"] == {**base["settings"], "lambda_s": 0.5}
+    assert varied["schedule"] == {**base["schedule"], "steps": 7} and varied["bits"] == 32
+    untrained = plan.run_params(config, "digits", "shannon_hamming", "untrained", "1")
+    assert untrained["schedule"] == {**base["schedule"], "learning_rate": 0, "steps": 20}
+
+
+@pytest.mark.parametrize(
+    ("blocks", "message"),
+    [
+        (
+            {"models": {"digits": {"m": {"objective": "hashnet"}}}},
+            "unknown objective 'hashnet'; did you mean 'hash_net'",
+        ),
+        (
+            {"models": {"digits": {"m": {"settings": {"lamda_s": 1}}}}},
+            "config: equihash.models.digits.m.settings: unknown setting of shannon_hamming 'lamda_s'; did you mean "
+            "'lambda_s'",
+        ),
+        (
+            {"models": {"digits": {"m": {"objective": "jmlh", "training": {"forward": "twice"}}}}},
+            "models.digits.m: training.forward is twice, which repeats the public loops of hash_net_shannon, "
+            "shannon_hamming; there is none that runs jmlh so: say once, or recomputed",
+        ),
+        (
+            {"families": {"digits": {"f": {"model": "hash_net", "grid": {"forward": ["twice"]}, "database": "small"}}}},
+            "there is none that runs hash_net so",
+        ),
+        ({"models": {"digts": {"m": {}}}}, "config: equihash.models: unknown task 'digts'; did you mean 'digits'"),
+        (
+            {"families": {"digits": {"f": {"model": "hash_net", "grid": {"alhpa": [1]}, "database": "small"}}}},
+            "config: equihash.families.digits.f: .*unknown parameter 'alhpa'; did you mean 'alpha'",
+        ),
+        (
+            {"families": {"digits": {"f": {"model": "hash_net", "grid": {"alpha": ["a"]}, "database": "small"}}}},
+            "alpha of hash_net is 'a'; expected a number",
+        ),
+        (
+            {"families": {"digits": {"f": {"model": "hashnet", "grid": {"alpha": [1]}, "database": "small"}}}},
+            "unknown model 'hashnet'; did you mean 'hash_net'",
+        ),
+        (
+            {"families": {"digits": {"f": {"model": "hash_net", "grid": {"alpha": [1]}, "database": "small_photos"}}}},
+            "database small_photos is of the task small_photos; expected digits",
+        ),
+        ({"build": {"models": ["mnist"]}}, "unknown task without models 'mnist'"),
+    ],
+)
+def test_mistakes_are_named(blocks, message):
+    with pytest.raises(InputError, match=message):
+        changed(**blocks)
+
+
+@pytest.mark.parametrize(
+    ("variant", "message"),
+    [
+        ("steps=0", "variant steps=0: training.steps: 0 is less than the minimum of 1"),
+        ("bits=12", "variant bits=12: bits: 12 is not a multiple of 8"),
+        ("forward=onec", "training.forward: 'onec' is not one of"),
+        ("learning_rate=fast", "training.learning_rate: 'fast' is not of type 'number'"),
+    ],
+)
+def test_a_variant_is_checked_as_the_config_is(variant, message):
+    with pytest.raises(InputError, match=message):
+        plan.run_params(validated(copy.deepcopy(CONFIG)), "digits", "hash_net", variant, "1")
+
+
+def test_bits_fill_bytes():
+    with pytest.raises(InputError, match=r"equihash.models.digits.m.bits: 12 is not a multiple of 8"):
+        changed(models={"digits": {"m": {"bits": 12}}})
+
+
+def test_families_are_grids_with_seeds():
+    grid = {"tuple_size": [2], "lambda_s": [0.1, 1.0]}
+    family = {"model": "shannon_hamming", "grid": grid, "seeds": [1, 2], "database": "small"}
+    config = changed(families={"digits": {"f": family}})
+    runs = plan.family_runs(config, "digits", "f")
+    assert [(run["variant"], run["seed"]) for run in runs] == [
+        ("tuple_size=2+lambda_s=0.1", 1),
+        ("tuple_size=2+lambda_s=0.1", 2),
+        ("tuple_size=2+lambda_s=1.0", 1),
+        ("tuple_size=2+lambda_s=1.0", 2),
+    ]
+    assert plan.family_parameters(config, "digits", "f") == {
+        "tuple_size=2+lambda_s=0.1": {"lambda_s": 0.1},
+        "tuple_size=2+lambda_s=1.0": {"lambda_s": 1.0},
+    }
+
+
+def test_the_readme_of_objectives_lists_them_all():
+    from rehash.equihash.learning import objectives
+
+    page = (ROOT / "docs" / "equihash.md").read_text()
+    for name in objectives.names():
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+        for setting, default in objectives.defaults(name).items():
+            shared = name == "hash_net_shannon" and setting not in ("alpha", "lambda_s")
+            text = str(default).lower() if isinstance(default, bool) else f"{default:g}"
+            assert shared or f"`{setting}` {text}" in row, (name, setting)
+
+
+def test_defaults_of_the_training_are_the_librarys():
+    from rehash.equihash.learning.train import FORWARDS, Schedule
+
+    blocks = load_schema()["properties"]["equihash"]["properties"]["models"]["additionalProperties"]
+    properties = blocks["additionalProperties"]["properties"]["training"]["properties"]
+    defaults = {one.name: one.default for one in dataclasses.fields(Schedule)}
+    assert {key: value["default"] for key, value in properties.items()} == defaults
+    assert tuple(properties["forward"]["enum"]) == FORWARDS

@@ -1,0 +1,217 @@
+"""Saved state: killed anywhere, a training ends with the same bytes; a foreign state is never used."""
+
+import fcntl
+import os
+import random
+from itertools import count
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from rehash.errors import InputError
+from rehash.job import discard_state
+from rehash.training import Compute, StateFile, moments, resolve_device, restore_moments, run
+from toys import SCRIPTS, cohort
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As every job has a fixed number; more are ten times as slow on a machine whose cores are busy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+class Killed(Exception):
+    pass
+
+
+def result(folder: Path, kill_at=(), protocol=SCRIPTS, every=1) -> dict[str, torch.Tensor]:
+    """Train the toy cohort, dying right before each of the given numbers of steps; the final networks."""
+    for limit in [*kill_at, None]:
+        job = cohort(protocol, dtype=torch.float32)
+        step = job.step
+
+        def mortal(job=job, step=step, limit=limit):
+            if limit is not None and job.finished_steps >= limit:
+                raise Killed
+            step()
+
+        job.step = mortal
+        try:
+            with StateFile(folder / "networks", {"a": 1}) as state:
+                save, calls = state.save, count()
+                # Only every `every`-th state reaches the disk, so that a restart has steps to repeat.
+                state.save = lambda *s, save=save, calls=calls: next(calls) % every or save(*s)
+                run(job, state, save_every_s=0, log_every_s=0)
+        except Killed:
+            pass
+    discard_state(folder / "networks")
+    assert not list(folder.iterdir()), "nothing is left of the state and the lock"
+    return {f"{s}/{k}": v for s, n in job.trained.networks.items() for k, v in n.items()} | {
+        "history": torch.tensor([[h["repeat"], h["epoch"], h["loss"], h["accuracy"]] for h in job.trained.history])
+    }
+
+
+@pytest.mark.parametrize("every", [1, 7, 20])
+@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(n, marks=pytest.mark.long) for n in range(3, 40))])
+def test_killed_at_random_steps_ends_with_the_same_bytes(tmp_path, seed, every):
+    stopping = type(SCRIPTS)(**{**vars(SCRIPTS), "patience": 1, "learning_rate": 0.2, "epochs": 8})
+    undisturbed = result(tmp_path, protocol=stopping)
+    steps = sorted(random.Random(seed).sample(range(1, 60), 5))
+    disturbed = result(tmp_path, kill_at=steps, protocol=stopping, every=every)
+    for name, tensor in undisturbed.items():
+        assert tensor.numpy().tobytes() == disturbed[name].numpy().tobytes(), name
+
+
+def test_two_processes_on_one_file(tmp_path):
+    with (
+        StateFile(tmp_path / "out", {"a": 1}),
+        pytest.raises(InputError, match=rf"another process \(.*process {os.getpid()}\) is making this file"),
+    ):
+        StateFile(tmp_path / "out", {"a": 1}).__enter__()
+
+
+def saved(path: Path, key: dict, code: str = "c") -> StateFile:
+    state = StateFile(path, key, code)
+    path.parent.mkdir(exist_ok=True)
+    state.save({"x": torch.ones(2)}, {"n": 1})
+    return state
+
+
+def test_state_of_another_configuration_is_never_used(tmp_path):
+    other, mine = saved(tmp_path / "out", {"width": 3}), StateFile(tmp_path / "out", {"width": 4}, "c")
+    assert mine.load() is None, "it has another name"
+    os.rename(other.path, mine.path)
+    with pytest.raises(InputError, match=f"another configuration .found {other.digest}, expected {mine.digest}"):
+        mine.load()
+    assert StateFile(tmp_path / "out", {"width": 3}).digest == other.digest
+
+
+def test_unreadable_state_starts_anew(tmp_path, caplog):
+    state = saved(tmp_path / "out", {})
+    content = state.path.read_bytes()
+    for broken in (content[:20], content[:-3], b"", b"rubbish" * 9):
+        state.path.write_bytes(broken)
+        assert state.load() is None and "not a readable state" in caplog.text
+    save_file({"x": torch.ones(1)}, state.path)  # a safetensors file of somebody else
+    assert state.load() is None
+
+
+def test_changed_code_restarts_or_continues(tmp_path):
+    saved(tmp_path / "out", {}, code="old")
+    assert StateFile(tmp_path / "out", {}, "new", "restart").load() is None
+    going_on = StateFile(tmp_path / "out", {}, "new", "continue")
+    tensors, values = going_on.load()
+    assert tensors["x"].tolist() == [1, 1] and values == {"n": 1} and going_on.continued_from == ["old"]
+    going_on.save({"x": torch.zeros(1)}, {})
+    newest = StateFile(tmp_path / "out", {}, "newest", "continue")
+    newest.load()
+    assert newest.continued_from == ["old", "new"]
+
+
+def test_asking_for_a_gpu_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve_device("auto").type == "cpu"
+    with pytest.raises(InputError, match="config: device: cuda asked for, but torch sees no GPU"):
+        resolve_device("cuda")
+    with pytest.raises(InputError, match="config: device: cuda asked for, but torch sees no GPU"):
+        Compute("cuda").start()
+
+
+def test_a_job_computes_with_the_threads_and_the_device_it_is_given():
+    for asked in (2, 1):
+        assert Compute("cpu", asked).start() == torch.device("cpu") and torch.get_num_threads() == asked
+
+
+OPTIMISERS = {
+    "Adam": lambda parameters: torch.optim.Adam(parameters, 0.01),
+    "AMSGrad": lambda parameters: torch.optim.Adam(parameters, 0.01, amsgrad=True),
+    "fused Adam": lambda parameters: torch.optim.Adam(parameters, 0.01, fused=True),
+    "RMSprop": lambda parameters: torch.optim.RMSprop(parameters, 0.01),
+    "RMSprop with momentum": lambda parameters: torch.optim.RMSprop(parameters, 0.01, momentum=0.9, centered=True),
+    "SGD": lambda parameters: torch.optim.SGD(parameters, 0.1),
+    "SGD with momentum": lambda parameters: torch.optim.SGD(parameters, 0.1, momentum=0.9),
+}
+GPU = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"))
+
+
+class Convolution:
+    """A convolution whose weights lie channels last, and its optimiser."""
+
+    def __init__(self, optimiser: str, device: str) -> None:
+        torch.manual_seed(3)
+        self.layer = torch.nn.Conv2d(3, 4, 3).to(device, memory_format=torch.channels_last)
+        self.named = dict(self.layer.named_parameters())
+        self.optimiser = OPTIMISERS[optimiser](self.layer.parameters())
+
+    def train(self, steps: range) -> None:
+        """Take steps, each on images of its own."""
+        for step in steps:
+            images = torch.randn(5, 3, 8, 8, generator=torch.Generator().manual_seed(step))
+            self.optimiser.zero_grad()
+            self.layer(images.to(self.layer.weight)).square().mean().backward()
+            self.optimiser.step()
+
+    def content(self) -> dict[str, bytes]:
+        """Every parameter, and all that the optimiser remembers, to the bit."""
+        tensors = {**self.named, **moments(self.optimiser, self.named)}
+        return {name: tensor.detach().cpu().numpy().tobytes() for name, tensor in tensors.items()}
+
+
+@pytest.mark.parametrize("device", ["cpu", GPU])
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_an_optimiser_restored_in_the_middle_goes_on_to_the_same_bytes(tmp_path, name, device):
+    undisturbed, first, second = (Convolution(name, device) for _ in range(3))
+    undisturbed.train(range(9))
+    first.train(range(4))
+    StateFile(tmp_path / "out", {}).save({**first.named, **moments(first.optimiser, first.named)}, {})
+    tensors, _ = StateFile(tmp_path / "out", {}).load()
+    second.layer.load_state_dict({name: tensors[name] for name in second.named})
+    restore_moments(second.optimiser, second.named, tensors)
+    assert second.content() == first.content()
+    second.train(range(4, 9))
+    assert second.content() == undisturbed.content() != first.content()
+
+
+@pytest.mark.parametrize("device", ["cpu", GPU])
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_restored_moments_are_as_torch_makes_them(name, device):
+    """On their parameter's device and in its layout, which rounding depends on, but for a count of steps."""
+    trained, fresh = Convolution(name, device), Convolution(name, device)
+    trained.train(range(2))
+    kept = moments(trained.optimiser, trained.named)
+    restore_moments(fresh.optimiser, fresh.named, {key: value.contiguous().cpu() for key, value in kept.items()})
+    restored = moments(fresh.optimiser, fresh.named)
+    assert set(restored) == set(kept)
+    for key, value in kept.items():
+        found = restored[key]
+        assert (found.device, found.dtype, found.stride()) == (value.device, value.dtype, value.stride()), key
+        assert torch.equal(found, value) and found.data_ptr() != value.data_ptr() and not found.requires_grad, key
+
+
+def test_moments_are_named_by_what_they_are_and_of_which_parameter():
+    job = Convolution("Adam", "cpu")
+    assert moments(job.optimiser, job.named) == {}, "an optimiser remembers nothing before its first step"
+    job.train(range(1))
+    found = moments(job.optimiser, {"layer/a": job.layer.weight, "b": job.layer.bias})
+    kinds = ("step", "exp_avg", "exp_avg_sq")
+    assert set(found) == {f"moment/{kind}/{name}" for kind in kinds for name in ("layer/a", "b")}
+    other = Convolution("Adam", "cpu")
+    restore_moments(other.optimiser, {"layer/a": other.layer.weight, "b": other.layer.bias}, {"x/y": None, **found})
+    assert torch.equal(other.optimiser.state[other.layer.weight]["exp_avg"], found["moment/exp_avg/layer/a"])
+
+
+def test_a_lock_that_was_removed_is_no_lock(tmp_path):
+    """A third process must not slip in through the lock file that the first has just removed."""
+    first = StateFile(tmp_path / "out", {})
+    with first:
+        path = first._lock_path
+        stale = open(path)  # noqa: SIM115
+    fcntl.flock(stale, fcntl.LOCK_EX)  # somebody locks the file that has no name any more
+    with StateFile(tmp_path / "out", {}), pytest.raises(InputError, match="another process"):
+        StateFile(tmp_path / "out", {}).__enter__()
+    stale.close()

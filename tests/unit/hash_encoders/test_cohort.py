@@ -1,0 +1,286 @@
+"""Training many networks at once against plain torch, step by step."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from rehash.errors import InputError
+from rehash.hash_encoders.cohort import CohortTraining
+from rehash.hash_encoders.encode import encode
+from rehash.hash_encoders.networks import Shape, as_inputs, losses
+from rehash.hash_encoders.protocols import Protocol
+from rehash.seeds import integer, stream
+from toys import SCRIPTS, SHAPE, cohort, digits
+
+FIGURES = Protocol("sgd", 0.05, 16, 4)
+DROPOUT = Protocol("sgd", 0.05, 16, 4, dropout=0.3)
+
+
+def plain_model(job: CohortTraining, repeat: int) -> torch.nn.Sequential:
+    """The same network from torch.nn, with the cohort's parameters."""
+    layers = []
+    for name, out, into in job.shape.layers():
+        dense = torch.nn.Linear(into, out, dtype=torch.float64)
+        with torch.no_grad():
+            dense.weight.copy_(job.tensors[f"{name}.weight"][repeat])
+            dense.bias.copy_(job.tensors[f"{name}.bias"][repeat])
+        layers.append(dense)
+        if name != "head":
+            norm = job.protocol.norm
+            layers += [torch.nn.BatchNorm1d(out, norm.eps, norm.momentum, dtype=torch.float64)] if norm else []
+            layers.append(torch.nn.ReLU())
+    return torch.nn.Sequential(*layers)
+
+
+@pytest.mark.parametrize("protocol", [SCRIPTS, FIGURES], ids=["scripts", "figures"])
+def test_cohort_equals_plain_torch_over_50_steps(protocol):
+    job = cohort(protocol)
+    images, labels = digits()
+    x, y = torch.from_numpy(images).double().reshape(len(images), -1) / 255, torch.from_numpy(labels)
+    models = [plain_model(job, repeat) for repeat in range(3)]
+    for _ in range(50):
+        job.step()
+    for repeat, model in enumerate(models):
+        if protocol.optimiser == "adam":
+            optimiser = torch.optim.Adam(model.parameters(), lr=protocol.learning_rate, eps=protocol.eps)
+        else:
+            optimiser = torch.optim.SGD(model.parameters(), lr=protocol.learning_rate, momentum=protocol.momentum)
+        kernels = [layer.weight for layer in model if isinstance(layer, torch.nn.Linear)][:-1]
+        for step in range(50):
+            epoch, batch = divmod(step, 13)
+            order = stream(5, "t", "order", repeat, epoch).permutation(len(y))
+            rows = order[batch * 16 : batch * 16 + 16]
+            optimiser.param_groups[0]["lr"] = protocol.learning_rate * (
+                0.1 ** (epoch // 2) if protocol.decay_every else 1
+            )
+            loss = F.cross_entropy(model(x[rows]), y[rows]) + protocol.l2 * sum(k.square().sum() for k in kernels)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        dense = [layer for layer in model if isinstance(layer, torch.nn.Linear)]
+        for (name, _, _), layer in zip(SHAPE.layers(), dense):
+            ours = job.tensors[f"{name}.weight"][repeat]
+            torch.testing.assert_close(ours, layer.weight, rtol=1e-7, atol=1e-9)
+        torch.testing.assert_close(job.tensors["head.bias"][repeat], dense[-1].bias, rtol=1e-7, atol=1e-9)
+        for i, layer in enumerate(layer for layer in model if isinstance(layer, torch.nn.BatchNorm1d)):
+            for part, theirs in (("scale", layer.weight), ("shift", layer.bias), ("variance", layer.running_var)):
+                torch.testing.assert_close(job.tensors[f"hidden.{i}.{part}"][repeat], theirs, rtol=1e-7, atol=1e-9)
+        # The code and the measures come from the same network.
+        network = {name: tensor[repeat : repeat + 1].detach() for name, tensor in job.tensors.items()}
+        codes, right, mean_loss = encode(network, x, y, SHAPE, protocol.norm, chunk=50)
+        model.eval()
+        activations, h = [], x
+        for layer in model:
+            h = layer(h)
+            activations += [h > 0] if isinstance(layer, torch.nn.ReLU) else []
+        assert (np.packbits(torch.cat(activations, 1).numpy(), axis=1) == codes[0]).all()
+        assert right[0] == (h.argmax(1) == y).double().mean() and mean_loss[0] == pytest.approx(
+            F.cross_entropy(h, y).item()
+        )
+
+
+@pytest.mark.parametrize("protocol", [SCRIPTS, FIGURES, DROPOUT], ids=["scripts", "figures", "dropout"])
+def test_member_alone_equals_member_of_seven(protocol):
+    alone, seven = cohort(protocol, repeats=1), cohort(protocol, repeats=7)
+    for _ in range(50):
+        alone.step()
+        seven.step()
+    one, other = ({k: v[:1].detach() for k, v in job.tensors.items()} for job in (alone, seven))
+    if protocol.norm:
+        # A bias in front of BatchNorm has no effect and a gradient of exactly zero; what Adam makes of its rounding errors
+        # is noise, which the running mean follows. Their difference is what the network uses.
+        for tensors in (one, other):
+            for layer in ("hidden.0", "hidden.1"):
+                tensors[f"{layer}.mean"] = tensors[f"{layer}.mean"] - tensors.pop(f"{layer}.bias")
+    for name in one:
+        torch.testing.assert_close(one[name], other[name], rtol=1e-9, atol=1e-9)
+
+
+def test_a_loss_must_improve_by_more_than_min_delta():
+    """As Keras' EarlyStopping: an epoch counts whose loss is below the best one by more than min_delta."""
+    patient = Protocol("adam", 0.01, 16, 60, patience=3, min_delta=0.02)
+    stopped, endless = cohort(patient, 5), cohort(Protocol(**{**vars(patient), "patience": None}), 5)
+    for job in (stopped, endless):
+        while not job.done:
+            job.step()
+    expected = []
+    for repeat in range(5):
+        best, since = np.inf, 0
+        for row in (row for row in endless.trained.history if row["repeat"] == repeat):
+            best, since = (row["loss"], 0) if best - row["loss"] > 0.02 else (best, since + 1)
+            if since == 3:
+                break
+        expected.append(row["epoch"])
+    assert stopped.trained.epochs["trained"] == expected and max(expected) < 60
+    every = cohort(Protocol(**{**vars(patient), "min_delta": 0.0}), 5)
+    while not every.done:
+        every.step()
+    assert every.trained.epochs["trained"] != expected, "the case must tell min_delta from none"
+
+
+def test_a_clipped_loss_is_keras():
+    """Keras' categorical_crossentropy of a softmax layer's output, in NumPy; and beyond the clip there is no gradient."""
+    rng = np.random.default_rng(0)
+    logits = torch.from_numpy(rng.normal(0, 12, (2, 4, 50)).astype(np.float32)).requires_grad_()
+    labels = torch.from_numpy(rng.integers(0, 4, (2, 50)))
+    loss = losses(logits, labels, 1e-7)
+    exponents = np.exp(logits.detach().numpy().astype(np.float64))
+    output = (exponents / exponents.sum(1, keepdims=True)).astype(np.float32)
+    target = np.moveaxis(np.eye(4)[labels.numpy()], 2, 1)
+    clipped = np.clip(output, np.float32(1e-7), np.float32(1 - 1e-7))
+    assert loss.detach().numpy() == pytest.approx(-(target * np.log(clipped)).sum(1).mean(1), rel=1e-5)
+    loss.sum().backward()
+    probability = (output * target).sum(1)
+    certain = (probability >= np.float32(1 - 1e-7)) | (probability <= 1e-7)
+    assert 10 < certain.sum() < 90
+    none = (logits.grad.abs().amax(1) == 0).numpy()
+    assert (none == certain).all()
+    exact = losses(logits.detach(), labels)
+    assert exact.numpy() == pytest.approx(
+        torch.nn.functional.cross_entropy(logits, labels, reduction="none").detach().mean(1)
+    )
+
+
+def test_a_clip_reaches_the_training():
+    """Networks that are certain of every input stay as they are under a clipped loss, and go on under the exact one."""
+    moved = []
+    for clip in (0.0, 0.3):
+        job = cohort(Protocol("adam", 0.05, 16, 60, clip=clip), 1)
+        while job.epoch < 30:
+            job.step()
+        before = job.tensors["head.weight"].detach().clone()
+        while job.epoch < 45:
+            job.step()
+        moved.append((job.tensors["head.weight"] - before).abs().max().item())
+    assert moved[1] < 1e-6 < 1e-3 < moved[0]
+
+
+def test_each_member_stops_by_its_own_training_loss():
+    """The histories obey the rule: first epoch at which the best loss is `patience` epochs old; the rest go on unchanged."""
+    patient = Protocol("adam", 0.05, 16, 60, patience=3, batch_norm={"momentum": 0.01, "eps": 1e-3})
+    stopped, endless = cohort(patient, 5), cohort(Protocol(**{**vars(patient), "patience": None}), 5)
+    for job in (stopped, endless):
+        while not job.done:
+            job.step()
+    losses = {r: [h["loss"] for h in endless.trained.history if h["repeat"] == r] for r in range(5)}
+    expected = []
+    for curve in losses.values():
+        best = np.minimum.accumulate(curve)
+        waits = [e - int(np.argmax(np.array(curve[: e + 1]) == best[e])) for e in range(60)]
+        expected.append(next((e + 1 for e, wait in enumerate(waits) if wait >= 3), 60))
+    assert len(set(expected)) > 1, "the case must have members that stop at different epochs"
+    assert stopped.trained.epochs["trained"] == expected
+    for row in stopped.trained.history:
+        assert row["loss"] == pytest.approx(losses[row["repeat"]][row["epoch"] - 1], rel=1e-6)
+
+
+def test_remainders_and_bad_shapes():
+    job = cohort(n=49)  # three batches of 16, and one input that BatchNorm could not use alone
+    assert job.batches == 3 and cohort(n=50).batches == 4
+    while not job.done:
+        job.step()
+    assert all(np.isfinite(row["loss"]) for row in job.trained.history)
+    with pytest.raises(InputError, match="layer_width is 0"):
+        Shape(inputs=36, layer_width=0, depth=1, classes=4)
+    with pytest.raises(InputError, match="repeats is 0"):
+        cohort(repeats=0)
+    with pytest.raises(InputError, match="unknown initialisation 'glorot'; did you mean 'glorot_uniform'"):
+        cohort(Protocol("adam", 0.01, 16, 1, initialisation="glorot"))
+
+
+def test_initialisation_has_the_published_distribution():
+    job = cohort(shape=Shape(784, 100, 1, 10), repeats=2)
+    weight = job.tensors["hidden.0.weight"].detach()
+    bound = np.sqrt(6 / 884)
+    assert weight.abs().max() <= bound and weight.std() == pytest.approx(bound / np.sqrt(3), rel=0.02)
+    assert not job.tensors["hidden.0.bias"].any() and not torch.equal(weight[0], weight[1])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("protocol", [SCRIPTS, FIGURES], ids=["scripts", "figures"])
+def test_captured_steps_equal_eager_ones(protocol):
+    jobs = []
+    for device in ("cuda", "cpu"):
+        job = cohort(protocol, device=torch.device(device))
+        while not job.done:
+            job.step()
+        jobs.append(job)
+    for name, tensor in jobs[0].trained.networks["trained"].items():
+        torch.testing.assert_close(tensor, jobs[1].trained.networks["trained"][name], rtol=1e-5, atol=1e-6)
+
+
+def test_dropout_equals_plain_torch_with_the_same_gates():
+    job = cohort(DROPOUT, repeats=2)
+    images, labels = digits()
+    x, y = torch.from_numpy(images).double().reshape(len(images), -1) / 255, torch.from_numpy(labels)
+    models = [plain_model(job, repeat) for repeat in range(2)]
+    kept = []
+    for _ in range(26):
+        job.step()
+    for repeat, model in enumerate(models):
+        optimiser = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+        for step in range(26):
+            epoch, batch = divmod(step, 13)
+            rows = stream(5, "t", "order", repeat, epoch).permutation(len(y))[batch * 16 : batch * 16 + 16]
+            seed = integer(5, "t", "dropout", repeat, epoch, batch)
+            open_ = torch.rand(2, 9, 16, generator=torch.Generator().manual_seed(seed)) >= 0.3
+            kept.append(open_.float().mean().item())
+            h = x[rows]
+            for layer in range(2):
+                h = F.relu(model[2 * layer](h)) * open_[layer].T / 0.7
+            optimiser.zero_grad()
+            F.cross_entropy(model[4](h), y[rows]).backward()
+            optimiser.step()
+        for name, layer in (("hidden.0", model[0]), ("hidden.1", model[2]), ("head", model[4])):
+            torch.testing.assert_close(job.tensors[f"{name}.weight"][repeat], layer.weight, rtol=1e-6, atol=1e-8)
+    assert np.mean(kept) == pytest.approx(0.7, abs=0.02)
+
+
+def test_snapshots_are_the_ends_of_shorter_trainings():
+    """Codes are taken along one training; a training to that epoch alone gives the same networks."""
+    endless = Protocol(**{**vars(SCRIPTS), "epochs": 4, "patience": None})
+    along = cohort(endless, snapshots=(0, 1, 3, 4))
+    while not along.done:
+        along.step()
+    assert list(along.trained.networks) == ["untrained", "epoch=1", "epoch=3", "trained"]
+    assert along.trained.epochs == {"untrained": [0] * 3, "epoch=1": [1] * 3, "epoch=3": [3] * 3, "trained": [4] * 3}
+    for epochs, name in ((1, "epoch=1"), (3, "epoch=3"), (4, "trained")):
+        short = cohort(Protocol(**{**vars(endless), "epochs": epochs}), snapshots=())
+        while not short.done:
+            short.step()
+        for key, tensor in short.trained.networks["trained"].items():
+            assert torch.equal(tensor, along.trained.networks[name][key])
+
+
+def test_an_epoch_of_a_small_sample_sees_each_input_as_often_as_it_should():
+    job = cohort(n=10, passes=20)
+    assert job.batches == 13  # 200 inputs in batches of 16; the last has 8
+    counts = [np.bincount(row, minlength=10) for row in job.order_MN.numpy()]
+    assert all((count == 20).all() for count in counts)
+    while job.epoch == 0:
+        job.step()
+    assert 0 <= job.trained.history[0]["accuracy"] <= 1
+
+
+def test_a_member_that_diverges_stops_and_the_others_go_on():
+    job, alone = (cohort(SCRIPTS, snapshots=(1, 2, 4)) for _ in range(2))
+    for _ in range(15):
+        job.step(), alone.step()
+    with torch.no_grad():
+        job.tensors["head.weight"][1] = float("nan")
+    while not job.done:
+        job.step()
+    while not alone.done:
+        alone.step()
+    lengths = [sum(row["repeat"] == repeat for row in job.trained.history) for repeat in range(3)]
+    assert lengths == [4, 2, 4]
+    for snapshot, network in job.trained.networks.items():
+        finite = [all(bool(tensor[r].isfinite().all()) for tensor in network.values()) for r in range(3)]
+        assert finite == ([True] * 3 if snapshot == "epoch=1" else [True, False, True])
+    for name, tensor in job.trained.networks["trained"].items():
+        torch.testing.assert_close(tensor[[0, 2]], alone.trained.networks["trained"][name][[0, 2]])
+
+
+def test_inputs_are_scaled_to_one():
+    assert as_inputs(np.full((2, 3, 3), 255, np.uint8), torch.device("cpu")).tolist() == [[1.0] * 9] * 2

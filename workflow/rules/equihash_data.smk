@@ -1,0 +1,150 @@
+# Rules for the data of Duchesneau's thesis: banks of images and of noise, and the labels and queries of databases.
+
+
+rule equihash:
+    """Make all that the config asks for of Duchesneau's thesis: mosaics, databases, networks and their ablations."""
+    input:
+        EQUIHASH.targets(config),
+        equihash.query_files(config),
+
+
+rule build_bank:
+    """Build a bank of images in three splits that can be memory-mapped."""
+    input:
+        unpack(of(equihash.bank_inputs)),
+    output:
+        bank=equihash.BANK,
+        provenance="results/equihash/banks/{bank}.json",
+    log:
+        log_of("build_bank", equihash.BANK),
+    conda:
+        "../../envs/data.yaml"
+    resources:
+        **graph.untracked(words=of(equihash.bank_words)),
+        mem_mb=of(sizes.bank_mb),
+        runtime=of(graph.growing, amount=120),
+    params:
+        code=of(equihash.bank_digest),
+        description=of(equihash.bank_description),
+    message:
+        "Building the bank {wildcards.bank}"
+    script:
+        "../scripts/build_bank.py"
+
+
+rule generate_perlin:
+    """Generate a bank of Perlin noise fields at two resolutions."""
+    output:
+        bank=equihash.PERLIN_BANK,
+        provenance=f"{equihash.PERLIN}fields.json",
+    log:
+        log_of("generate_perlin", equihash.PERLIN_BANK),
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=of(graph.growing, amount=2000),
+        runtime=of(sizes.perlin_minutes),
+    params:
+        code=digest("generate_perlin"),
+        fields=of(equihash.perlin_params),
+    message:
+        "Generating the Perlin bank {wildcards.perlin}"
+    script:
+        "../scripts/generate_perlin.py"
+
+
+rule measure_spectrum:
+    """Measure the spectra of the fields of a Perlin bank."""
+    input:
+        bank=equihash.PERLIN_BANK,
+    output:
+        table=f"{equihash.PERLIN}spectrum.csv",
+        provenance=f"{equihash.PERLIN}spectrum.json",
+    log:
+        log_of("measure_spectrum", f"{equihash.PERLIN}spectrum.csv"),
+    group:
+        "figure"
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        code=digest("measure_spectrum"),
+    message:
+        "Measuring the spectra of the Perlin bank {wildcards.perlin}"
+    script:
+        "../scripts/measure_spectrum.py"
+
+
+rule show_views:
+    """Write a contact sheet: labels of a task and some noisy views of each."""
+    input:
+        unpack(of(equihash.task_inputs)),
+    output:
+        pictures=f"{equihash.TASK}views.h5",
+        table=f"{equihash.TASK}views.csv",
+        provenance=f"{equihash.TASK}views.json",
+    log:
+        log_of("show_views", f"{equihash.TASK}views.h5"),
+    group:
+        "figure"
+    conda:
+        "../../envs/train.yaml"
+    resources:
+        mem_mb=of(graph.growing, amount=4000),
+    params:
+        code=digest("show_views"),
+        settings=of(equihash.task_settings),
+        seed=config["seed"],
+    message:
+        "Showing views of the task {wildcards.task}"
+    script:
+        "../scripts/show_views.py"
+
+
+rule draw_labels:
+    """Draw random labels for the items of one shard of a database."""
+    input:
+        bank=of(equihash.database_bank),
+    output:
+        labels=equihash.LABELS,
+        provenance=f"{equihash.DATABASE}labels/{{shard}}-of-{{shards}}.json",
+    log:
+        log_of("draw_labels", equihash.LABELS),
+    benchmark:
+        benchmark_of("draw_labels", equihash.LABELS)
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=of(graph.growing, amount=2000),
+        runtime=of(sizes.label_minutes),
+    params:
+        code=digest("draw_labels"),
+        labels=of(equihash.label_params),
+    message:
+        "Drawing labels of the database {wildcards.database}, shard {wildcards.shard} of {wildcards.shards}"
+    script:
+        "../scripts/draw_labels.py"
+
+
+rule draw_queries:
+    """Draw the positive and negative queries and the pairs of labels of a database."""
+    input:
+        shards=of(equihash.label_files),
+    output:
+        queries=equihash.QUERIES,
+        provenance=f"{equihash.DATABASE}queries.json",
+    log:
+        log_of("draw_queries", equihash.QUERIES),
+    benchmark:
+        benchmark_of("draw_queries", equihash.QUERIES)
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=of(sizes.query_mb),
+        runtime=of(sizes.label_minutes),
+    params:
+        code=digest("draw_queries"),
+        queries=of(equihash.query_params),
+    message:
+        "Drawing queries of the database {wildcards.database}"
+    script:
+        "../scripts/draw_queries.py"

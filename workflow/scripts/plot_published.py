@@ -1,9 +1,0 @@
-"""Draw published curves beside ours."""
-
-from rehash.figures.published import plot_published
-from rehash.figures.style import save_figure
-from rehash.job import recorded
-from rehash.store import read_csv
-
-with recorded(snakemake):
-    save_figure(plot_published(read_csv(snakemake.input.table)), snakemake.output.pdf, snakemake.output.png)

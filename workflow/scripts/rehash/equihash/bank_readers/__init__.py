@@ -1,1 +1,0 @@
-"""Readers of raw pictures for banks, one module a format; `read` gives the splits train, valid and test."""

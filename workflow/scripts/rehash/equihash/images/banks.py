@@ -1,0 +1,191 @@
+"""Banks: the images that mosaics are made of, in the splits train, valid and test.
+
+A bank is an HDF5 file with `{train,valid,test}/images`, uint8 (N, H, W) or (N, H, W, 3), contiguous in the file so that
+they can be memory-mapped. Its attributes are name, source, licence and checksum (SHA-256 of the images of train, valid,
+then test).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import h5py
+import numpy as np
+
+from rehash.errors import InputError, unknown
+from rehash.hdf5 import add_group, created, opened, read_attributes, write_attributes
+
+SPLITS = ("train", "valid", "test")
+_READERS = Path(__file__).with_name("readers")
+_COMMON = ("name", "reader", "source", "licence", "checksum")
+log = logging.getLogger("rehash")
+
+
+@dataclass(frozen=True)
+class SplitImages:
+    """The images of a split, which are read on demand.
+
+    Attributes:
+        count: the number of images.
+        slices: uint8 (n, H, W) or (n, H, W, 3), in order, n of any size; may be iterable only once.
+        left_out: names of files that could not be read and are not counted.
+    """
+
+    count: int
+    slices: Iterable[np.ndarray]
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """One split of a bank, open for reading; its images stay on disk until they are taken.
+
+    Attributes:
+        path, split: the bank's file and the split in it.
+        checksum: SHA-256 of all the bank's splits.
+        images: uint8 (N, H, W) or (N, H, W, 3), memory-mapped.
+    """
+
+    path: Path
+    split: str
+    checksum: str
+    images: np.ndarray = field(repr=False)
+
+    @classmethod
+    def open(cls, path: str | Path, split: str) -> Bank:
+        """Open a split of a bank, memory-mapped.
+
+        Raises:
+            InputError: the file is not a bank, or there is no such split.
+        """
+        path = Path(path)
+        if split not in SPLITS:
+            raise unknown("split", split, SPLITS, str(path))
+        with opened(path, "a bank of rehash") as file:
+            images, checksum = file[f"{split}/images"], str(read_attributes(file)["checksum"])
+            check_images(images, split)
+            offset = images.id.get_offset()
+            if offset is None:
+                raise InputError("its images are not contiguous")
+            mapped = np.memmap(path, np.uint8, "r", offset, images.shape).view(np.ndarray)
+        return cls(path, split, checksum, mapped)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return the shape of one image: (H, W) or (H, W, 3)."""
+        return self.images.shape[1:]
+
+    def take(self, indices: np.ndarray) -> np.ndarray:
+        """Return the images at `indices`, uint8 (n, H, W) or (n, H, W, 3).
+
+        Args:
+            indices: int64 (n,), in any order, with or without repeats.
+
+        Raises:
+            InputError: an index is out of range.
+        """
+        indices = np.asarray(indices)
+        if len(indices) and not (indices.min() >= 0 and indices.max() < len(self)):
+            raise InputError(
+                f"{self.path}: {self.split}: images {indices.min()} to {indices.max()} were asked for; expected 0 to "
+                f"{len(self) - 1}"
+            )
+        return self.images[indices]
+
+
+def check_images(images: np.ndarray | h5py.Dataset, where: str) -> None:
+    """Raise an InputError if the images are not uint8 (N, H, W) or (N, H, W, 3), or if there are none."""
+    shape = images.shape
+    if images.dtype != np.uint8 or not (len(shape) == 3 or (len(shape) == 4 and shape[3] == 3)):
+        raise InputError(f"{where}: images are {images.dtype} {shape}; expected uint8 (N, H, W) or (N, H, W, 3)")
+    if 0 in shape:
+        raise InputError(f"{where}: no images, {shape}")
+
+
+def build_bank(raw: dict[str, str | Path], output: str | Path, *, description: dict[str, Any]) -> dict[str, Any]:
+    """Read raw images (role -> path) and write the bank, slice by slice; return notes on it.
+
+    Args:
+        description: `name`, `reader` (a module of rehash.equihash.images.readers), and optionally `source` and
+            `licence` (the reader's own by default), `checksum` (the expected one; the bank's own is logged), and the
+            reader's settings. A value of None counts as left out.
+
+    Raises:
+        InputError: the reader or a setting is unknown, a path does not exist, a split has no images, images differ in
+            size or have another type, or the checksum differs.
+    """
+    description = {key: value for key, value in description.items() if value is not None}
+    name, where = description["name"], f"bank {description['name']}"
+    for role, path in raw.items():
+        if not Path(path).exists():
+            raise InputError(f"{where}: the {role} {path} does not exist")
+    reader = _reader(description["reader"], where)
+    settings = {key: value for key, value in description.items() if key not in _COMMON}
+    _check_settings(settings, reader, where)
+    splits = reader.read(raw, **settings)
+    about = {key: description.get(key, getattr(reader, key.upper(), "")) for key in ("source", "licence")}
+    with created(output) as file:
+        checksum = _write_splits(file, splits, where)
+        log.info("%s: its checksum is %s", where, checksum)
+        if description.get("checksum", checksum) != checksum:
+            raise InputError(f"{where}: has the checksum {checksum}, expected {description['checksum']}")
+        write_attributes(file, {"name": name, **about, "checksum": checksum})
+    return {
+        "bank_checksum": checksum,
+        "pictures": {split: splits[split].count for split in SPLITS},
+        "left_out": sorted(path for split in SPLITS for path in splits[split].left_out),
+    }
+
+
+def _reader(name: str, where: str) -> ModuleType:
+    names = [path.stem for path in _READERS.glob("*.py") if path.stem != "__init__"]
+    if name not in names:
+        raise unknown("reader", name, names, where)
+    # Imported by name, so that a bank depends on the code of its own reader alone (rehash.digest).
+    return importlib.import_module(f"rehash.equihash.images.readers.{name}")
+
+
+def _check_settings(settings: dict[str, Any], reader: ModuleType, where: str) -> None:
+    parameters = inspect.signature(reader.read).parameters.values()
+    accepted = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    for key in settings:
+        if key not in accepted:
+            raise unknown(f"setting of the reader {reader.__name__.rpartition('.')[2]}", key, accepted, where)
+
+
+def _write_splits(file: h5py.File, splits: dict[str, SplitImages], where: str) -> str:
+    """Write all splits slice by slice; return the SHA-256 of their images."""
+    digest, shape = hashlib.sha256(), None
+    for split in SPLITS:
+        count, done, images = splits[split].count, 0, None
+        if not count:
+            raise InputError(f"{where}: {split}: no images; expected one or more in each of {', '.join(SPLITS)}")
+        for part in splits[split].slices:
+            check_images(part, f"{where}: {split}")
+            shape = shape or part.shape[1:]
+            if part.shape[1:] != shape:
+                raise InputError(
+                    f"{where}: {split}: image {done} is {part.shape[1:]}, but the first of the bank is {shape}; "
+                    "expected images of one size"
+                )
+            if images is None:
+                add_group(file, split)
+                images = file.create_dataset(f"{split}/images", (count, *shape), np.uint8)
+            if done + len(part) <= count:
+                images[done : done + len(part)] = part
+            digest.update(np.ascontiguousarray(part))
+            done += len(part)
+        if done != count:
+            raise InputError(f"{where}: {split}: {done} images; expected {count}")
+    return digest.hexdigest()

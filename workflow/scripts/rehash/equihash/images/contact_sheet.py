@@ -1,0 +1,75 @@
+"""Contact sheets, which show what the items of a task look like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from rehash.equihash.images.banks import SPLITS, Bank
+from rehash.equihash.images.flow import PerlinFields
+from rehash.equihash.images.mosaics import Mosaics
+from rehash.equihash.images.task import Task
+from rehash.hdf5 import created, seal, write_attributes
+from rehash.seeds import stream
+from rehash.store import write_csv
+
+LABELS, VIEWS = 5, 4
+
+
+def show_views(
+    bank: str | Path,
+    perlin: str | Path | None,
+    pictures: str | Path,
+    table: str | Path,
+    *,
+    name: str,
+    settings: dict[str, Any],
+    seed: int,
+) -> dict[str, Any]:
+    """Write a contact sheet of random labels of the train split (HDF5), and how many labels each split makes (CSV).
+
+    `pictures` gets the datasets `views` (see `contact_sheet`) and `labels`, int64; `table` gets the columns task,
+    split, pictures and labels.
+
+    Args:
+        settings: the block of a config that `rehash.equihash.images.task.Task.of` takes.
+
+    Raises:
+        InputError: the task's settings, its bank and its Perlin bank do not fit together.
+    """
+    task = Task.of(settings, f"config: equihash.tasks.{name}")
+    banks = {split: Bank.open(bank, split) for split in SPLITS}
+    fields = PerlinFields.open(perlin) if perlin else None
+    counts = {split: task.label_count(len(found)) for split, found in banks.items()}
+    mosaics = Mosaics(task, banks["train"], fields)
+    chosen = stream(seed, "equihash", "contact sheet", name).integers(counts["train"], size=LABELS)
+    views = contact_sheet(mosaics, chosen, VIEWS, seed=seed)
+    with created(pictures) as file:
+        file["views"], file["labels"] = views, chosen
+        write_attributes(file, {"task": name, "split": "train", "seed": seed})
+        seal(file)
+    rows = [{"task": name, "split": s, "pictures": len(banks[s]), "labels": counts[s]} for s in SPLITS]
+    write_csv(pd.DataFrame(rows), table)
+    return {"seed": seed, "views": list(views.shape)}
+
+
+def contact_sheet(mosaics: Mosaics, labels: np.ndarray, views: int, *, seed: int) -> np.ndarray:
+    """Return a contact sheet: a row for each label, with its mosaic without noise and then some of its views.
+
+    Args:
+        labels: int64 (n,).
+
+    Returns:
+        (n, 1 + views, H, W) in grey or (n, 1 + views, H, W, 3) in colour, of the task's dtype, float32 or uint8.
+
+    Raises:
+        InputError: see `Mosaics.plain`.
+    """
+    plain = mosaics.plain(labels)[:, None]
+    noisy = mosaics.items(np.repeat(labels, views), 0, seed=seed, name="contact sheet", kind="database")
+    sheet = torch.cat([plain, noisy.unflatten(0, (len(labels), views))], 1).cpu().numpy()
+    return np.moveaxis(sheet, 2, -1) if sheet.shape[2] > 1 else sheet[:, :, 0]

@@ -1,0 +1,112 @@
+"""The Perlin flow: fields of Perlin noise move the pixels of a view, less and less towards the border."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn.functional import grid_sample
+
+from rehash.equihash.images.perlin import LARGEST, open_fields
+from rehash.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class PerlinFields:
+    """A Perlin bank: coarse and fine fields, int8 (count, H, W), as (memory-mapped) arrays or tensors on a device.
+
+    Raises:
+        InputError: there is no field, or the two arrays differ in shape or are not int8.
+    """
+
+    coarse: np.ndarray | torch.Tensor
+    fine: np.ndarray | torch.Tensor
+
+    def __post_init__(self) -> None:
+        shapes = [tuple(fields.shape) for fields in (self.coarse, self.fine)]
+        if shapes[0] != shapes[1] or len(shapes[0]) != 3:
+            raise InputError(f"Perlin bank: coarse is {shapes[0]} and fine {shapes[1]}; expected one (count, H, W)")
+        if not len(self):
+            raise InputError("Perlin bank: it has 0 fields; expected 1 or more")
+        kinds = [str(fields.dtype).removeprefix("torch.") for fields in (self.coarse, self.fine)]
+        if kinds != ["int8", "int8"]:
+            raise InputError(f"Perlin bank: coarse is {kinds[0]} and fine {kinds[1]}; expected int8")
+
+    @classmethod
+    def open(cls, path: str | Path) -> PerlinFields:
+        """Open the bank in a file of `rehash.equihash.images.perlin.write_perlin`, memory-mapped.
+
+        Raises:
+            InputError: the file is not a complete Perlin bank.
+        """
+        return cls(open_fields(path, "coarse"), open_fields(path, "fine"))
+
+    def to(self, device: torch.device) -> PerlinFields:
+        """Return the whole bank as tensors on a device."""
+        banks = (self.coarse, self.fine)
+        return PerlinFields(*(b.to(device) if torch.is_tensor(b) else torch.tensor(b, device=device) for b in banks))
+
+    def __len__(self) -> int:
+        return len(self.coarse)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return the height and width of the fields."""
+        return tuple(self.coarse.shape[1:])
+
+    def take(self, numbers: torch.Tensor, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the coarse and fine fields of the given numbers, int64 (N, A, 2), as two int8 (N, A, H, W)."""
+        pairs = zip((self.coarse, self.fine), numbers.unbind(-1))
+        return tuple(_rows(fields, chosen).to(device) for fields, chosen in pairs)
+
+
+def _rows(fields: np.ndarray | torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+    if isinstance(fields, torch.Tensor):
+        return fields[numbers.to(fields.device)]
+    return torch.from_numpy(fields[numbers.cpu().numpy()])
+
+
+@dataclass(frozen=True)
+class Flow:
+    """The strength of a flow: fields n1 and n2 move a pixel by n1 / coarse + n2 / fine half widths and half heights.
+
+    n1 is the coarse field, n2 the fine one.
+
+    taper: whether a displacement fades towards the two borders of its own axis, so that int8 fields cannot reach
+    beyond them: by clip((1 - |x|) / (127 / coarse + 127 / fine), 0, 1) at x in [-1, 1].
+    """
+
+    coarse: float = 320
+    fine: float = 640
+    taper: bool = True
+
+    def weights(self, size: int) -> np.ndarray:
+        """Return the factor of the displacements along an axis of `size` pixels, float64 (size,)."""
+        reach = LARGEST / self.coarse + LARGEST / self.fine
+        return np.clip((1 - np.abs(np.linspace(-1, 1, size))) / reach, 0, 1) if self.taper else np.ones(size)
+
+    def displace(self, pictures: torch.Tensor, coarse: torch.Tensor, fine: torch.Tensor) -> torch.Tensor:
+        """Return images whose pixel at (x, y) is read at (x, y) + displacement (bilinear; the border's colour outside).
+
+        Pixels stand at linspace(-1, 1) inclusive and are read with grid_sample's align_corners=False, as published. So
+        even without a displacement the outermost pixels are read half a pixel outside their centres.
+
+        Args:
+            pictures: float32 (N, C, H, W). coarse, fine: int8 (N, 2, H, W), displacements along x, then along y.
+
+        Returns:
+            float32 (N, C, H, W).
+        """
+        grid = torch.empty(coarse.shape, device=pictures.device)
+        for axis, shape in ((0, (1, -1)), (1, (-1, 1))):
+            size = coarse.shape[3 - axis]
+            places, by_coarse, by_fine = (
+                torch.from_numpy(values.astype(np.float32).reshape(shape)).to(pictures.device)
+                for values in (np.linspace(-1, 1, size), *(self.weights(size) / d for d in (self.coarse, self.fine)))
+            )
+            moved = coarse[:, axis].float().mul_(by_coarse).add_(fine[:, axis].float().mul_(by_fine))
+            torch.add(moved, places, out=grid[:, axis])
+        # The grid is a view of two planes, x and y: the kernel reads them faster than interleaved pairs.
+        return grid_sample(pictures, grid.permute(0, 2, 3, 1), padding_mode="border", align_corners=False)

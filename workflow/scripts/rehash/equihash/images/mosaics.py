@@ -1,0 +1,233 @@
+"""Mosaics of images and their noisy views, made from labels in whole blocks, on any device."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import torch
+
+from rehash.equihash.images.banks import Bank
+from rehash.equihash.images.colour import shift_colours
+from rehash.equihash.images.flow import PerlinFields
+from rehash.equihash.images.layout import image_numbers, lay_out, truncated
+from rehash.equihash.images.noise import BLOCK, Draws, Source, block_source, cut
+from rehash.equihash.images.perlin import describe_perlin
+from rehash.equihash.images.task import Task
+from rehash.errors import InputError
+
+CPU = torch.device("cpu")
+_SLICE = 2**28  # bytes of images that go to a GPU at a time
+# Pixels of the views made at a time: few enough for a CPU's cache to hold their floats, enough to keep a GPU busy.
+_PIXELS_ON_A_CPU, _PIXELS_ON_A_GPU = 2**18, 2**23
+
+A, B = TypeVar("A"), TypeVar("B")
+
+
+class ImageBank(Protocol):
+    """A source of images by number: uint8 (n, H, W[, 3]), an array or a tensor on the device."""
+
+    def __len__(self) -> int: ...
+    def take(self, indices: np.ndarray) -> np.ndarray | torch.Tensor: ...
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceBank:
+    """A bank's images, held on a device: uint8 (n, H, W[, 3])."""
+
+    images: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, indices: np.ndarray) -> torch.Tensor:
+        """Return the images at `indices`, int64 (n,)."""
+        return self.images[torch.from_numpy(np.ascontiguousarray(indices)).to(self.images.device)]
+
+
+def uploaded(images: Any, device: torch.device) -> torch.Tensor:
+    """Copy images, uint8 (n, ...), into a tensor on a device, with one slice in the host's memory at a time."""
+    held = torch.empty(images.shape, dtype=torch.uint8, device=device)
+    step = max(1, _SLICE // max(1, int(np.prod(images.shape[1:]))))
+    for start in range(0, len(images), step):
+        held[start : start + step] = torch.from_numpy(np.ascontiguousarray(images[start : start + step])).to(device)
+    return held
+
+
+@dataclass(frozen=True, eq=False)
+class Mosaics:
+    """The mosaics of a task, made of the images of a bank.
+
+    perlin: the fields of a warped task's flow.
+
+    Raises:
+        InputError: the task is warped and the Perlin fields are missing or of another size than the mosaics.
+    """
+
+    task: Task
+    bank: ImageBank
+    perlin: PerlinFields | None = None
+    device: torch.device = CPU
+
+    def __post_init__(self) -> None:
+        if self.device.type == "cpu":
+            _keep_memory()
+        if self.task.kind == "warped":
+            size = "x".join(map(str, self.task.shape[1:]))
+            if self.perlin is None:
+                raise InputError(f"task: warped views need a Perlin bank of {size} fields; there is none")
+            if self.perlin.size != self.task.shape[1:]:
+                found = "x".join(map(str, self.perlin.size))
+                raise InputError(f"Perlin bank: its fields are {found}; expected {size}, the size of the mosaics")
+
+    @classmethod
+    def open(cls, task: Task, bank: Bank, perlin: str | Path | None, device: torch.device) -> Mosaics:
+        """Open the mosaics of a task from its files; images and fields are mapped, or held on a GPU if they fit.
+
+        Raises:
+            InputError: task, bank and Perlin bank do not fit together.
+        """
+        fields, images = PerlinFields.open(perlin) if perlin else None, bank
+        if device.type == "cuda":
+            most = torch.cuda.mem_get_info(device)[0] // 2  # the rest is for activations
+            if np.prod(bank.images.shape) <= most:
+                images = DeviceBank(uploaded(bank.images, device))
+                most -= images.images.nbytes
+            if fields and 2 * fields.coarse.size <= most:
+                fields = fields.to(device)
+        return cls(task, images, fields, device)
+
+    @property
+    def label_count(self) -> int:
+        """Return how many labels there are; they run from 0 to this number, exclusive."""
+        return self.task.label_count(len(self.bank))
+
+    def plain(self, labels: np.ndarray) -> torch.Tensor:
+        """Return the mosaics of labels, without noise.
+
+        Args:
+            labels: int64 (n,), in [0, label_count).
+
+        Returns:
+            (n, *task.shape) of task.dtype: float32 in [0, 1], or uint8.
+
+        Raises:
+            InputError: a label is out of range, or the bank's images do not fit the task.
+        """
+        labels, count = np.asarray(labels), self.label_count
+        if len(wrong := labels[(labels < 0) | (labels >= count)]):
+            raise InputError(
+                f"label {wrong[0]}: {len(self.bank)} images in a grid of {self.task.grid[0]} x {self.task.grid[1]} "
+                f"make the labels 0 to {count - 1}"
+            )
+        numbers = image_numbers(labels, len(self.bank), self.task.images)
+        images = torch.as_tensor(self.bank.take(numbers.ravel()), device=self.device)
+        if images.shape[1:] != self.task.picture_shape or images.dtype != torch.uint8:
+            found, expected = ("x".join(map(str, shape)) for shape in (images.shape[1:], self.task.picture_shape))
+            kind = str(images.dtype).removeprefix("torch.")
+            raise InputError(f"bank: its images are {kind} {found}; {self.task.kind} mosaics need uint8 {expected}")
+        shape = (len(labels), *self.task.grid, *self.task.picture, self.task.shape[0])
+        placed = images.reshape(shape).permute(0, 1, 2, 5, 3, 4)
+        if self.task.dtype == torch.float32:
+            placed = placed.float().mul_(1 / 255)
+        return lay_out(placed, self.task.overlap)
+
+    def draw(self, source: Source, n: int) -> Draws:
+        """Draw the random numbers of n views."""
+        return self.task.draw(source, n, len(self.perlin) if self.perlin else 0)
+
+    def views(self, labels: np.ndarray, draws: Draws) -> torch.Tensor:
+        """Return views of labels, with the noise that their draws give.
+
+        Args:
+            labels: int64 (n,). draws: the random numbers of the n views.
+
+        Returns:
+            (n, *task.shape) of task.dtype; noisy views go beyond [0, 1].
+
+        Raises:
+            InputError: see `plain`.
+        """
+        views = torch.empty((len(labels), *self.task.shape), dtype=self.task.dtype, device=self.device)
+        pixels = _PIXELS_ON_A_CPU if self.device.type == "cpu" else _PIXELS_ON_A_GPU
+        step = max(1, pixels // (self.task.shape[1] * self.task.shape[2]))
+        for first in range(0, len(labels), step):
+            part = slice(first, first + step)
+            views[part] = self._noised(self.plain(labels[part]), cut(draws, part))
+        return views
+
+    def _noised(self, mosaics: torch.Tensor, draws: Draws) -> torch.Tensor:
+        if self.task.kind == "noisy":
+            return mosaics.add_(draws.normal.to(self.device) * self.task.gaussian)
+        coloured = shift_colours(mosaics, draws.hue.to(self.device), draws.lightness.to(self.device))
+        moved = self.task.flow.displace(coloured, *self.perlin.take(draws.fields, self.device))
+        return truncated(moved.clamp_(0, 1).mul_(255))
+
+    def batches(
+        self, labels: Any, start: int, *, seed: int, name: str, kind: str, ahead: int = 0
+    ) -> Iterator[tuple[int, torch.Tensor]]:
+        """Yield the views of items start, start + 1, ..., block by block, with the number of each block's first item.
+
+        An item's view does not depend on where a range begins or ends. Memory holds one block, and the draws of those
+        ahead.
+
+        Args:
+            labels: the labels of the n items: an array, or anything whose slices are arrays.
+            name, kind: the names of the stream, see `rehash.equihash.images.noise.block_source`.
+            ahead: the number of threads that draw the noise of coming blocks meanwhile; 0 for none. They are meant for
+                spare cores beside a GPU: where torch's threads use all cores, they would slow each other down.
+
+        Raises:
+            InputError: see `plain`; or there is no such kind.
+        """
+        stop = start + len(labels)
+        blocks = range(start // BLOCK, -(-stop // BLOCK)) if len(labels) else ()
+
+        def drawn(block: int) -> tuple[int, Draws]:
+            return block, self.draw(block_source(seed, name, kind, block), BLOCK)
+
+        for block, draws in _made_ahead(drawn, blocks, ahead):
+            first, last = max(start, block * BLOCK), min(stop, (block + 1) * BLOCK)
+            part = slice(first - block * BLOCK, last - block * BLOCK)
+            yield first, self.views(np.asarray(labels[first - start : last - start]), cut(draws, part))
+
+    def items(self, labels: Any, start: int, *, seed: int, name: str, kind: str) -> torch.Tensor:
+        """Return all of `batches` in one tensor, (n, *task.shape) of task.dtype."""
+        views = torch.empty((len(labels), *self.task.shape), dtype=self.task.dtype, device=self.device)
+        for first, batch in self.batches(labels, start, seed=seed, name=name, kind=kind):
+            views[first - start :][: len(batch)] = batch
+        return views
+
+
+def _keep_memory() -> None:
+    """Make the C library keep freed memory; otherwise page faults take a fifth of the time that a view takes.
+
+    glibc returns free memory to the system once it exceeds twice the largest mapped block that was ever freed; blocks
+    of up to 32 MB count. The block allocated and freed here is never written to.
+    """
+    torch.empty(2**25 - 2**16, dtype=torch.uint8)
+
+
+def _made_ahead(make: Callable[[A], B], inputs: Iterable[A], threads: int) -> Iterator[B]:
+    """Map `make` over the inputs in order, with as many results computed ahead as there are threads."""
+    if not threads:
+        yield from map(make, inputs)
+        return
+    inputs = iter(inputs)
+    with ThreadPoolExecutor(threads) as pool:
+        waiting = deque(pool.submit(make, one) for one in islice(inputs, threads))
+        while waiting:
+            result = waiting.popleft().result()
+            waiting.extend(pool.submit(make, one) for one in islice(inputs, 1))
+            yield result
+
+
+def view_dependencies(task: dict[str, Any], bank: Bank, perlin: str | Path | None) -> dict[str, Any]:
+    """Return what views depend on besides labels and random streams, for saved states and for files of weights."""
+    return {"task": task, "bank": bank.checksum, "perlin": describe_perlin(perlin) if perlin else None}

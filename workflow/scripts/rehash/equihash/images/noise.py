@@ -1,0 +1,110 @@
+"""The random numbers of views, drawn in whole blocks from counter-based streams, or on a device.
+
+The random numbers of item i of a database are the same for every device and shard: they are its row in the draws of
+block i // BLOCK, which has one stream for each (seed, name, kind of view) and is drawn whole on the CPU. The pixels
+made from them are equal on one kind of device only: how products and sums are fused rounds a few values to another
+level (on one CPU, the public code's pixels and ours differ in 5 of 10,000 values).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+
+from rehash.errors import unknown
+from rehash.seeds import integer, stream
+
+BLOCK = 512  # items of the global index that share a random stream
+# Queries never share the noise of the database. Each label of a pair (a, b) has two views.
+KINDS = ("database", "positive", "negative", "pair_a1", "pair_a2", "pair_b1", "pair_b2")
+
+
+class Noise(NamedTuple):
+    """The random numbers of n noisy views: standard normal, float32 (n, C, H, W)."""
+
+    normal: torch.Tensor
+
+
+class Warp(NamedTuple):
+    """The random numbers of n warped views.
+
+    hue: float32 (n,), turns. lightness: float32 (n,), see `rehash.equihash.images.colour.shift_colours`. fields: int64
+    (n, 2, 2), numbers of Perlin fields by axis (x, y) and resolution (coarse, fine).
+    """
+
+    hue: torch.Tensor
+    lightness: torch.Tensor
+    fields: torch.Tensor
+
+
+Draws = Noise | Warp
+
+
+def cut(draws: Draws, part: slice) -> Draws:
+    """Return the draws of some of the views."""
+    return type(draws)(*(drawn[part] for drawn in draws))
+
+
+class Source(Protocol):
+    """A source of random numbers."""
+
+    def normal(self, *shape: int) -> torch.Tensor: ...  # float32
+    def uniform(self, *shape: int) -> torch.Tensor: ...  # float32, in [0, 1)
+    def integers(self, below: int, *shape: int) -> torch.Tensor: ...  # int64, in [0, below)
+
+
+@dataclass(frozen=True)
+class StreamSource:
+    """Random numbers of a stream of `rehash.seeds`, which are the same everywhere, as tensors on the CPU."""
+
+    generator: np.random.Generator
+
+    def normal(self, *shape: int) -> torch.Tensor:
+        return torch.from_numpy(self.generator.standard_normal(shape, np.float32))
+
+    def uniform(self, *shape: int) -> torch.Tensor:
+        return torch.from_numpy(self.generator.random(shape, np.float32))
+
+    def integers(self, below: int, *shape: int) -> torch.Tensor:
+        return torch.from_numpy(self.generator.integers(below, size=shape))
+
+
+@dataclass(frozen=True)
+class DeviceSource:
+    """Random numbers drawn on a device, for training at its speed.
+
+    They are reproducible on one kind of device and one version of torch only. The state (`generator.get_state()`)
+    can be saved and set again.
+    """
+
+    generator: torch.Generator
+
+    @classmethod
+    def of(cls, seed: int, *names: object, device: torch.device) -> DeviceSource:
+        """Return the source of a seed and names; it shares no random numbers with the streams of blocks."""
+        generator = torch.Generator(device)
+        generator.manual_seed(integer(seed, "equihash", "views on a device", *names, bits=63))
+        return cls(generator)
+
+    def normal(self, *shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=self.generator, device=self.generator.device, dtype=torch.float32)
+
+    def uniform(self, *shape: int) -> torch.Tensor:
+        return torch.rand(shape, generator=self.generator, device=self.generator.device, dtype=torch.float32)
+
+    def integers(self, below: int, *shape: int) -> torch.Tensor:
+        return torch.randint(below, shape, generator=self.generator, device=self.generator.device)
+
+
+def block_source(seed: int, name: str, kind: str, block: int) -> StreamSource:
+    """Return the random stream of a block of views of one kind (KINDS), of a database or anything else with a name.
+
+    Raises:
+        InputError: there is no such kind.
+    """
+    if kind not in KINDS:
+        raise unknown("kind of view", kind, KINDS, name)
+    return StreamSource(stream(seed, "equihash", "views", name, kind, block))

@@ -1,0 +1,32 @@
+"""Reads the images of one of the project's datasets, such as MNIST."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rehash.datasets.layout import checksum
+from rehash.datasets.raw import one_path
+from rehash.equihash.images.banks import SplitImages
+from rehash.equihash.images.readers.hdf5 import hdf5_images
+
+_VALID_SHARE = 6
+
+
+def read(raw: dict[str, str | Path]) -> dict[str, SplitImages]:
+    """Return the images of a dataset's file (role dataset); its labels are not used.
+
+    The bank's test split is the dataset's; its valid split is the last sixth of the dataset's train split, rounded, and
+    the rest is its train split. For MNIST these are the published 50,000, 10,000 and 10,000 images.
+
+    Raises:
+        InputError: the file is not a dataset in the project's layout.
+    """
+    path = one_path(raw, "dataset")
+    checksum(path)  # its error says how to make the dataset again if the file is not one
+    train = hdf5_images(path, "train/images").count
+    valid = round(train / _VALID_SHARE)
+    return {
+        "train": hdf5_images(path, "train/images", stop=train - valid),
+        "valid": hdf5_images(path, "train/images", start=train - valid),
+        "test": hdf5_images(path, "test/images"),
+    }

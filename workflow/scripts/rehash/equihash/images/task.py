@@ -1,0 +1,132 @@
+"""What a task shows: the grid of its mosaics, and the noise of a view."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from math import prod
+from typing import Any
+
+import torch
+
+from rehash.equihash.databases.labels import count_labels
+from rehash.equihash.images.flow import Flow
+from rehash.equihash.images.noise import Draws, Noise, Source, Warp
+from rehash.errors import InputError, unknown
+
+KINDS = ("noisy", "warped")
+_PAIRS = ("grid", "picture", "overlap")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task: how its mosaics and their views are made.
+
+    Attributes:
+        kind: `noisy` (grey images with Gaussian noise) or `warped` (colour images with noise on hue and lightness and
+            a Perlin flow).
+        grid: rows and columns of images. picture: height and width of an image, pixels.
+        overlap: pixels that neighbours share, along the height and along the width.
+        gaussian: standard deviation of the noise, for images on [0, 1]; noisy values are not clipped.
+        hue: the largest shift of the hue, turns. lightness: the largest change of the lightness.
+        flow: the strength of the flow.
+    """
+
+    kind: str
+    grid: tuple[int, int]
+    picture: tuple[int, int]
+    overlap: tuple[int, int] = (0, 0)
+    gaussian: float = 0.2
+    hue: float = 1 / 16
+    lightness: float = 0.2
+    flow: Flow = field(default_factory=Flow)
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], where: str = "task") -> Task:
+        """Return the task that a block of a config describes.
+
+        The block has the attributes' names, pairs as lists, and `flow` with coarse, fine and taper.
+
+        Raises:
+            InputError: a name is unknown or missing, or a value is invalid; the message names it and `where`.
+        """
+        values = dict(settings)
+        _check_names(values, cls, where)
+        for name in {"kind", "grid", "picture"} - values.keys():
+            raise InputError(f"{where}: lacks {name}")
+        for name in values.keys() & set(_PAIRS):
+            values[name] = tuple(values[name])
+        if "flow" in values:
+            _check_names(values["flow"], Flow, f"{where}: flow")
+            values["flow"] = Flow(**values["flow"])
+        task = cls(**values)
+        task.check(where)
+        return task
+
+    def check(self, where: str) -> None:
+        """Raise an InputError if a value is invalid; the message names it and `where`."""
+        if self.kind not in KINDS:
+            raise unknown("kind", self.kind, KINDS, where)
+        for name, least in zip(_PAIRS, (1, 1, 0)):
+            pair = getattr(self, name)
+            if len(pair) != 2 or not all(isinstance(number, int) and number >= least for number in pair):
+                raise InputError(f"{where}: {name} is {list(pair)}; expected two whole numbers from {least}")
+        if any(2 * shared > size for shared, size in zip(self.overlap, self.picture)):
+            raise InputError(
+                f"{where}: overlap is {list(self.overlap)}; expected at most half an image of {_by(self.picture)}"
+            )
+        bounds = {"gaussian": float("inf"), "hue": float("inf"), "lightness": 1}
+        for name, most in bounds.items():
+            if not 0 <= getattr(self, name) <= most:
+                raise InputError(f"{where}: {name} is {getattr(self, name)}; expected 0 to {most}")
+        if min(self.flow.coarse, self.flow.fine) <= 0:
+            raise InputError(f"{where}: flow is {asdict(self.flow)}; expected divisors above 0")
+
+    @property
+    def images(self) -> int:
+        """Return the number of images in a mosaic."""
+        return prod(self.grid)
+
+    @property
+    def picture_shape(self) -> tuple[int, ...]:
+        """Return the shape of a bank's images: (H, W), or (H, W, 3) in colour."""
+        return (*self.picture, 3) if self.kind == "warped" else self.picture
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Return the shape of a mosaic and of a view: channels, height, width."""
+        height, width = (
+            count * (size - shared) + shared for count, size, shared in zip(self.grid, self.picture, self.overlap)
+        )
+        return (3 if self.kind == "warped" else 1, height, width)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Return the dtype of a mosaic and of a view: float32 (black 0, white 1) or uint8."""
+        return torch.uint8 if self.kind == "warped" else torch.float32
+
+    def label_count(self, bank_size: int) -> int:
+        """Return how many mosaics a bank makes; labels run from 0 to this number, exclusive.
+
+        Raises:
+            InputError: the labels do not fit int64.
+        """
+        return count_labels(bank_size, self.images)
+
+    def draw(self, source: Source, n: int, fields: int) -> Draws:
+        """Draw the random numbers of n views; `fields` is the number of Perlin fields of each resolution."""
+        if self.kind == "noisy":
+            return Noise(source.normal(n, *self.shape))
+        hue, lightness = (source.uniform(n).mul_(2 * most).sub_(most) for most in (self.hue, self.lightness))
+        return Warp(hue, lightness, source.integers(fields, n, 2, 2))
+
+
+def _check_names(values: Mapping[str, Any], of: type, where: str) -> None:
+    names = [one.name for one in fields(of)]
+    for name in values:
+        if name not in names:
+            raise unknown("setting", name, names, where)
+
+
+def _by(pair: tuple[int, ...]) -> str:
+    return " x ".join(map(str, pair))

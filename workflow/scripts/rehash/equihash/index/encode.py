@@ -1,0 +1,238 @@
+"""Fingerprints of views by a trained network, encoded block by block in jobs that can be killed and resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from rehash.bits import Codes, pack
+from rehash.equihash.databases.label_files import LabelFile
+from rehash.equihash.databases.labels import Database
+from rehash.equihash.databases.queries import Queries
+from rehash.equihash.images.banks import Bank
+from rehash.equihash.images.mosaics import Mosaics, view_dependencies
+from rehash.equihash.images.noise import BLOCK
+from rehash.equihash.images.task import Task
+from rehash.equihash.index.fingerprints import Origin, write_shard
+from rehash.equihash.index.query_codes import QueryCodes, ViewList, config_digest, query_views
+from rehash.equihash.learning.weights import Network, open_network
+from rehash.errors import InputError
+from rehash.job import Saving
+from rehash.store import file_digest
+from rehash.training import Compute, State, device_kind, finished
+
+PRECISION = "float32"  # of the network while it encodes, whatever it was trained in
+_ROWS_ON_A_CPU = 128  # few enough for their activations to stay in its caches: half the time of a whole block
+_THREADS_BESIDE_A_GPU = 4  # to draw the noise of blocks to come
+
+
+def logits(
+    network: Network, mosaics: Mosaics, labels: Any, start: int, *, seed: int, name: str, kind: str
+) -> Iterator[np.ndarray]:
+    """Compute the logits of items start, start + 1, ..., block by block: float32 (n, bits).
+
+    The network always sees the same rows of a block together, each item in its own row and zeros for items that are
+    not asked for: the number of rows of a product, and an item's row, can change how it is rounded.
+
+    The arguments are those of `Mosaics.batches`.
+    """
+    on_a_cpu = mosaics.device.type == "cpu"
+    together, ahead = (_ROWS_ON_A_CPU, 0) if on_a_cpu else (BLOCK, _THREADS_BESIDE_A_GPU)
+    for first, views in mosaics.batches(labels, start, seed=seed, name=name, kind=kind, ahead=ahead):
+        before = first % together
+        shown = len(views) + before
+        shape = (-(-shown // together) * together, *views.shape[1:])
+        whole = torch.zeros(shape, dtype=views.dtype, device=views.device)
+        whole[before:shown] = views
+        with torch.inference_mode():  # not around the yield, which would leave it on for others
+            found = torch.cat([network(rows) for rows in whole.split(together)])
+        yield found[before:shown].cpu().numpy()
+
+
+class Encoding:
+    """The fingerprints of several lists of views, one after the other, as one resumable job (see rehash.training.run).
+
+    Args:
+        views: the lists of views, in order.
+        encode: a function that yields the logits of a list's views from a row on, in blocks: float32 (n, bits).
+        bits: the length of a fingerprint.
+        kept: the number of first views whose |logits| are kept.
+
+    Attributes:
+        codes: uint8 (views, bits / 8). abs_logits: float32 (kept, bits).
+    """
+
+    def __init__(
+        self,
+        views: Sequence[ViewList],
+        encode: Callable[[ViewList, int], Iterator[np.ndarray]],
+        bits: int,
+        *,
+        kept: int = 0,
+    ) -> None:
+        self.views, self.encode = views, encode
+        self.total = sum(len(each.labels) for each in views)
+        self.finished_steps = 0  # counts views, so that progress is in items
+        self.codes: Codes = np.zeros((self.total, bits // 8), np.uint8)
+        self.abs_logits = np.zeros((min(kept, self.total), bits), np.float32)
+        self._blocks = self._encoded()
+
+    @property
+    def done(self) -> bool:
+        return self.finished_steps == self.total
+
+    def status(self) -> str:
+        return f"{self.finished_steps:,} of {self.total:,} items"
+
+    def step(self) -> None:
+        """Encode one block."""
+        found, start = next(self._blocks), self.finished_steps
+        if not np.isfinite(found).all():
+            item = start + int(np.flatnonzero(~np.isfinite(found).all(axis=1))[0])
+            raise InputError(
+                f"view {item} of {self.total}: the network gives logits that are no numbers; train it again"
+            )
+        self.codes[start : start + len(found)] = pack(found > 0)
+        kept = self.abs_logits[start : start + len(found)]
+        kept[:] = np.abs(found[: len(kept)])
+        self.finished_steps += len(found)
+
+    def _encoded(self) -> Iterator[np.ndarray]:
+        """Yield the logits from the first unfinished view on."""
+        at = 0
+        for each in self.views:
+            stop = at + len(each.labels)
+            if self.finished_steps < stop:
+                yield from self.encode(each, self.finished_steps - at)
+            at = stop
+
+    def state(self) -> State:
+        done = self.finished_steps
+        parts = {"codes": self.codes[:done], "abs_logits": self.abs_logits[:done]}
+        return {name: torch.from_numpy(part) for name, part in parts.items()}, {"finished_steps": done}
+
+    def restore(self, tensors: dict[str, torch.Tensor], values: dict[str, Any]) -> None:
+        self.finished_steps = values["finished_steps"]
+        for name, part in tensors.items():
+            getattr(self, name)[: len(part)] = part.numpy()
+        self._blocks = self._encoded()
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The settings of the views that a network is shown, besides their files.
+
+    Attributes:
+        task: the block of a config that `Task.of` takes.
+        split: the split of the bank.
+        seed: the seed of the noise.
+    """
+
+    task: dict[str, Any]
+    split: str
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Encoder:
+    """A network and the mosaics that it is shown."""
+
+    network: Network
+    mosaics: Mosaics
+    bits: int
+    seed: int
+    model: str
+    views: dict[str, Any]
+    compute: Compute
+
+    @classmethod
+    def open(
+        cls, weights: str | Path, bank: str | Path, perlin: str | Path | None, shown: Shown, compute: Compute
+    ) -> _Encoder:
+        target, task, images = compute.start(), Task.of(shown.task), Bank.open(bank, shown.split)
+        network, about = open_network(weights, task, target)
+        views = {**view_dependencies(shown.task, images, perlin), "split": shown.split}
+        mosaics = Mosaics.open(task, images, perlin, target)
+        return cls(network, mosaics, about["bits"], shown.seed, file_digest(weights)[:16], views, compute)
+
+    def logits(self, each: ViewList, skipped: int) -> Iterator[np.ndarray]:
+        """Yield the logits of a list of views, without the first `skipped`, in blocks."""
+        names = {"seed": self.seed, "name": each.name, "kind": each.kind}
+        return logits(self.network, self.mosaics, each.labels[skipped:], each.start + skipped, **names)
+
+    def about(self, database: Database) -> dict[str, str]:
+        """Return model, config, device and precision of the fingerprints that it makes (see `fingerprints.Origin`)."""
+        made_on = {"device": device_kind(self.mosaics.device), "precision": PRECISION}
+        return {"model": self.model, "config": config_digest(database, self.seed, self.views), **made_on}
+
+    def identity(self, views: Sequence[ViewList], labels: str, kept: int, about: dict[str, Any]) -> dict[str, Any]:
+        """Return what identifies a saved state, so that it is never continued on other views.
+
+        labels: digest of the labels that the views show.
+        """
+        shown = [(each.name, each.kind, each.start, len(each.labels)) for each in views]
+        return {**about, "labels": labels, "views": shown, "kept": kept, "threads": self.compute.threads}
+
+
+def encode_shard(
+    weights: str | Path,
+    bank: str | Path,
+    perlin: str | Path | None,
+    labels: str | Path,
+    output: str | Path,
+    shown: Shown,
+    compute: Compute,
+    saving: Saving,
+) -> dict[str, Any]:
+    """Encode the items of a label file and write their fingerprints (`fingerprints.write_shard`).
+
+    A job that was killed continues from its saved state when it is started again.
+
+    Returns:
+        Notes for the provenance: device, items, wall time with earlier runs, code changes.
+
+    Raises:
+        InputError: the files do not fit together.
+    """
+    encoder, part = _Encoder.open(weights, bank, perlin, shown, compute), LabelFile.open(labels)
+    views = [ViewList(part.map(), part.start, part.database.name, "database")]
+    about = encoder.about(part.database)
+    job, identity = Encoding(views, encoder.logits, encoder.bits), encoder.identity(views, part.checksum, 0, about)
+    title = Path(output).name
+    with finished(job, output, identity, saving, encoder.mosaics.device, title=title, unit="item") as notes:
+        write_shard(output, job.codes, start=part.start, n_items=part.database.n_items, **about)
+        return {**notes, "items": job.total}
+
+
+def encode_queries(
+    weights: str | Path,
+    bank: str | Path,
+    perlin: str | Path | None,
+    queries: str | Path,
+    output: str | Path,
+    shown: Shown,
+    compute: Compute,
+    saving: Saving,
+    *,
+    probed: int,
+) -> dict[str, Any]:
+    """Encode a database's queries (`QueryCodes`), as `encode_shard` does its items.
+
+    Args:
+        probed: the number of positives of the largest size whose |logits| are kept, for multi-probing.
+    """
+    encoder, asked = _Encoder.open(weights, bank, perlin, shown, compute), Queries.read(queries)
+    about = encoder.about(asked.database)
+    kept = min(probed, len(asked.positive[max(asked.positive)][0]))
+    views = list(query_views(asked).values())
+    job = Encoding(views, encoder.logits, encoder.bits, kept=kept)
+    identity, title = encoder.identity(views, file_digest(queries), kept, about), Path(output).name
+    with finished(job, output, identity, saving, encoder.mosaics.device, title=title, unit="item") as notes:
+        whose = Origin(asked.database.n_items, encoder.bits, **about)
+        QueryCodes.cut(job.codes, job.abs_logits, asked, queries, whose).write(output)
+        return {**notes, "items": job.total}

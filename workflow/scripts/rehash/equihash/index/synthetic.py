@@ -1,0 +1,185 @@
+"""Synthetic fingerprints with known collisions, for an index of sizes that no network has encoded.
+
+A label has a name, a number of `name_bits` bits that is a hash of the label, so that two labels share a name with
+probability 2^-name_bits; its fingerprint has k bits that look random and follow from the name. A view of the label
+has a logit for each bit, normal with standard deviation 1 around plus or minus m, where m is the normal quantile of
+1 - flips. Its sign, and thus the view's bit, differs from the label's with probability `flips`.
+
+What an index of such fingerprints finds on average can be computed (`predicted`). A query's view differs from its label
+in j bits, j binomial (k, flips). Given j, a view of a label of the same name has the query's fingerprint with
+probability
+
+    a_j = flips^j (1 - flips)^(k - j).
+
+Of the M labels that the items' labels are drawn from, K others have the query's name, K binomial (M - 1, 2^-name_bits).
+Given K, an item of another label has the query's fingerprint with probability
+
+    b_jK = K / (M - 1) a_j + (1 - K / (M - 1)) 2^-k.
+
+If r of N items carry the query's label, its bucket thus has H relevant items, binomial (r, a_j), and I others, binomial
+(N - r, b_jK), which are independent. The second term of b, fingerprints that are equal by chance, matters for small k.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binom, norm
+
+from rehash.bits import pack
+from rehash.equihash.databases.label_files import LabelFile
+from rehash.equihash.databases.labels import LABEL_BLOCK, Database
+from rehash.equihash.databases.mixing import mix
+from rehash.equihash.databases.queries import Queries
+from rehash.equihash.index.fingerprints import Origin, write_shard
+from rehash.equihash.index.query_codes import QueryCodes, ViewList, config_digest, query_views
+from rehash.errors import InputError
+from rehash.progress import progress
+from rehash.seeds import stream
+from rehash.store import value_digest, write_csv
+
+_NEGLIGIBLE = 1e-15
+_SHARP = 1e-3  # relative deviation of the number of labels with one name below which its mean is used
+_NODES = 200  # of the quadrature
+_DECAYED = 40.0  # e to the minus this is negligible
+_WORD = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio
+
+
+def name_codes(labels: np.ndarray, bits: int, name_bits: int, seed: int) -> np.ndarray:
+    """Return the fingerprints of labels, int64 (n,), without noise: bool (n, bits)."""
+    key = np.uint64(stream(seed, "equihash", "synthetic names").integers(2**64, dtype=np.uint64))
+    names = mix(labels.astype(np.uint64) + key) >> np.uint64(64 - name_bits)
+    words = [mix(mix(names + key) + np.uint64(word * _WORD % 2**64)) for word in range(-(-bits // 64))]
+    return np.unpackbits(np.stack(words, axis=1).astype(">u8").view(np.uint8), axis=1, count=bits).view(bool)
+
+
+def synthetic_logits(views: ViewList, *, bits: int, flips: float, name_bits: int, seed: int) -> Iterator[np.ndarray]:
+    """Draw the logits of views, block by block: float32 (n, bits).
+
+    Each block of the global index has a random stream, so that a view does not depend on where a list begins.
+    """
+    margin, stop = np.float32(norm.isf(flips)), views.start + len(views.labels)
+    edges = range(views.start // LABEL_BLOCK * LABEL_BLOCK, stop, LABEL_BLOCK)
+    for edge in progress(edges, f"{views.name}, {views.kind}", "block"):
+        low, high = max(views.start, edge), min(stop, edge + LABEL_BLOCK)
+        random = stream(seed, "equihash", "synthetic views", views.name, views.kind, edge)
+        noise = random.standard_normal((high - edge, bits), np.float32)
+        signs = name_codes(views.labels[low - views.start : high - views.start], bits, name_bits, seed)
+        yield np.where(signs, margin, -margin) + noise[low - edge :]
+
+
+def generate_fingerprints(labels: str | Path, output: str | Path, **settings: Any) -> dict[str, Any]:
+    """Write the fingerprints of a label file (see `rehash.equihash.index.fingerprints.write_shard`).
+
+    Args:
+        settings: bits, a multiple of 8; flips, above 0 and below 1/2; name_bits, 1 to 64; seed.
+
+    Raises:
+        InputError: the file is not a label file, or a setting is out of range.
+    """
+    about, part = _about(settings), LabelFile.open(labels)
+    views = ViewList(part.map(), part.start, part.database.name, "database")
+    codes = np.empty((len(views.labels), settings["bits"] // 8), np.uint8)
+    at = 0
+    for logits in synthetic_logits(views, **settings):
+        codes[at : at + len(logits)] = pack(logits > 0)
+        at += len(logits)
+    digests = {**about, "config": config_digest(part.database, settings["seed"], {})}
+    write_shard(output, codes, start=part.start, n_items=part.database.n_items, **digests)
+    return {"items": len(codes)}
+
+
+def generate_query_codes(
+    queries: str | Path, output: str | Path, expected: str | Path, *, probed: int, **settings: Any
+) -> dict[str, Any]:
+    """Write the fingerprints of a database's queries (`QueryCodes`) and its expected metrics (`predicted`, CSV).
+
+    Args:
+        probed: the number of positives of the largest size whose |logits| are kept.
+        settings: see `generate_fingerprints`.
+    """
+    about, asked = _about(settings), Queries.read(queries)
+    codes, kept = [np.empty((0, settings["bits"] // 8), np.uint8)], [np.empty((0, settings["bits"]), np.float32)]
+    positives = len(asked.positive[max(asked.positive)][0])
+    wanted = min(probed, positives)
+    for views in query_views(asked).values():
+        for logits in synthetic_logits(views, **settings):
+            codes.append(pack(logits > 0))
+            kept.append(np.abs(logits[:wanted]))
+            wanted -= len(kept[-1])
+    digests = {**about, "config": config_digest(asked.database, settings["seed"], {})}
+    whose = Origin(asked.database.n_items, settings["bits"], **digests)
+    write_csv(predicted(asked, **{name: settings[name] for name in ("bits", "flips", "name_bits")}), expected)
+    QueryCodes.cut(np.concatenate(codes), np.concatenate(kept), asked, queries, whose).write(output)
+    return {"items": sum(map(len, codes))}
+
+
+def _about(settings: dict[str, Any]) -> dict[str, str]:
+    for name, low, high in (("flips", 0, 0.5), ("name_bits", 0, 65)):
+        if not low < settings[name] < high:
+            raise InputError(
+                f"synthetic fingerprints: {name} is {settings[name]}; expected it between {low} and {high}"
+            )
+    return {"model": value_digest(settings)}
+
+
+def predicted(queries: Queries, *, bits: int, flips: float, name_bits: int) -> pd.DataFrame:
+    """Compute the expected metrics of `rehash.equihash.evaluation.retrieval`, over names, items and noise.
+
+    The numbers of relevant items are those of the queries.
+
+    Returns:
+        Columns database_size, metric and expected, for each size of the queries.
+    """
+    j = np.arange(bits + 1)
+    weight = binom.pmf(j, bits, flips)
+    j, weight = j[weight > _NEGLIGIBLE], weight[weight > _NEGLIGIBLE]
+    mine = flips**j * (1 - flips) ** (bits - j)
+    shares, chance = _same_names(queries.database, name_bits)
+    other = shares * mine[:, None] + (1 - shares) * 2.0**-bits  # (j, K)
+    weights = weight[:, None] * chance
+    rows = []
+    for size, (_, relevant) in queries.positive.items():
+        counts = np.bincount(np.diff(relevant.offsets))
+        sums = dict.fromkeys(("true_positive_rate", "jaccard", "perfect_retrieval_rate"), 0.0)
+        for r in np.flatnonzero(counts):
+            none, a = (1 - other) ** (size - r), mine[:, None]
+            means = {
+                "true_positive_rate": 1 - (1 - a) ** r * none,
+                "perfect_retrieval_rate": a**r * none,
+                "jaccard": r * a * _mean_inverse(r, size - r, other),
+            }
+            for metric, mean in means.items():
+                sums[metric] += counts[r] * (weights * mean).sum()
+        found = {metric: total / counts.sum() for metric, total in sums.items()}
+        found["recall"] = weight @ mine
+        found["false_positive_rate"] = (weights * (1 - (1 - other) ** size)).sum()
+        found["irrelevant_collision_rate"] = (weights * other).sum()
+        rows += [{"database_size": size, "metric": metric, "expected": value} for metric, value in found.items()]
+    return pd.DataFrame(rows)
+
+
+def _same_names(database: Database, name_bits: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the possible shares of other labels that have a label's name, and their probabilities."""
+    others = (database.pool_size or database.label_count) - 1
+    mean, deviation = others * 2.0**-name_bits, (others * 2.0**-name_bits) ** 0.5
+    if others == 0 or deviation < _SHARP * mean:
+        return np.array([2.0**-name_bits]), np.ones(1)
+    low, high = (binom(others, 2.0**-name_bits).isf(p) for p in (1 - _NEGLIGIBLE, _NEGLIGIBLE))
+    same = np.arange(max(low, 0), high + 1)
+    return same / others, binom.pmf(same, others, 2.0**-name_bits)
+
+
+def _mean_inverse(r: int, n: int, p: np.ndarray) -> np.ndarray:
+    """Compute the mean of 1 / (r + I), I binomial (n, p), float64 of p's shape.
+
+    It is the integral of t^(r - 1) (1 - p + p t)^n from 0 to 1.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    span = np.minimum(1, _DECAYED / np.maximum(n * p[..., None], _DECAYED))  # negligible below 1 - span
+    t = 1 - span * (1 - nodes) / 2
+    return (t ** (r - 1) * weights * span / 2 * np.exp(n * np.log1p(p[..., None] * (t - 1)))).sum(-1)

@@ -1,0 +1,121 @@
+"""Networks that map views of mosaics to logits, one for each bit of the fingerprint."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from rehash.errors import InputError, unknown
+from rehash.seeds import integer
+
+Shape = tuple[int, int, int]  # of a view: channels, height, width
+
+
+def build_network(name: str, bits: int, shape: Shape, *, seed: int, names: tuple = ()) -> nn.Module:
+    """Build a network whose initial weights depend on `seed` and `names` only; float32, on the CPU.
+
+    It maps views (B, C, H, W), float32 in about [0, 1] or uint8 (which it scales to [-1, 1]), to logits, float32
+    (B, bits); bit = logit > 0.
+
+    The last layer is a BatchNorm. While a network is in training mode, each pass through it (with or without gradients)
+    normalises with the statistics of that batch alone and moves every BatchNorm's running statistics a tenth of the
+    way to them. So a step of M micro-batches moves them M times, and the public loop, which passes twice, 2 M times.
+
+    Args:
+        name: one of NETWORKS.
+        bits: k, a multiple of 8.
+
+    Raises:
+        InputError: an unknown network, bits that do not fill bytes, or views that the network cannot take.
+    """
+    if name not in NETWORKS:
+        raise unknown("network", name, NETWORKS, "network")
+    if not isinstance(bits, int) or bits < 1 or bits % 8:
+        raise InputError(f"bits is {bits}; expected a multiple of 8")
+    if len(shape) != 3 or not all(isinstance(size, int) and size > 0 for size in shape):
+        raise InputError(f"shape is {list(shape)}; expected channels, height and width")
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed, which would seed the generators of all GPUs too, for good.
+        torch.default_generator.manual_seed(integer(seed, "equihash", "initial weights", *names))
+        return NETWORKS[name](bits, shape)
+
+
+class Scale(nn.Module):
+    """A layer that scales uint8 views to float32 in [-1, 1] and leaves float views as they are."""
+
+    def forward(self, views: torch.Tensor) -> torch.Tensor:
+        return views.float().sub_(127.5).div_(127.5) if views.dtype == torch.uint8 else views
+
+
+def mosaic_cnn(bits: int, shape: Shape) -> nn.Module:
+    """Build the published network for mosaics of digits (56 x 56 pixels give 1728 inputs of the first dense layer)."""
+    channels, *size = shape
+    height, width = (((side - 4) // 2 - 2) // 2 // 2 for side in size)
+    if min(height, width) < 1:
+        raise InputError(f"shape is {list(shape)}; mosaic_cnn needs at least 16 x 16 pixels")
+    return _named(
+        scale=Scale(),
+        conv1=nn.Conv2d(channels, 24, 5),
+        pool1=nn.MaxPool2d(2),
+        relu1=nn.ReLU(),
+        norm1=nn.BatchNorm2d(24),
+        conv2=nn.Conv2d(24, 32, 3),
+        pool2=nn.MaxPool2d(2),
+        relu2=nn.ReLU(),
+        norm2=nn.BatchNorm2d(32),
+        conv3=nn.Conv2d(32, 48, 3, padding=1),
+        pool3=nn.MaxPool2d(2),
+        relu3=nn.ReLU(),
+        flat=nn.Flatten(),
+        dense1=nn.Linear(48 * height * width, 512),
+        relu4=nn.ReLU(),
+        dense=nn.Linear(512, bits),
+        norm=nn.BatchNorm1d(bits),
+    )
+
+
+def resnet18(bits: int, shape: Shape) -> nn.Module:
+    """Build the published network for mosaics of photos; with one channel, the public variant for mosaics of digits."""
+    from torchvision.models import resnet18  # imported here, since it takes seconds
+
+    if shape[0] not in (1, 3):
+        raise InputError(f"shape is {list(shape)}; resnet18 needs 1 channel or 3")
+    body = resnet18(weights=None)
+    if shape[0] == 1:
+        body.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=1, padding=3, bias=False)
+    body.fc = nn.Identity()
+    return _named(scale=Scale(), body=body, dense=nn.Linear(512, bits, bias=False), norm=nn.BatchNorm1d(bits))
+
+
+def small_photo_cnn(bits: int, shape: Shape) -> nn.Module:
+    """Build our small network, for photos at a quarter of their size on a CPU."""
+    return _named(
+        scale=Scale(),
+        conv1=nn.Conv2d(shape[0], 16, 5, stride=2, padding=2, bias=False),
+        norm1=nn.BatchNorm2d(16),
+        relu1=nn.ReLU(),
+        conv2=nn.Conv2d(16, 32, 3, stride=2, padding=1, bias=False),
+        norm2=nn.BatchNorm2d(32),
+        relu2=nn.ReLU(),
+        conv3=nn.Conv2d(32, 64, 3, stride=2, padding=1, bias=False),
+        norm3=nn.BatchNorm2d(64),
+        relu3=nn.ReLU(),
+        pool=nn.AdaptiveAvgPool2d(3),
+        flat=nn.Flatten(),
+        dense=nn.Linear(64 * 3 * 3, bits, bias=False),
+        norm=nn.BatchNorm1d(bits),
+    )
+
+
+def _named(**layers: nn.Module) -> nn.Sequential:
+    return nn.Sequential(OrderedDict(layers))
+
+
+NETWORKS: dict[str, Callable[[int, Shape], nn.Module]] = {
+    "mosaic_cnn": mosaic_cnn,
+    "resnet18": resnet18,
+    "small_photo_cnn": small_photo_cnn,
+}

@@ -1,0 +1,108 @@
+"""The objectives, each one class in one file; a config names the file.
+
+Planning has to know names and settings, but must not import torch, which would cost each job seconds. So both are read
+from the source.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from rehash.errors import InputError, unknown
+
+_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+
+
+def names() -> list[str]:
+    """Return the names of all objectives."""
+    files = (file for folder in __path__ for file in Path(folder).glob("*.py"))
+    return sorted(file.stem for file in files if file.stem not in ("__init__", "base"))
+
+
+def definition(name: str, where: str = "objective") -> tuple[str, str]:
+    """Return the names of an objective's module and class, the one class of its file that is an Objective.
+
+    Raises:
+        InputError: there is no such file, or the file does not have exactly one such class.
+    """
+    return f"{__name__}.{name}", _class_of(name, where).name
+
+
+def defaults(name: str, where: str = "objective") -> dict[str, Any]:
+    """Return the settings of an objective and their defaults: its class's annotated attributes.
+
+    Raises:
+        InputError: see `definition`; or a default is no plain value.
+    """
+    found = {}
+    for node in _class_of(name, where).body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+            try:
+                found[node.target.id] = ast.literal_eval(node.value)
+            except ValueError as error:
+                raise InputError(
+                    f"objective {name}: the default of {node.target.id} is no plain number, text or truth value"
+                ) from error
+    return found
+
+
+def runs_twice(name: str, where: str = "objective") -> bool:
+    """Return whether the objective's class says `runs_twice = True` (see `base.Objective`).
+
+    Raises:
+        InputError: see `definition`.
+    """
+    said = {
+        target.id: node.value
+        for node in _class_of(name, where).body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    return "runs_twice" in said and ast.literal_eval(said["runs_twice"]) is True
+
+
+def complete(name: str, settings: Mapping[str, Any], where: str = "objective") -> dict[str, Any]:
+    """Return all settings of an objective: the given ones, and its defaults for the others.
+
+    Raises:
+        InputError: a setting is unknown, or its value is of another type than its default; the message says where.
+    """
+    known = defaults(name, where)
+    for key, value in settings.items():
+        if key not in known:
+            raise unknown(f"setting of {name}", key, known, where)
+        kind = type(known[key])
+        if type(value) is not kind and not (kind is float and type(value) is int):
+            raise InputError(f"{where}: {key} of {name} is {value!r}; expected {_WORDS.get(kind, kind.__name__)}")
+    return {key: type(default)(settings.get(key, default)) for key, default in known.items()}
+
+
+def load(name: str) -> type:
+    """Return the class of an objective; this imports torch."""
+    module, of = definition(name)
+    return getattr(importlib.import_module(module), of)
+
+
+def _class_of(name: str, where: str) -> ast.ClassDef:
+    if name not in names():
+        raise unknown("objective", name, names(), where)
+    file = next(path for folder in __path__ if (path := Path(folder) / f"{name}.py").is_file())
+    found = _subclasses(file, file.stat().st_mtime_ns)
+    if len(found) != 1:
+        raise InputError(f"objective {name}: {file.name} has {len(found)} subclasses of Objective; expected one")
+    return found[0]
+
+
+@cache
+def _subclasses(file: Path, mtime_ns: int) -> list[ast.ClassDef]:
+    return [
+        node
+        for node in ast.parse(file.read_text(), str(file)).body
+        if isinstance(node, ast.ClassDef) and any(isinstance(b, ast.Name) and b.id == "Objective" for b in node.bases)
+    ]

@@ -1,0 +1,100 @@
+"""JMLH, "just-maximizing-likelihood hashing" (Shen et al. 2019), as the thesis uses it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy, logsigmoid
+
+from rehash.equihash.images.noise import Source
+from rehash.equihash.learning.objectives.base import Batch, Objective, at_least
+from rehash.errors import InputError
+from rehash.seeds import stream
+
+_PUBLIC_SEED = 0xCAFE
+
+
+def public_labels(classes: int, label_count: int, cells: int) -> np.ndarray:
+    """Return the labels that the public trainer classifies: int64 (classes,), distinct, the same for every seed.
+
+    They are drawn as its `generate_labels` does for banks as large as the published ones (numpy's RandomState; the
+    whole draw is repeated while two labels are equal) and converted to ours: the public code takes the first image of
+    a mosaic from the most significant digit of the label in base n, where we take it from the least significant one
+    (`rehash.equihash.images.mosaics`).
+
+    Raises:
+        InputError: so many classes would more likely than not have two equal labels; the public code then draws in
+            another way.
+    """
+    if classes > label_count or np.log1p(-np.arange(classes) / label_count).sum() < np.log(0.5):
+        raise InputError(
+            f"objective jmlh: public: {classes} classes of {label_count} labels; the public draw is repeated only "
+            "where equal ones are unlikely; expected fewer classes, a larger bank, or public: false"
+        )
+    chance = np.random.RandomState(_PUBLIC_SEED)
+    labels = chance.randint(0, label_count, classes, dtype=np.uint64)
+    while len(np.unique(labels)) < classes:
+        labels = chance.randint(0, label_count, classes, dtype=np.uint64)
+    base = np.uint64(round(label_count ** (1 / cells)))
+    turned = np.zeros_like(labels)
+    for _ in range(cells):
+        labels, digit = np.divmod(labels, base)
+        turned = turned * base + digit
+    return turned.astype(np.int64)
+
+
+class Jmlh(Objective):
+    """The objective that a linear classifier recognises each of a fixed set of labels from random bits of its views.
+
+    Bits are 1 where p exceeds a uniform number, with the gradient of p (straight-through). loss = cross-entropy
+    + kl_weight * KL(Bernoulli(p) || Bernoulli(1/2)), summed over bits, both means over views.
+
+    The public trainer clears the network's gradient at each step, but never that of its classifier, which therefore is
+    the sum over all steps so far, clipped at each; and its labels are the same for every seed. `public` repeats both.
+    A public micro-batch of this objective has single views in place of pairs: `pairs: 128` repeats its 256 views of
+    digits, `pairs: 32` its 64 views of photographs.
+
+    Settings:
+        classes: how many labels. kl_weight: of the divergence.
+        public: the labels of the public code, and its classifier's gradient that is never cleared.
+    """
+
+    classes: int = 10_000
+    kl_weight: float = 0.1
+    public: bool = False
+
+    def begin(self) -> None:
+        """Make the labels and the classifier, which starts as torch's linear layers: uniform within 1 / sqrt(bits)."""
+        at_least("jmlh", 2, classes=self.classes)
+        at_least("jmlh", 0, kl_weight=self.kl_weight)
+        self.keeps_gradient = self.public
+        if self.public:
+            self.labels = public_labels(self.classes, self.label_count, self.mosaic_images)
+        else:
+            self.labels = stream(self.seed, "equihash", "classes").integers(self.label_count, size=self.classes)
+        chance, bound = stream(self.seed, "equihash", "classifier"), self.bits**-0.5
+        weight, bias = (
+            chance.uniform(-bound, bound, shape).astype(np.float32)
+            for shape in ((self.classes, self.bits), (self.classes,))
+        )
+        self.weight, self.bias = (torch.nn.Parameter(torch.from_numpy(drawn)) for drawn in (weight, bias))
+
+    def draw(self, generator: np.random.Generator, pairs: int) -> Batch:
+        """Draw the class of each view on its own; targets are the numbers of the classes, (pairs, 2)."""
+        classes = generator.integers(self.classes, size=(pairs, 2))
+        return Batch(self.labels[classes], classes)
+
+    def forward(
+        self, logits: torch.Tensor, targets: torch.Tensor, step: int, source: Source
+    ) -> dict[str, torch.Tensor]:
+        """Return the terms classification and divergence (see `Objective.forward`)."""
+        p = logits.sigmoid()
+        hard = (p > source.uniform(*p.shape).to(p.device)).to(p.dtype)
+        bits = hard + p - p.detach()
+        scores = bits.flatten(0, 1) @ self.weight.t() + self.bias
+        # p log 2p + (1 - p) log 2(1 - p)
+        divergence = p * logsigmoid(logits) + (1 - p) * logsigmoid(-logits) + np.log(2)
+        return {
+            "classification": cross_entropy(scores, targets.flatten()),
+            "divergence": self.kl_weight * divergence.sum(2).mean(),
+        }

@@ -1,0 +1,122 @@
+"""Hamming distances of triplets of views: how well a network tells views of one label from views of another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+
+from rehash.equihash.databases.queries import TRIPLET
+from rehash.equihash.images.mosaics import Mosaics
+from rehash.equihash.learning.tuple_entropy.entropy import tuple_entropies
+from rehash.equihash.learning.tuple_entropy.tuples import Tuples
+from rehash.errors import InputError
+from rehash.seeds import stream
+
+RADII = (0, 1, 2)
+_LARGEST_TUPLE = 4
+
+
+@dataclass(frozen=True)
+class Triplets:
+    """The bits of n triplets of views: two views of one label and a view of another label.
+
+    first, second, other: bool (n, k), on the device of the network.
+    """
+
+    first: torch.Tensor
+    second: torch.Tensor
+    other: torch.Tensor
+
+    @property
+    def same(self) -> np.ndarray:
+        """Return the Hamming distances of the two views of one label, int64 (n,)."""
+        return (self.first ^ self.second).sum(1).cpu().numpy()
+
+    @property
+    def different(self) -> np.ndarray:
+        """Return the Hamming distances of views of different labels, int64 (n,)."""
+        return (self.first ^ self.other).sum(1).cpu().numpy()
+
+
+def draw_pairs(label_count: int, n: int, *, seed: int, name: str) -> np.ndarray:
+    """Draw pairs of labels, int64 (n, 2), in which no label occurs twice, so that pairs are independent.
+
+    There are fewer than n pairs if there are fewer than 2 n labels.
+
+    Raises:
+        InputError: there are fewer than two labels.
+    """
+    if label_count < 2:
+        raise InputError(f"{name}: {label_count} label; pairs of views need two that differ, so a larger bank")
+    n = min(n, label_count // 2)
+    return stream(seed, "equihash", "labels of triplets", name).choice(label_count, (n, 2), replace=False)
+
+
+def see_triplets(
+    network: Callable[[torch.Tensor], torch.Tensor], mosaics: Mosaics, labels: np.ndarray, *, seed: int, name: str
+) -> Triplets:
+    """Compute the bits that a network, in evaluation mode, gives to a triplet of views of each pair of labels.
+
+    Views are made and hashed block by block.
+
+    Args:
+        labels: pairs, int64 (n, 2).
+        seed, name: of the streams of the views (see `Mosaics.batches`).
+    """
+    return Triplets(
+        *(
+            torch.cat(list(_bits(network, mosaics, labels[:, column], seed, name, kind)))
+            for kind, column in TRIPLET.items()
+        )
+    )
+
+
+def _bits(
+    network: Callable[[torch.Tensor], torch.Tensor],
+    mosaics: Mosaics,
+    labels: np.ndarray,
+    seed: int,
+    name: str,
+    kind: str,
+) -> Iterator[torch.Tensor]:
+    with torch.inference_mode():
+        for _, views in mosaics.batches(labels, 0, seed=seed, name=name, kind=kind):
+            yield network(views) > 0
+
+
+def summary(triplets: Triplets) -> dict[str, float]:
+    """Return the numbers that training is watched by.
+
+    recall_at_r: the share of same-label pairs within Hamming distance r. precision_at_r: the share of same-label pairs
+    among all pairs within r, with as many different-label as same-label pairs; NaN if no pair is within r.
+    same_distance_median, different_distance_median: in bits. entropy_worst_n, entropy_median_n: the least and the
+    median entropy (bits) of tuples of n bits over one view of each label, of all tuples for n up to 3, and for n = 4 of
+    tuples that cover all pairs of bits. distinct_codes: the number of different codes among these views, as a share of
+    the views.
+    """
+    same, different = triplets.same, triplets.different
+    found: dict[str, float] = {}
+    for r in RADII:
+        hits, wrong = int((same <= r).sum()), int((different <= r).sum())
+        found[f"recall_at_{r}"] = hits / len(same)
+        found[f"precision_at_{r}"] = hits / (hits + wrong) if hits + wrong else float("nan")
+    found["same_distance_median"] = float(np.median(same))
+    found["different_distance_median"] = float(np.median(different))
+    codes = torch.cat([triplets.first, triplets.other])
+    for size in range(1, _LARGEST_TUPLE + 1):
+        entropies = tuple_entropies(codes.float(), _tuples(codes.shape[1], size)) / np.log(2)
+        found[f"entropy_worst_{size}"] = float(entropies.min())
+        found[f"entropy_median_{size}"] = float(entropies.median())
+    found["distinct_codes"] = len(torch.unique(codes, dim=0)) / len(codes)
+    return found
+
+
+@cache
+def _tuples(bits: int, size: int) -> Tuples:
+    if size < _LARGEST_TUPLE:
+        return Tuples.all(bits, size)
+    return Tuples.cover(bits, size, 2, 0, stream(0, "equihash", "tuples whose entropy is watched"))

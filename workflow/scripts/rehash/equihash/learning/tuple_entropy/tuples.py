@@ -1,0 +1,142 @@
+"""Sets of tuples of bits: all tuples of a size, random covers, and tuples within groups of bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain, combinations
+from math import comb
+
+import numpy as np
+
+from rehash.errors import InputError
+
+_TRIES = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Tuples:
+    """Tuples of `size` different bits of `bits`: all of them, or `members`, int64 (M, size), each once.
+
+    Raises:
+        InputError: the size is not 2, 3 or 4 (or 1, for evaluation), there are fewer bits, or members do not fit.
+    """
+
+    bits: int
+    size: int
+    members: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.size <= 4:
+            raise InputError(f"tuples of {self.size} bits; expected 2, 3 or 4 (or 1, for evaluation)")
+        if self.bits < self.size:
+            raise InputError(f"tuples of {self.size} bits: a code of {self.bits} has fewer")
+        if self.members is not None:
+            _check_members(self.members, self.bits, self.size)
+
+    def __len__(self) -> int:
+        return comb(self.bits, self.size) if self.members is None else len(self.members)
+
+    def array(self) -> np.ndarray:
+        """Return the tuples, int64 (M, size)."""
+        return _combinations(self.bits, self.size) if self.members is None else self.members
+
+    @classmethod
+    def all(cls, bits: int, size: int) -> Tuples:
+        """Return all tuples of `size` bits, in the order of itertools.combinations.
+
+        Raises:
+            InputError: the size is not 1 to 4, or there are fewer bits.
+        """
+        return cls(bits, size)
+
+    @classmethod
+    def cover(cls, bits: int, size: int, covered: int, count: int, generator: np.random.Generator) -> Tuples:
+        """Draw at least `count` random distinct tuples, so that each `covered` bits are together in one of them.
+
+        Each subset of `covered` bits is extended by random other bits, again and again until this gives a new tuple.
+        (Where tuples are so few that it never does, the subset is in a tuple drawn before.) Then random tuples are
+        added up to the count.
+
+        Returns:
+            max(count, number of subsets) tuples, sorted; there may be fewer than subsets where tuples are few.
+
+        Raises:
+            InputError: the size is not 2, 3 or 4, `covered` is not 1 to size - 1, or there are too few bits or tuples.
+        """
+        _check_size(bits, size, "cover")
+        if not 1 <= covered < size:
+            raise InputError(f"cover: of {covered} bits each, by tuples of {size}; expected 1 to {size - 1}")
+        if count > (possible := comb(bits, size)):
+            raise InputError(f"cover: {count} tuples of {size} bits; a code of {bits} has {possible}")
+        found, waiting = np.empty((0, size), np.int64), _combinations(bits, covered)
+        for _ in range(_TRIES):
+            if not len(waiting):
+                break
+            drawn = _extended(waiting, bits, size, generator)
+            new = _new(drawn, found, bits)
+            found, waiting = np.concatenate([found, drawn[new]]), waiting[~new]
+        while (missing := count - len(found)) > 0:
+            # With so many draws, the expected number that are not found yet is the number missing.
+            draws = missing * possible // (possible - len(found))
+            drawn = _extended(np.empty((draws, 0), np.int64), bits, size, generator)
+            found = np.concatenate([found, drawn[_new(drawn, found, bits)][:missing]])
+        return cls(bits, size, found[np.lexsort(found.T[::-1])])
+
+    @classmethod
+    def grouped(cls, bits: int, size: int, group: int) -> Tuples:
+        """Return all tuples within groups of `group` bits, each once and sorted.
+
+        Groups are aligned (0, 1, 2, ...) and strided (0, K / group, 2 K / group, ...).
+
+        Raises:
+            InputError: the size is not 2, 3 or 4, or the group does not divide the bits or is smaller than a tuple.
+        """
+        _check_size(bits, size, "groups")
+        if not size <= group <= bits or bits % group:
+            raise InputError(f"groups: of {group} bits; expected a divisor of {bits}, and at least {size}")
+        aligned, strided = np.arange(bits).reshape(-1, group), np.arange(bits).reshape(group, -1).T
+        members = np.concatenate([aligned, strided])[:, _combinations(group, size)].reshape(-1, size)
+        return cls(bits, size, np.unique(members, axis=0))
+
+
+def _check_size(bits: int, size: int, where: str) -> None:
+    if not 2 <= size <= 4:
+        raise InputError(f"{where}: tuples of {size} bits; expected 2, 3 or 4")
+    if bits < size:
+        raise InputError(f"{where}: tuples of {size} bits; a code of {bits} has fewer")
+
+
+def _check_members(members: np.ndarray, bits: int, size: int) -> None:
+    shape, dtype = np.shape(members), getattr(members, "dtype", type(members).__name__)
+    if dtype != np.int64 or len(shape) != 2 or shape[0] < 1 or shape[1] != size:
+        raise InputError(f"tuples: members are {dtype} {shape}; expected int64 (M, {size}) with M at least 1")
+    if members.min() < 0 or members.max() >= bits:
+        raise InputError(f"tuples: bits {members.min()} to {members.max()}; a code of {bits} has 0 to {bits - 1}")
+    ascending = np.sort(members, 1)
+    if (twice := (np.diff(ascending, axis=1) == 0).any(1)).any():
+        raise InputError(f"tuples: {members[twice][0].tolist()} has a bit twice; expected {size} different bits")
+    if not (new := _new(ascending, ascending[:0], bits)).all():
+        raise InputError(f"tuples: {members[~new][0].tolist()} is there twice; expected each tuple once")
+
+
+def _combinations(bits: int, size: int) -> np.ndarray:
+    """Return all tuples of `size` bits, int64 (M, size), in the order of itertools.combinations."""
+    return np.fromiter(chain.from_iterable(combinations(range(bits), size)), np.int64).reshape(-1, size)
+
+
+def _extended(subsets: np.ndarray, bits: int, size: int, generator: np.random.Generator) -> np.ndarray:
+    """Extend ascending subsets (n, k) by random other bits to ascending tuples (n, size)."""
+    while subsets.shape[1] < size:
+        added = generator.integers(bits - subsets.shape[1], size=len(subsets))
+        for held in subsets.T:  # in ascending order: the number drawn counts only the bits that are not held
+            added += added >= held
+        subsets = np.sort(np.column_stack([subsets, added]), 1)
+    return subsets
+
+
+def _new(drawn: np.ndarray, found: np.ndarray, bits: int) -> np.ndarray:
+    """Return which ascending tuples, bool (n,), are neither among those found nor equal to one drawn earlier."""
+    both = np.concatenate([found, drawn])
+    first = np.zeros(len(both), bool)
+    first[np.unique(np.ravel_multi_index(tuple(both.T), (bits,) * both.shape[1]), return_index=True)[1]] = True
+    return first[len(found) :]

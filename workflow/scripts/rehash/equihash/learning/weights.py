@@ -1,0 +1,79 @@
+"""Files that hold a network's weights and its identity: what the network is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rehash.equihash.images.task import Task
+from rehash.equihash.learning.architectures import build_network
+from rehash.errors import InputError
+from rehash.store import write_bytes
+from rehash.tensors import pack_tensors, read_tensors
+
+Network = Callable[[torch.Tensor], torch.Tensor]
+
+
+def write_network(path: str | Path, network: torch.nn.Module, identity: dict[str, Any]) -> None:
+    """Write all parameters and buffers of a network, and its identity, as one safetensors file (`rehash.tensors`).
+
+    Args:
+        identity: has at least network, bits and shape, as `build_network` takes them.
+    """
+    write_bytes(pack_tensors(network.state_dict(), identity), path)
+
+
+def read_network(path: str | Path, device: torch.device) -> tuple[torch.nn.Module, dict[str, Any]]:
+    """Read the network of a file, in evaluation mode, and its identity.
+
+    Raises:
+        InputError: the file is truncated or not one of ours, or its tensors are not those of the network that it names.
+    """
+    try:
+        tensors, identity = read_tensors(path)
+        network = build_network(identity["network"], identity["bits"], tuple(identity["shape"]), seed=0)
+        if found := misfits(network.state_dict(), tensors):
+            raise ValueError("; ".join(found))
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: not a network of rehash, or damaged ({error}); make it again with: "
+            f"snakemake --cores all --force {path}"
+        ) from error
+    network.load_state_dict(tensors)
+    return network.to(device).eval(), identity
+
+
+def open_network(path: str | Path, task: Task, device: torch.device) -> tuple[Network, dict[str, Any]]:
+    """Read a network as a function from a task's views to logits, float32 (n, bits), and its identity.
+
+    Raises:
+        InputError: the file is not a network (see `read_network`), or one for views of another shape.
+    """
+    network, about = read_network(path, device)
+    if tuple(about["shape"]) != task.shape:
+        found, expected = (" x ".join(map(str, shape)) for shape in (about["shape"], task.shape))
+        raise InputError(f"{path}: its network takes views of {found}; the task's are {expected}")
+    network.to(memory_format=torch.channels_last)  # takes a third of the time on a CPU
+    return (lambda views: network(views.contiguous(memory_format=torch.channels_last))), about
+
+
+def misfits(expected: Mapping[str, torch.Tensor], found: Mapping[str, Any]) -> list[str]:
+    """List why tensors cannot replace the expected: each that is missing, unexpected, of another kind or not finite."""
+    wrong = [f"lacks {name}" for name in expected if name not in found]
+    for name, tensor in found.items():
+        if name not in expected:
+            wrong.append(f"{name} is unexpected")
+        elif (kind := _kind(tensor)) != _kind(expected[name]):
+            wrong.append(f"{name} is {kind}, expected {_kind(expected[name])}")
+        elif not tensor.isfinite().all():
+            wrong.append(f"{name} holds NaN or infinity")
+    return wrong
+
+
+def _kind(value: Any) -> str:
+    if not isinstance(value, torch.Tensor):
+        return f"a {type(value).__name__}"
+    return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"

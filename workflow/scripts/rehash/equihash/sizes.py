@@ -1,0 +1,156 @@
+"""The memory (MB) and run time (minutes) that the jobs of this wing ask for, from their images, views and items."""
+
+from __future__ import annotations
+
+from rehash.equihash.plan import block, model_config, of_task, run_params, shape_of, sizes, weights
+from rehash.graph import minutes
+
+
+def bank_mb(input_mb: float, attempt: int) -> int:
+    """Return the memory to build a bank, which is copied in slices."""
+    return int((2000 + 0.1 * input_mb) * attempt)
+
+
+def perlin_minutes(config: dict, perlin: str, attempt: int) -> int:
+    """Return a generous run time limit to make a Perlin bank: 2 ms for a field of 180 x 270 pixels."""
+    found = block(config, "perlin", perlin)
+    pixels = 2 * found["count"] * found["height"] * found["width"]
+    return minutes(pixels / (180 * 270) * 0.002 / 60, attempt)
+
+
+def label_minutes(config: dict, database: str, attempt: int) -> int:
+    """Return a generous run time limit to draw labels: a microsecond for each item in each of four passes."""
+    return minutes(4 * block(config, "databases", database)["items"] * 1e-6 / 60, attempt)
+
+
+def query_mb(config: dict, database: str, attempt: int) -> int:
+    """Return the memory to draw queries: a block of labels, and twice about 200 bytes for each query and found item."""
+    found, asked = block(config, "databases", database), len(sizes(config, database))
+    queries = asked * found["positives"] * (1 + found["multiplicity"]) + found["negatives"] + found["pairs"]
+    return int((1500 + 2 * queries * 200 / 1e6) * attempt)
+
+
+def _views(config: dict, task: str, schedule: dict) -> float:
+    """Return the number of views of a training in millions, counting 56 x 56 pixels as one view."""
+    _, height, width = shape_of(config, task)
+    return schedule["steps"] * schedule["micro_batches"] * 2 * schedule["pairs"] * height * width / 56**2 / 1e6
+
+
+def training_minutes(config: dict, task: str, model: str, variant: str, seed: str, attempt: int) -> int:
+    """Return a generous run time limit of a training: 8 ms for a view of 56 x 56 pixels on a CPU, 0.3 ms on a GPU."""
+    schedule = run_params(config, task, model, variant, seed)["schedule"]
+    speed = 3e-4 if config["device"] == "cuda" else 8e-3
+    return minutes(_views(config, task, schedule) * 1e6 * speed / 60, attempt)
+
+
+def training_mb(config: dict, task: str, model: str, variant: str, seed: str, attempt: int) -> int:
+    """Return the memory of a training: tuples, and activations of a step (of one micro-batch unless all are held)."""
+    schedule = run_params(config, task, model, variant, seed)["schedule"]
+    _, height, width = shape_of(config, task)
+    held = 2 * schedule["pairs"] * (schedule["micro_batches"] if schedule["forward"] == "once" else 1)
+    return int((3000 + held * height * width * 400 / 1e6) * attempt)
+
+
+def distance_minutes(config: dict, task: str, attempt: int) -> int:
+    """Return a generous run time limit to measure a task's distances: 8 ms for a view of 56 x 56 pixels."""
+    _, height, width = shape_of(config, task)
+    views = 3 * config["equihash"]["distances"]["triplets"] * len(weights(config, task))
+    return minutes(views * height * width / 56**2 * 8e-3 / 60, attempt)
+
+
+def _share(config: dict, task: str, database: str, parts: str) -> float:
+    """Return the mean number of items of a database's parts (shards or partitions)."""
+    return of_task(config, task, database)["items"] / int(parts)
+
+
+def _queries(config: dict, database: str) -> int:
+    found = block(config, "databases", database)
+    return len(sizes(config, database)) * found["positives"] + found["negatives"] + 3 * found["pairs"]
+
+
+def shard_minutes(config: dict, *, task: str, database: str, shards: str, attempt: int, **_: str) -> int:
+    """Return a generous run time limit to encode a shard (see `view_minutes`)."""
+    return view_minutes(config, task, _share(config, task, database, shards), attempt)
+
+
+def query_minutes(config: dict, *, task: str, database: str, attempt: int, **_: str) -> int:
+    """Return a generous run time limit to encode a database's queries (see `view_minutes`)."""
+    return view_minutes(config, task, _queries(config, database), attempt)
+
+
+def view_minutes(config: dict, task: str, views: float, attempt: int) -> int:
+    """Return a generous run time limit to encode views: 3 ms a view of 56 x 56 pixels on a CPU, 0.1 ms on a GPU."""
+    _, height, width = shape_of(config, task)
+    speed = 1e-4 if config["device"] == "cuda" else 3e-3
+    return minutes(views * height * width / 56**2 * speed / 60, attempt)
+
+
+def shard_mb(config: dict, *, task: str, model: str, database: str, shards: str, attempt: int, **_: str) -> int:
+    """Return the memory to encode a shard: a network on blocks, and four times the codes and their order."""
+    width = model_config(config, task, model)["bits"] // 8
+    return int((3000 + _share(config, task, database, shards) * (4 * width + 30) / 1e6) * attempt)
+
+
+def query_codes_mb(config: dict, *, task: str, model: str, database: str, attempt: int, **_: str) -> int:
+    """Return the memory to encode a database's queries: a network on blocks, codes, logits and relevant ids."""
+    width, found = model_config(config, task, model)["bits"] // 8, block(config, "databases", database)
+    ids = len(sizes(config, database)) * found["positives"] * (found["multiplicity"] + 2) * 8
+    logits = found["probed"] * width * 64
+    return int((3000 + (_queries(config, database) * 6 * width + 3 * ids + logits) / 1e6) * attempt)
+
+
+def synthetic_mb(
+    config: dict, *, task: str, model: str, database: str, attempt: int, shards: str = "1", **_: str
+) -> int:
+    """Return the memory to generate the fingerprints of a shard or of the queries, whichever are more."""
+    width = model_config(config, task, model)["bits"] // 8
+    views = max(_share(config, task, database, shards), _queries(config, database))
+    return int((700 + views * (6 * width + 40) / 1e6) * attempt)
+
+
+def synthetic_minutes(config: dict, *, task: str, database: str, attempt: int, shards: str = "1", **_: str) -> int:
+    """Return a generous run time limit to generate fingerprints: 10 microseconds for each."""
+    return minutes((_share(config, task, database, shards) + _queries(config, database)) * 1e-5 / 60, attempt)
+
+
+def merge_mb(config: dict, *, task: str, model: str, database: str, partitions: str, attempt: int, **_: str) -> int:
+    """Return the memory to merge a partition of up to 1.2 times the mean size.
+
+    An item takes its code, its number (8 bytes) and 12 bytes to sort them.
+    """
+    width = model_config(config, task, model)["bits"] // 8
+    return int((500 + 1.2 * _share(config, task, database, partitions) * (width + 20) / 1e6) * attempt)
+
+
+def partition_mb(config: dict, *, task: str, model: str, database: str, partitions: str, attempt: int, **_: str) -> int:
+    """Return the memory to evaluate a partition: its codes and keys, the queries, and blocks of both."""
+    width, found = model_config(config, task, model)["bits"] // 8, block(config, "databases", database)
+    items = 1.2 * _share(config, task, database, partitions) * (2 * width + 12)
+    asked = len(sizes(config, database)) * found["positives"] * (found["multiplicity"] + 4) * 24
+    probes = 1000 * found["probes"] * (4 * width + 40)
+    return int((1500 + (items + asked + probes + _queries(config, database) * 4 * width) / 1e6) * attempt)
+
+
+def partition_minutes(config: dict, *, task: str, database: str, partitions: str, attempt: int, **_: str) -> int:
+    """Return a generous run time limit to merge or evaluate a partition.
+
+    It allows 5 microseconds for each item and each probe, and 50 for each query.
+    """
+    found = block(config, "databases", database)
+    asked = _queries(config, database) + found["probed"] * found["probes"] / 10
+    return minutes((_share(config, task, database, partitions) * 5e-6 + asked * 5e-5) / 60, attempt)
+
+
+def evaluation_mb(config: dict, *, task: str, model: str, database: str, attempt: int, **_: str) -> int:
+    """Return the memory to add counts up: the queries, and the probes of each that found something."""
+    found = block(config, "databases", database)
+    probes = found["probed"] * found["probes"] * 40
+    width = model_config(config, task, model)["bits"] // 8
+    return int(
+        (1500 + (_queries(config, database) * (4 * width + 24 * found["multiplicity"]) + probes) / 1e6) * attempt
+    )
+
+
+def summary_minutes(attempt: int) -> int:
+    """Return a generous run time limit to add counts up, most of it for bootstrap intervals."""
+    return minutes(20, attempt)

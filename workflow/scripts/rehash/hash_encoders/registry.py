@@ -1,0 +1,68 @@
+"""The figures of the wing: the registry from which rules, targets and the report's sections are made."""
+
+from __future__ import annotations
+
+from rehash.figures.registry import Figure, Wing
+from rehash.hash_encoders import plan
+from rehash.hash_encoders.studies import STUDIES
+
+_DRAWN, _SAID = "rehash.hash_encoders.figures", "rehash.hash_encoders.results"
+
+
+def _study(name: str) -> Figure:
+    return Figure(
+        about=f"Draw the study {name.replace('_', ' ')}: redundancy and categorization against what it varies.",
+        title=name.replace("_", " "),
+        stem=plan.FOLDER + name,
+        caption=name,
+        draw=STUDIES[name].draw,
+        summary=f"{_SAID}:study_summary",
+        claims=STUDIES[name].claims,
+        settings=lambda config, dataset: plan.drawing(config, name, dataset),
+    )
+
+
+FIGURES = {name: _study(name) for name in STUDIES} | {
+    "random_inputs": Figure(
+        about="Draw the codes that networks give to random and shuffled inputs, against training time.",
+        title="random inputs",
+        stem=plan.FOLDER + "random_inputs",
+        caption="random_inputs",
+        draw=f"{_DRAWN}.studies:plot_random_inputs",
+        summary=f"{_SAID}:random_inputs_summary",
+        claims=f"{_SAID}:random_inputs_claims",
+    ),
+    "phase_chart": Figure(
+        about="Draw the activation hash phase chart, for paper and as an interactive page.",
+        title="phase chart",
+        stem=plan.FOLDER + "phase_chart",
+        caption="phase_chart",
+        draw=f"{_DRAWN}.phase_chart:plot_phase_chart",
+        page=f"{_DRAWN}.phase_chart:interactive_phase_chart",
+        summary=f"{_SAID}:phase_chart_summary",
+        claims=f"{_SAID}:phase_chart_claims",
+        settings=plan.chart_settings,
+        group="overview",
+    ),
+    "regions": Figure(
+        about="Draw how far linear regions reach, and a plane through three images cut into them.",
+        title="linear regions",
+        stem=plan.FOLDER + "regions",
+        caption="regions",
+        tables=(plan.FOLDER + "regions.csv", plan.FOLDER + "regions_slices.csv"),
+        draw=f"{_DRAWN}.regions:plot_regions",
+        summary=f"{_SAID}:regions_summary",
+        claims=f"{_SAID}:regions_claims",
+    ),
+    "published": Figure(
+        about="Draw published curves beside ours.",
+        title="published values",
+        stem=plan.FOLDER + "published",
+        caption="published",
+        draw=f"{_DRAWN}.published:plot_published",
+        summary=f"{_SAID}:published_summary",
+        claims=f"{_SAID}:published_claims",
+        group="overview",
+    ),
+}
+WING = Wing("hash_encoders", FIGURES, plan.asked, plan.data_text)
