@@ -20,7 +20,6 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
-from rehash.hash_encoders.encode import encode_networks  # noqa: E402
 from rehash.hash_encoders.measure import measure_properties  # noqa: E402
 from rehash.hash_encoders.networks_file import read_networks  # noqa: E402
 from rehash.hash_encoders.train import Training, train_mlps  # noqa: E402
@@ -59,12 +58,11 @@ def main(dataset: Path, folder: Path) -> None:
     protocol["clip"] = 0.0
     keys = {"dataset": "mnist", "study": "sample_size", "protocol": "figures", "depth": 1, "layer_width": 40}
     cells = [{"sample_size": n, "tiled": False, "epochs": [e for e in EPOCHS if e <= last]} for n, last in LAST.items()]
-    networks, codes, history = (folder / name for name in ("networks.safetensors", "codes.h5", "training.csv"))
+    networks, history = folder / "networks.safetensors", folder / "training.csv"
     if not history.exists():
         training = Training(keys, protocol, cells, train_share=1, repeats=5, seed=2021)
         train_mlps(dataset, networks, history, training, Compute("cpu", 1), Saving())
-    encode_networks(dataset, networks, codes, Compute("cpu", 1))
-    measure_properties(codes, RESULTS / "stopping.csv", threads=1)
+    measure_properties(dataset, networks, RESULTS / "stopping.csv", Compute("cpu", 1))
     losses = pd.read_csv(history).sort_values("epoch").groupby(["sample_size", "repeat"]).loss.apply(list)
     rules = [
         {

@@ -76,3 +76,11 @@ def bars(n: int, seed: int) -> Split:
 
 
 BARS = {"train": bars(70, seed=0), "test": bars(40, seed=1)}
+
+
+def codes_with_classes(n: int, k: int, classes: int, seed: int = 0, flip: float = 0.25):
+    """Bits, bool (n, k), that scatter around one prototype a class; and the labels."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, n)
+    prototypes = np.random.default_rng(99).random((classes, k)) < 0.5
+    return prototypes[labels] ^ (rng.random((n, k)) < flip), labels

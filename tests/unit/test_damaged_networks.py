@@ -11,8 +11,6 @@ from rehash.datasets.layout import Split, write_dataset
 from rehash.equihash.figures import contact_sheet
 from rehash.equihash.images.banks import build_bank
 from rehash.equihash.images.contact_sheet import show_views
-from rehash.hash_encoders.encode import encode_networks
-from rehash.hash_encoders.measure import measure_properties
 from rehash.hash_encoders.networks_file import read_networks
 from rehash.hash_encoders.train import Training, train_mlps
 from rehash.job import Saving
@@ -45,16 +43,6 @@ def make_networks(folder: Path):
     training = Training(KEYS, PROTOCOL, cells=[{"untrained": True}], train_share=1, repeats=2, seed=SEED)
     files = [folder / name for name in ("d.h5", "n.safetensors", "history.csv")]
     train_mlps(*files, training, Compute("cpu"), Saving())
-
-
-def make_codes(folder: Path):
-    make_networks(folder)
-    encode_networks(folder / "d.h5", folder / "n.safetensors", folder / "codes.h5", Compute("cpu"))
-
-
-def load_codes(given: Path, outputs: Path):
-    notes = measure_properties(given / "codes.h5", outputs / "p.csv", threads=1)
-    return notes, (outputs / "p.csv").read_bytes()
 
 
 def make_modulations(folder: Path):
@@ -107,7 +95,6 @@ def draw_views(given: Path, _):
 
 READERS = {
     "networks": Reader(make_networks, lambda given, _: read_networks(given / "n.safetensors"), glob="n.safetensors"),
-    "codes": Reader(make_codes, load_codes, glob="codes.h5"),
     "modulations": Reader(make_modulations, lambda g, _: read_modulations(g / "m.safetensors"), glob="m.safetensors"),
     "inverse": Reader(make_modulations, generate, glob="inverse.h5"),
     "pictures": Reader(make_pictures, draw_tasks, glob="pictures.h5"),

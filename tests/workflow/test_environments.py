@@ -106,7 +106,7 @@ def test_scripts_that_need_no_torch_do_not_import_it():
         *(
             third_party(s)
             for s in (
-                *("build_dataset", "measure_properties", "collect_study", "draw_figure", "write_report"),
+                *("build_dataset", "collect_study", "draw_figure", "write_report"),
                 *("draw_queries", "generate_fingerprints", "merge_index", "evaluate_partition", "evaluate_index"),
                 *("compare_models", "compare_perfect_retrieval"),
             )

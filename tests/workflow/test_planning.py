@@ -48,7 +48,7 @@ def test_default_graph(tmp_path):
     assert list(config["tgsh"]["benchmarks"]) == ["rotation", "shift", "augment"]
     assert jobs == {
         **dict.fromkeys(one_each, 1),
-        **dict.fromkeys(("train_mlps", "encode_networks", "measure_properties"), cohorts),
+        **dict.fromkeys(("train_mlps", "measure_properties"), cohorts),
         "measure_random_inputs": len(blocks["training_time"]["layer_widths"]),
         "collect_study": len(plan.COLLECTED),
         **dict.fromkeys(a_benchmark, 3),
@@ -356,7 +356,7 @@ def test_an_unused_helper_plans_nothing(finished):
 
 def test_a_changed_loss_plans_training_and_what_follows(finished):
     changed = (LOSSES, LOSSES.replace("mean(1)", "mean(1) * 2"))
-    follows = {"train_mlps", "encode_networks", "measure_random_inputs", "measure_regions", "collect_regions"}
+    follows = {"train_mlps", "measure_random_inputs", "measure_regions", "collect_regions"}
     follows |= {"plot_random_inputs", "plot_regions", *MEASURED}
     assert finished(hash_encoders__networks=changed) == follows
 
@@ -371,8 +371,7 @@ def test_changed_words_of_the_report_plan_the_report_only(finished):
 
 
 def test_a_changed_property_plans_measuring_and_what_follows(finished):
-    changed = ("KMEANS_STARTS = 10", "KMEANS_STARTS = 9")
-    assert finished(hash_encoders__properties=changed) == MEASURED | {"encode_networks"}  # whose codes were temporary
+    assert finished(hash_encoders__kmeans=("STARTS = 10", "STARTS = 9")) == MEASURED
 
 
 def test_a_changed_gradient_plans_flynet_and_what_follows(finished):

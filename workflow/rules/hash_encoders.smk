@@ -38,39 +38,11 @@ rule train_mlps:
         "../scripts/train_mlps.py"
 
 
-# Not part of measuring, so that on a cluster only this waits for a GPU. Codes are large and can be made again quickly,
-# so they are temporary.
-rule encode_networks:
-    """Write the neural codes that networks give to the training and test inputs."""
+rule measure_properties:
+    """Measure the encoding properties of networks' neural codes: redundancy and categorization."""
     input:
         dataset=graph.DATASET,
         networks=encoders.NETWORKS,
-    output:
-        codes=temp(encoders.CODES),
-    log:
-        log_of("encode_networks", encoders.CODES),
-    benchmark:
-        benchmark_of("encode_networks", encoders.CODES)
-    conda:
-        "../../envs/train.yaml"
-    threads: config["threads"]
-    resources:
-        gpu=gpus,
-        mem_mb=of(graph.memory_mb),
-        runtime=of(graph.minutes, work=30),
-    params:
-        code=digest("encode_networks"),
-        compute=compute,
-    message:
-        "Encoding with width {wildcards.layer_width} on {wildcards.dataset} ({wildcards.study}, {wildcards.protocol})"
-    script:
-        "../scripts/encode_networks.py"
-
-
-rule measure_properties:
-    """Measure the encoding properties of neural codes: redundancy and categorization."""
-    input:
-        codes=encoders.CODES,
     output:
         table=f"{encoders.COHORT}properties.csv",
         provenance=f"{encoders.COHORT}properties.json",
@@ -79,14 +51,15 @@ rule measure_properties:
     benchmark:
         benchmark_of("measure_properties", f"{encoders.COHORT}properties.csv")
     conda:
-        "../../envs/analysis.yaml"
+        "../../envs/train.yaml"
     threads: config["threads"]
     resources:
+        gpu=gpus,
         mem_mb=of(encoders.properties_mb),
         runtime=of(encoders.measuring_minutes),
     params:
         code=digest("measure_properties"),
-        threads=config["threads"],
+        compute=compute,
     message:
         "Measuring codes of width {wildcards.layer_width} on {wildcards.dataset} ({wildcards.study}, {wildcards.protocol})"
     script:

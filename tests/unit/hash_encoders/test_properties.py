@@ -4,27 +4,14 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
-from sklearn.multiclass import OneVsOneClassifier
+import torch
 from sklearn.neighbors import KNeighborsClassifier
 
+from rehash import neighbours
 from rehash.bits import pack
-from rehash.hash_encoders.properties import (
-    accuracy,
-    cluster_accuracies,
-    encoding_properties,
-    kmeans_accuracies,
-    logistic_regression,
-    majority,
-)
-
-
-def codes_with_classes(n: int, k: int, classes: int, seed: int = 0, flip: float = 0.25):
-    """Bits that scatter around one prototype a class."""
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, classes, n)
-    prototypes = np.random.default_rng(99).random((classes, k)) < 0.5
-    return prototypes[labels] ^ (rng.random((n, k)) < flip), labels
+from rehash.hash_encoders.properties import cluster_accuracies, encoding_properties, kmeans_accuracies
+from rehash.neighbours import majority, nearest, nearest_by_products
+from toys import codes_with_classes
 
 
 def test_cluster_accuracies_match_enumeration():
@@ -39,26 +26,11 @@ def test_cluster_accuracies_match_enumeration():
 
 def test_kmeans_finds_clusters_that_are_there():
     bits, labels = codes_with_classes(600, 60, 4, flip=0.02)
-    assert kmeans_accuracies(pack(bits), labels, n_bits=60, classes=4, seed=0) == (1.0, 1.0)
+    assert kmeans_accuracies(torch.from_numpy(bits).float(), labels, classes=4, seed=0) == (1.0, 1.0)
 
 
 def test_majority_takes_the_lowest_class_of_a_tie():
     assert majority(np.array([[2, 1, 1, 2], [3, 3, 0, 1]]), 4).tolist() == [1, 3]
-
-
-@pytest.mark.parametrize("k", [12, 40, 320])
-def test_logistic_regression_reaches_the_optimum(k):
-    bits, labels = codes_with_classes(1500, k, 5, flip=0.3 if k < 100 else 0.45)
-    ours = logistic_regression(pack(bits), labels, n_bits=k)
-    reference = OneVsOneClassifier(LogisticRegression(C=1.0, solver="newton-cg", tol=1e-10, max_iter=10_000))
-    reference.fit(bits.astype(float), labels)
-    for mine, theirs in zip(ours.estimators_, reference.estimators_):
-        assert np.allclose(mine.coef_, theirs.coef_, atol=2e-3) and np.allclose(
-            mine.intercept_, theirs.intercept_, atol=5e-3
-        )
-    test, test_labels = codes_with_classes(2000, k, 5, seed=1, flip=0.3 if k < 100 else 0.45)
-    ours_right, theirs_right = (accuracy(m.predict(test.astype(np.float32)), test_labels) for m in (ours, reference))
-    assert abs(ours_right - theirs_right) <= 0.001
 
 
 def test_all_properties_against_the_definitions():
@@ -76,6 +48,15 @@ def test_all_properties_against_the_definitions():
     sklearn_knn = KNeighborsClassifier(9, metric="hamming", algorithm="brute").fit(train, train_labels)
     assert abs(found["knn"] - sklearn_knn.score(test, test_labels)) < 0.02  # its ties are arbitrary
     assert found["kmeans_test_matched"] <= found["kmeans_test"] <= 1
+
+
+@pytest.mark.parametrize("cells", [1, 700, 2**26])
+def test_neighbours_by_products_are_those_of_faiss(cells, monkeypatch):
+    """Codes of 6 bits, so that most neighbours are tied; any number of distances held at a time."""
+    monkeypatch.setattr(neighbours, "_CELLS", cells)
+    codes, queries = (np.random.default_rng(seed).random((n, 6)) < 0.4 for seed, n in ((0, 300), (1, 50)))
+    found = nearest_by_products(*(torch.from_numpy(bits).float() for bits in (queries, codes)), 9)
+    assert np.array_equal(found.numpy(), nearest(pack(queries), pack(codes), 9))
 
 
 def test_codes_without_a_varying_bit():

@@ -1,80 +1,98 @@
-"""The job that measures the properties of neural codes and writes them as a table."""
+"""The job that measures the properties of the neural codes of trained networks and writes them as a table."""
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
+import torch
 
-from rehash.hash_encoders.cells import Cell, cohort_name
+from rehash.datasets.layout import Dataset
+from rehash.hash_encoders.cells import Cell, cohort_name, sample
 from rehash.hash_encoders.columns import KEYS, METRICS
+from rehash.hash_encoders.encode import encode, network_shape
+from rehash.hash_encoders.networks import Shape, Tensors, as_inputs
+from rehash.hash_encoders.networks_file import read_networks, training_inputs
 from rehash.hash_encoders.properties import encoding_properties
 from rehash.hash_encoders.protocols import Protocol
-from rehash.hdf5 import unsealed
 from rehash.progress import progress
 from rehash.seeds import integer
 from rehash.store import write_csv
+from rehash.training import Compute
 
 log = logging.getLogger("rehash")
 
 
-def property_rows(file: h5py.File, identity: dict[str, Any], *, threads: int) -> Iterator[dict[str, Any]]:
-    """Yield one row per cell, snapshot and repeat: epoch, repeat, the cell's factors, code_bits and METRICS.
+def measure_properties(
+    dataset: str | Path, networks: str | Path, output: str | Path, compute: Compute
+) -> dict[str, Any]:
+    """Write the table of the properties of networks' codes: one row per cell, snapshot and repeat.
 
-    A network whose loss is not finite has diverged: its metrics are NaN, and code_bits is 0.
-    """
-    keys, seed, protocol = identity["keys"], identity["seed"], Protocol(**identity["protocol"])
-    test_labels = file["test_labels"][:]
-    bits = int(keys["layer_width"]) * int(keys["depth"])
-    todo = [
-        (cell, snapshot, repeat, epoch)
-        for cell, snapshots in enumerate(identity["epochs"])
-        for snapshot, epochs in snapshots.items()
-        for repeat, epoch in enumerate(epochs)
-    ]
-    for cell, snapshot, repeat, epoch in progress(todo, "measuring", "network"):
-        train_labels = file[f"{cell}/train_labels"][:]
-        train, test = file[f"{cell}/{snapshot}/train"], file[f"{cell}/{snapshot}/test"]
-        columns = Cell.of(identity["cells"][cell]).columns(protocol, len(train_labels))
-        row = {"epoch": epoch, "repeat": repeat, **columns}
-        for split, group in (("train", train), ("test", test)):
-            row[f"accuracy_{split}"] = float(group["accuracy"][repeat])
-            row[f"loss_{split}"] = float(group["loss"][repeat])
-        if not np.isfinite([row["loss_train"], row["loss_test"]]).all():
-            log.warning("%s, repeat %d: diverged; not measured", snapshot, repeat)
-            yield {**row, "code_bits": 0, **dict.fromkeys(METRICS, np.nan)}
-            continue
-        yield row | encoding_properties(
-            train["codes"][repeat],
-            train_labels,
-            test["codes"][repeat],
-            test_labels,
-            n_bits=bits,
-            classes=identity["classes"],
-            seed=integer(seed, *cohort_name(keys), "kmeans", repeat, snapshot),
-            threads=threads,
-        )
+    The codes of one snapshot of one cell are in memory at a time.
 
-
-def measure_properties(codes: str | Path, output: str | Path, *, threads: int) -> dict[str, Any]:
-    """Write the property table of a codes file (see encode_networks): one row per cell, snapshot and repeat.
+    Returns:
+        Notes for the provenance: seed, device, how many networks diverged, digests.
 
     Raises:
-        InputError: the file is not a codes file, or is damaged.
+        InputError: a file is damaged, or the dataset is not of the networks' shape.
     """
-    with unsealed(codes, "a file of codes of rehash") as file:
-        identity = json.loads(file["identity"][()])
-        rows = list(property_rows(file, identity, threads=threads))
+    target = compute.start()
+    cells, identity = read_networks(networks)
+    images = Dataset.read(dataset)
+    shape = network_shape(identity, images.train.images[0].size, networks)
+    rows = list(property_rows(images, cells, identity, shape, target))
     constant = {"paper": "hash_encoders", **identity["keys"], "seed": identity["seed"]}
     write_csv(pd.DataFrame(rows).assign(**constant)[[*KEYS, "code_bits", *METRICS]], output)
     return {
         "seed": identity["seed"],
-        "encoded": identity["encoded"],
+        "device": str(target),
         "diverged": sum(row["code_bits"] == 0 for row in rows),
+        "digests": images.digests,
     }
+
+
+def property_rows(
+    images: Dataset, cells: list[dict[str, Tensors]], identity: dict[str, Any], shape: Shape, device: torch.device
+) -> Iterator[dict[str, Any]]:
+    """Yield one row per cell, snapshot and repeat: epoch, repeat, the cell's factors, code_bits and METRICS.
+
+    Accuracies and losses of the network on its training inputs are on the labels that it was trained on; the codes are
+    measured with the true labels. A network whose loss is not finite has diverged: its metrics are NaN, and code_bits
+    is 0.
+    """
+    keys, seed, protocol = identity["keys"], identity["seed"], Protocol(**identity["protocol"])
+    train, test = training_inputs(images.train, identity["train_share"]), images.test
+    test_data = as_inputs(test.images, device), torch.from_numpy(test.labels).to(device)
+    todo = [(number, snapshot) for number, snapshots in enumerate(cells) for snapshot in snapshots]
+    for number, snapshot in progress(todo, "measuring", "cohort"):
+        cell = Cell.of(identity["cells"][number])
+        chosen = sample(cell, train, seed=seed, dataset=keys["dataset"])
+        train_data = as_inputs(chosen.images, device), torch.from_numpy(chosen.labels).to(device)
+        network = {name: tensor.to(device) for name, tensor in cells[number][snapshot].items()}
+        norm = cell.protocol(protocol).norm
+        found = {
+            split: encode(network, *data, shape, norm) for split, data in (("train", train_data), ("test", test_data))
+        }
+        columns = cell.columns(protocol, len(chosen.labels))
+        for repeat, epoch in enumerate(identity["epochs"][number][snapshot]):
+            row = {"epoch": epoch, "repeat": repeat, **columns}
+            for split, (_, accuracies, losses) in found.items():
+                row |= {f"accuracy_{split}": float(accuracies[repeat]), f"loss_{split}": float(losses[repeat])}
+            if not np.isfinite([row["loss_train"], row["loss_test"]]).all():
+                log.warning("%s, repeat %d: diverged; not measured", snapshot, repeat)
+                yield {**row, "code_bits": 0, **dict.fromkeys(METRICS, np.nan)}
+                continue
+            yield row | encoding_properties(
+                found["train"][0][repeat],
+                chosen.true_labels,
+                found["test"][0][repeat],
+                test.labels,
+                n_bits=shape.code_bits,
+                classes=identity["classes"],
+                seed=integer(seed, *cohort_name(keys), "kmeans", repeat, snapshot),
+                device=device,
+            )

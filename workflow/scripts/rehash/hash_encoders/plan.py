@@ -14,7 +14,6 @@ FOLDER = "results/hash_encoders/{dataset}/"
 STUDY = FOLDER + "{study}"
 COHORT = FOLDER + "networks/{study}/{protocol}/depth={depth}/layer_width={layer_width}/"
 NETWORKS = f"{COHORT}networks.safetensors"
-CODES = f"{COHORT}codes.h5"
 # In the report's order: the studies, then the figures that use the networks or tables of other studies.
 ORDER = (*STUDIES, "random_inputs", "phase_chart", "regions", "published")
 COLLECTED = (*STUDIES, "random_inputs")  # studies whose tables are combined from one table per protocol and width
@@ -184,9 +183,9 @@ def state_mb(config: dict, study: str, dataset: str, depth: str, layer_width: st
     return kept * study_config(config, study, dataset)["repeats"] * parameters * 4 / 1e6
 
 
-def properties_mb(depth: str, layer_width: str, attempt: int) -> int:
-    """Estimate the memory (MB) to measure codes that have a bit for every hidden unit."""
-    return measuring_mb(int(depth) * int(layer_width), attempt)
+def properties_mb(depth: str, layer_width: str, input_mb: float, attempt: int) -> int:
+    """Estimate the memory (MB) to encode inputs and to measure codes that have a bit for every hidden unit."""
+    return memory_mb(input_mb, attempt, base=0) + measuring_mb(int(depth) * int(layer_width), attempt)
 
 
 def regions_lines(config: dict, dataset: str) -> int:

@@ -66,7 +66,7 @@ def measure_codes(
             shared, mixed = collisions(np.concatenate(test_codes), np.tile(test_labels, tasks))
             for task, (theirs, ours) in enumerate(zip(train_codes, test_codes)):
                 own = slice(task * len(ours), (task + 1) * len(ours))
-                found = nearest(ours, theirs, min(NEIGHBOURS, len(theirs)), threads=compute.threads)
+                found = nearest(ours, theirs, min(NEIGHBOURS, len(theirs)), device=model.device)
                 rows.append(
                     {
                         **model.keys, "repeat": repeat, "state": state, "task": task, "code_bits": units,
