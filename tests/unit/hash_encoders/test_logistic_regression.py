@@ -70,6 +70,15 @@ def test_one_code_a_class():
     assert intercept == pytest.approx(-weight / 2, abs=1e-3)
 
 
+def test_a_pair_that_is_not_solved_is_told(monkeypatch, caplog):
+    bits, labels = codes_with_classes(300, 20, 3, flip=0.3)
+    fitted(bits, labels)
+    assert not caplog.records
+    monkeypatch.setattr(module, "_STEPS", 2)
+    fitted(bits, labels)
+    assert "3 of 3 pairs of classes are not at their optimum after 2 steps" in caplog.text
+
+
 def test_a_pair_that_stands_still_ends(monkeypatch):
     """No gradient of float32 is as small as this; what cannot be lowered any more is the optimum."""
     monkeypatch.setattr(module, "_GRADIENT", 0.0)

@@ -12,10 +12,12 @@ that are not solved yet.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import torch
 
+log = logging.getLogger("rehash")
 _GRADIENT = 1e-3  # norm of the gradient at which a pair is solved; weights are then at most so far from the optimum
 _STEPS = 300
 _MEMORY = 10  # steps that L-BFGS remembers
@@ -84,7 +86,7 @@ class _Fit:
         self.penalty_W[-1] = 0
 
     def solve(self) -> torch.Tensor:
-        """Return the weights at the optimum, (P, W)."""
+        """Return the weights at the optimum, (P, W); log a warning if some are not there after the last step."""
         solved_PW = self.grams.new_zeros((len(self.pairs), len(self.penalty_W)))
         open_A = torch.arange(len(self.pairs), device=solved_PW.device)
         factors = self._factors(solved_PW.new_full((len(self.pairs), 2), 0.25), open_A)
@@ -111,7 +113,12 @@ class _Fit:
                 )
                 history = [tuple(values[left] for values in entry) for entry in history]
             if not len(open_A):
-                break
+                return solved_PW
+        log.warning(
+            "logistic regression: %d of %d pairs of classes are not at their optimum after %d steps; the norm of the "
+            "gradient is up to %.2g, expected %.2g",
+            *(len(open_A), len(self.pairs), _STEPS, gradients_AW.norm(dim=1).max(), _GRADIENT),
+        )
         solved_PW[open_A] = weights_AW
         return solved_PW
 
