@@ -197,3 +197,15 @@ def test_published_rates_that_cannot_be_compared():
     apart = table.assign(status=table.status.where(table.published.isna(), "not comparable"))
     cells = only(results.perfect_retrieval_summary(apart), task="openimages")
     assert set(cells.status) == {"not comparable"}
+
+
+def test_claims_of_published_rates():
+    """Of the made-up table: 4 sizes of one model are run and inside, the 16 others are not run."""
+    (claim,) = results.perfect_retrieval_claims(published(ours=1, digits=1))
+    assert claim["verdict"] == "4 of 20 published rates inside"
+    assert claim["text"] == "Published rates: 16 not run, 4 inside."
+    apart = published(ours=1).assign(status="not comparable", why="another task")
+    (claim,) = results.perfect_retrieval_claims(apart)
+    assert claim["verdict"] == "No published rate can be compared"
+    assert claim["text"] == "Published rates: 20 not comparable; another task."
+    assert results.perfect_retrieval_claims(apart.assign(published=np.nan)) == []

@@ -269,6 +269,8 @@ def test_published_claims():
     assert other[0]["verdict"] == "Context, no comparison" and "98 units" in other[0]["text"]
     _, longer = verdicts(published_similarity=pairs.assign(verdict="context", epochs=3))
     assert longer[1]["verdict"] == "Context, no comparison" and "3 epochs" in longer[1]["text"]
+    _, single = verdicts(published_similarity=pairs[pairs.state == "trained"].iloc[:1].assign(verdict="context"))
+    assert "over 1 pair of tasks, but" in single[1]["text"]
     assert verdicts(published=table.iloc[:0])[0] == ["6 of 6 pairs of tasks inside"]
     assert verdicts(published=table.iloc[:0], published_similarity=pairs.iloc[:0])[0] == []
 

@@ -278,8 +278,8 @@ def perfect_retrieval_claims(table: pd.DataFrame) -> Claims:
         return []
     states = published.status.value_counts()
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
-    reasons = "; ".join(published.why.dropna().unique())
+    reasons = "".join(f"; {reason}" for reason in published.why.dropna().unique())
     verdict = f"{states.get('inside', 0)} of {len(published)} published rates inside"
     if (published.status == "not comparable").all():
         verdict = "No published rate can be compared"
-    return [{"verdict": verdict, "text": f"Published rates: {counts}. {reasons}".strip()}]
+    return [{"verdict": verdict, "text": f"Published rates: {counts}{reasons}."}]

@@ -157,16 +157,17 @@ def accuracy_claims(table: pd.DataFrame) -> Claims:
 def notebook_claims(accuracies: pd.DataFrame, pairs: pd.DataFrame) -> Claims:
     """State how many of the notebook's values lie inside our spread, for accuracies and for similarities."""
     shown = {
-        ("accuracy", "angles"): accuracies,
-        ("similarity of task vectors", "pairs of tasks"): pairs[pairs.state == "trained"],
+        ("accuracy", "angle", "angles"): accuracies,
+        ("similarity of task vectors", "pair of tasks", "pairs of tasks"): pairs[pairs.state == "trained"],
     }
     return [_beside_notebook(table, *words) for words, table in shown.items() if len(table)]
 
 
-def _beside_notebook(table: pd.DataFrame, what: str, items: str) -> dict[str, str]:
+def _beside_notebook(table: pd.DataFrame, what: str, item: str, items: str) -> Claim:
     """State how many values of one comparison lie inside our spread, or why none is judged."""
     largest = table.difference.abs().max()
-    told = f"Ours less the notebook's {what} differs by up to {largest:.3f} over {len(table)} {items}"
+    over = f"{len(table)} {item if len(table) == 1 else items}"
+    told = f"Ours less the notebook's {what} differs by up to {largest:.3f} over {over}"
     first = table.iloc[0]
     if table.verdict.eq("context").all():
         ours = f"{first.dataset} with {first.units:,} units"
