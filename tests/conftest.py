@@ -29,6 +29,13 @@ def built(tmp_path_factory, pytestconfig) -> Path:
 
 
 @pytest.fixture(autouse=True)
+def one_thread():
+    """Run torch on one thread, as jobs do; where other work keeps the cores busy, more make a test ten times as slow."""
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
 def closed_figures():
     """Close each test's figures; where nothing was drawn, pyplot is not imported for it."""
     yield

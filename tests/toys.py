@@ -1,11 +1,13 @@
 """Toy data and networks that several test files share."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import torch
 
 from rehash.datasets.layout import Split
-from rehash.hash_encoders.cohort import CohortTraining
+from rehash.hash_encoders.cohort import CohortTraining, Recipe
 from rehash.hash_encoders.columns import KEYS, METRICS
 from rehash.hash_encoders.networks import Shape
 from rehash.hash_encoders.protocols import Protocol
@@ -31,11 +33,23 @@ def cohort(
     device: torch.device = CPU,
     **more,
 ) -> CohortTraining:
-    """The training of a few small networks on `digits`."""
-    images, labels = digits(n)
-    return CohortTraining(
-        images, labels, shape, protocol, repeats=repeats, seed=5, name=("t",), device=device, dtype=dtype, **more
-    )
+    """The training of a few small networks on `digits`, all by one recipe."""
+    recipes = [Recipe(*digits(n), protocol, **more)]
+    return CohortTraining(recipes, shape, repeats=repeats, seed=5, name=("t",), device=device, dtype=dtype)
+
+
+def mixed(protocol: Protocol = SCRIPTS, **more) -> list[Recipe]:
+    """Recipes that differ in all in which recipes of a cohort may: their data, sample size, l2, BatchNorm, dropout."""
+    images, labels = digits()
+    noise, shuffled = digits(seed=1)[0], np.roll(labels, 1)
+    without = replace(protocol, batch_norm=None)
+    return [
+        Recipe(images, shuffled, replace(without, l2=0.0, dropout=0.3), **more),
+        Recipe(images, labels, replace(protocol, l2=1e-3), **more),
+        Recipe(noise, labels, without, **more),
+        Recipe(images[:104], labels[:104], replace(protocol, dropout=0.5), passes=2, **more),
+        Recipe(images[:52], labels[:52], replace(without, dropout=0.5), passes=4, **more),
+    ]
 
 
 def property_row(**values) -> dict:

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import random
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -11,28 +12,20 @@ import torch
 from safetensors.torch import save_file
 
 from rehash.errors import InputError
+from rehash.hash_encoders.cohort import CohortTraining, Recipe
 from rehash.job import discard_state
 from rehash.training import Compute, StateFile, moments, resolve_device, restore_moments, run
-from toys import SCRIPTS, cohort
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """As every job has a fixed number; more are ten times as slow on a machine whose cores are busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+from toys import SCRIPTS, SHAPE, mixed
 
 
 class Killed(Exception):
     pass
 
 
-def result(folder: Path, kill_at=(), protocol=SCRIPTS, every=1) -> dict[str, torch.Tensor]:
-    """Train the toy cohort, dying right before each of the given numbers of steps; the final networks."""
+def result(folder: Path, recipes: list[Recipe], kill_at=(), every=1) -> dict[str, torch.Tensor]:
+    """Train a toy cohort, dying right before each of the given numbers of steps; the final networks."""
     for limit in [*kill_at, None]:
-        job = cohort(protocol, dtype=torch.float32)
+        job = CohortTraining(recipes, SHAPE, repeats=2, seed=5, name=("t",), device=torch.device("cpu"))
         step = job.step
 
         def mortal(job=job, step=step, limit=limit):
@@ -51,18 +44,21 @@ def result(folder: Path, kill_at=(), protocol=SCRIPTS, every=1) -> dict[str, tor
             pass
     discard_state(folder / "networks")
     assert not list(folder.iterdir()), "nothing is left of the state and the lock"
-    return {f"{s}/{k}": v for s, n in job.trained.networks.items() for k, v in n.items()} | {
-        "history": torch.tensor([[h["repeat"], h["epoch"], h["loss"], h["accuracy"]] for h in job.trained.history])
-    }
+    found = {}
+    for i, trained in enumerate(job.trained):
+        found |= {f"{i}/{s}/{k}": v for s, n in trained.networks.items() for k, v in n.items()}
+        found[f"{i}/history"] = torch.tensor([list(row.values()) for row in trained.history])
+    return found
 
 
 @pytest.mark.parametrize("every", [1, 7, 20])
 @pytest.mark.parametrize("seed", [*range(3), *(pytest.param(n, marks=pytest.mark.long) for n in range(3, 40))])
 def test_killed_at_random_steps_ends_with_the_same_bytes(tmp_path, seed, every):
-    stopping = type(SCRIPTS)(**{**vars(SCRIPTS), "patience": 1, "learning_rate": 0.2, "epochs": 8})
-    undisturbed = result(tmp_path, protocol=stopping)
+    recipes = mixed(replace(SCRIPTS, patience=1, learning_rate=0.2, epochs=8))
+    undisturbed = result(tmp_path, recipes)
+    assert len({len(undisturbed[f"{i}/history"]) for i in range(len(recipes))}) > 1, "the case must have early stops"
     steps = sorted(random.Random(seed).sample(range(1, 60), 5))
-    disturbed = result(tmp_path, kill_at=steps, protocol=stopping, every=every)
+    disturbed = result(tmp_path, recipes, kill_at=steps, every=every)
     for name, tensor in undisturbed.items():
         assert tensor.numpy().tobytes() == disturbed[name].numpy().tobytes(), name
 

@@ -1,5 +1,7 @@
 """The cells of a study: what they are trained on."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from rehash.errors import InputError
 from rehash.hash_encoders.cells import Cell, sample
 from rehash.hash_encoders.networks import Shape
 from rehash.hash_encoders.protocols import Protocol
-from rehash.hash_encoders.train import train_cells
+from rehash.hash_encoders.train import cohorts, train_cells
 
 PROTOCOL = Protocol("adam", 0.01, 64, 200, patience=10, l2=1e-6, batch_norm={"momentum": 0.1, "eps": 1e-5})
 RNG = np.random.default_rng(0)
@@ -113,3 +115,31 @@ def test_a_sample_that_is_too_large_stops_before_anything_is_trained():
     options = {"repeats": 1, "seed": 0, "keys": {"dataset": "d"}, "device": torch.device("cpu")}
     with pytest.raises(InputError, match="sample size 1001 of dataset d"):
         train_cells(TRAIN, shape, PROTOCOL, [Cell(sample_size=10), Cell(sample_size=1001)], **options)
+
+
+def test_cells_go_together_where_their_epochs_have_as_many_steps():
+    """Of 1,000 inputs, 10 are shown 100 times and 200 five times; 300 only three times, which are 900."""
+    sizes = [Cell(sample_size=n) for n in (10, 300, 200, 1000)]
+    assert list(cohorts(sizes, PROTOCOL, 1000, "d").values()) == [[0, 2, 3], [1]]
+    untiled = [Cell(sample_size=n, tiled=False) for n in (10, 20, 10)]
+    assert list(cohorts(untiled, PROTOCOL, 1000, "d").values()) == [[0, 2], [1]]
+    grid = [Cell(l2=l2, batch_norm=norm, dropout=0.5 * norm) for l2 in (0.0, 0.1) for norm in (False, True)]
+    noise = [Cell(label_noise=0.5), Cell(instance_noise=1.0), Cell()]
+    assert list(cohorts([*grid, *noise], PROTOCOL, 1000, "d").values()) == [list(range(7))]
+    assert len(cohorts([Cell(), Cell(epochs=(1, 2)), Cell(untrained=True)], PROTOCOL, 1000, "d")) == 3
+
+
+def test_results_are_in_the_order_of_the_cells():
+    """The second of three cells is trained in a cohort of its own, after the others."""
+    cells, shape = [Cell(sample_size=10), Cell(sample_size=300), Cell(sample_size=1000)], Shape(36, 4, 1, 10)
+    keys = {"dataset": "d", "depth": 1, "layer_width": 4, "protocol": "p"}
+
+    def losses(cells: list[Cell]) -> list[list[float]]:
+        options = {"repeats": 1, "seed": 0, "keys": keys, "device": torch.device("cpu")}
+        job = train_cells(TRAIN, shape, replace(PROTOCOL, epochs=2), cells, **options)
+        while not job.done:
+            job.step()
+        return [[row["loss"] for row in trained.history] for trained in job.results()]
+
+    for together, cell in zip(losses(cells), cells, strict=True):
+        assert len(together) == 2 and together == pytest.approx(losses([cell])[0], rel=1e-4)

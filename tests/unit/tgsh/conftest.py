@@ -3,19 +3,9 @@
 from pathlib import Path
 
 import pytest
-import torch
 
 from rehash.datasets.layout import write_dataset
 from toys import BARS
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Steps this small are many times slower on two threads where other work fills the cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -1,94 +1,149 @@
-"""Training of a cohort: all repeats of one configuration at once, each with its own start, data order and end."""
+"""Training of a cohort: many networks of one shape at once, each with its own start, data, data order and end."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 import torch
 
 from rehash.errors import InputError
+from rehash.hash_encoders.dropout import gates
 from rehash.hash_encoders.networks import (
     Shape,
     Tensors,
     as_inputs,
     forward,
     initialise,
+    is_of_norm,
+    is_penalised,
     is_trained,
     losses,
     squared_norms,
 )
-from rehash.hash_encoders.optimisers import MOMENTS, OPTIMISERS
+from rehash.hash_encoders.optimisers import COUNTS_STEPS, MOMENTS, OPTIMISERS
 from rehash.hash_encoders.protocols import Protocol
 from rehash.hash_encoders.trained import Trained, epoch_of, snapshot_name
 from rehash.seeds import integer, stream
-from rehash.training import moments, restore_moments
 
 log = logging.getLogger("rehash")
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """How all repeats of one cell are trained.
+
+    Attributes:
+        images: uint8 (N, ...), the training inputs. labels: int64 (N,).
+        passes: how often an epoch shows each input.
+        snapshots: epochs after which networks are kept, besides the end ("trained").
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    protocol: Protocol
+    passes: int = 1
+    snapshots: tuple[int, ...] = (0,)
+
+    @property
+    def shown(self) -> int:
+        """Return how many inputs an epoch shows, repeated ones counted each time."""
+        return len(self.images) * self.passes
+
+    @property
+    def timetable(self) -> tuple[Any, ...]:
+        """Return what the recipes of a cohort have in common, so that all its members take each step together."""
+        return timetable(self.shown, self.protocol, self.snapshots)
+
+
+def timetable(shown: int, protocol: Protocol, snapshots: tuple[int, ...]) -> tuple[Any, ...]:
+    """Return what a training must have in common with another one to be part of the same cohort (see `Recipe`)."""
+    return (shown, protocol.of_a_cohort(), snapshots)
 
 
 class CohortTraining:
     """The training of a cohort as a resumable job (see rehash.training.run).
 
-    A step is one batch of every running member. Members are seeded by `seed` and their own names (`name`, repeat),
-    not by the size of the cohort. At the end of an epoch a member stops if its training loss (the mean over the epoch's
-    inputs, penalty included) has not fallen below its best by more than `min_delta` for `patience` epochs, or is not
-    finite; the others continue without it.
+    A step is one batch of every running member. A member is a repeat of a recipe; its random streams are seeded by
+    `seed` and their own names (`name`, repeat), not by its recipe or the size of the cohort. At the end of an epoch a
+    member stops if its training loss (the mean over the epoch's inputs, penalty included) has not fallen below its best
+    by more than `min_delta` for `patience` epochs, or is not finite; the others continue without it.
 
     Args:
-        images: uint8 (N, ...), the training inputs. labels: int64 (N,).
-        passes: how often an epoch shows each input.
-        snapshots: epochs after which networks are kept, besides the end ("trained").
+        recipes: they may differ in their data, l2, BatchNorm and dropout; see `Recipe.timetable`.
+        repeats: the number of members of each recipe.
         dtype: float32, or float64 to compare implementations.
+
+    Attributes:
+        running: recipe and repeat of every running member, in the order of the rows of all stacked tensors. Members
+            with BatchNorm come first, so that its tensors, which have a row for each of these only, fit to them.
+        trained: the results of each recipe.
     """
 
     def __init__(
         self,
-        images: np.ndarray,
-        labels: np.ndarray,
+        recipes: Sequence[Recipe],
         shape: Shape,
-        protocol: Protocol,
         *,
         repeats: int,
         seed: int,
         name: tuple[object, ...],
         device: torch.device,
         dtype: torch.dtype = torch.float32,
-        passes: int = 1,
-        snapshots: tuple[int, ...] = (0,),
     ) -> None:
         if repeats < 1:
             raise InputError(f"cohort: repeats is {repeats}; expected at least 1")
-        if len(images) < 2:
-            raise InputError(f"cohort: {len(images)} training inputs; expected at least 2")
-        self.shape, self.protocol = shape, protocol
-        self.seed, self.name, self.device = seed, name, device
-        self.passes, self.snapshots = passes, snapshots
-        self.inputs = as_inputs(images, device, dtype)
-        self.labels = torch.from_numpy(labels).to(device)
-        self.running = list(range(repeats))
-        rngs = [stream(seed, *name, "initialisation", repeat) for repeat in self.running]
-        start = initialise(shape, rngs, protocol.initialisation, protocol.norm is not None)
-        self.trained = Trained()
-        for snapshot in [*(snapshot_name(e) for e in sorted(snapshots) if e < protocol.epochs), "trained"]:
-            # NaN until the snapshot is reached; a member that diverged may never reach it.
-            self.trained.networks[snapshot] = {k: torch.full(v.shape, torch.nan) for k, v in start.items()}
-            self.trained.epochs[snapshot] = [epoch_of(snapshot, protocol.epochs)] * repeats
-        self.best = np.full(repeats, np.inf)
-        self.waited = np.zeros(repeats, np.int64)
+        for recipe in recipes:
+            if len(recipe.images) < 2:
+                raise InputError(f"cohort: {len(recipe.images)} training inputs; expected at least 2")
+            if recipe.timetable != recipes[0].timetable:
+                raise InputError("cohort: recipes with different timetables; expected ones that go together")
+        norms = {recipe.protocol.norm for recipe in recipes} - {None}
+        if len(norms) > 1:
+            raise InputError(f"cohort: {len(norms)} settings of BatchNorm; expected one, and recipes without it")
+        self.recipes, self.shape, self.seed, self.name, self.device = recipes, shape, seed, name, device
+        self.protocol = recipes[0].protocol  # for what all recipes have in common
+        self.norm = next(iter(norms), None)
+        images, self.image_starts = _joined([recipe.images for recipe in recipes])
+        labels, self.label_starts = _joined([recipe.labels for recipe in recipes])
+        self.inputs, self.labels = as_inputs(images, device, dtype), torch.from_numpy(labels).to(device)
+        order = sorted(range(len(recipes)), key=lambda i: (recipes[i].protocol.norm is None, recipes[i].protocol.l2))
+        self.running = [(recipe, repeat) for recipe in order for repeat in range(repeats)]
+        rngs = [stream(seed, *name, "initialisation", repeat) for repeat in range(repeats)]
+        start = initialise(shape, rngs, self.protocol.initialisation, self.norm is not None)
+        normed = sum(recipes[recipe].protocol.norm is not None for recipe, _ in self.running)
+        rows = {part: [repeat for _, repeat in self.running] for part in start}
+        rows |= {part: those[:normed] for part, those in rows.items() if is_of_norm(part)}
+        self.trained = [self._nothing_yet(recipe, start, repeats) for recipe in recipes]
+        self.best = np.full((len(recipes), repeats), np.inf)
+        self.waited = np.zeros((len(recipes), repeats), np.int64)
         self.epoch = self.batch = 0
-        self._set_tensors({k: v.to(device, dtype) for k, v in start.items()})
+        self._set_tensors({part: start[part][those].to(device, dtype) for part, those in rows.items()})
         self._keep(snapshot_name(0))
         self._begin_epoch()
+
+    def _nothing_yet(self, recipe: Recipe, start: Tensors, repeats: int) -> Trained:
+        """Return the results of a recipe before training: NaN until a member reaches the snapshot, if it ever does."""
+        trained, epochs = Trained(), self.protocol.epochs
+        for snapshot in [*(snapshot_name(e) for e in sorted(recipe.snapshots) if e < epochs), "trained"]:
+            trained.networks[snapshot] = {
+                part: torch.full(tensor.shape, torch.nan)
+                for part, tensor in start.items()
+                if recipe.protocol.norm or not is_of_norm(part)
+            }
+            trained.epochs[snapshot] = [epoch_of(snapshot, epochs)] * repeats
+        return trained
 
     # The loop's view
 
     @property
     def batches(self) -> int:
         """Return the number of steps of an epoch."""
-        return self.protocol.batches(len(self.inputs) * self.passes)
+        return self.protocol.batches(self.recipes[0].shown)
 
     @property
     def total(self) -> int:
@@ -103,7 +158,7 @@ class CohortTraining:
         return not self.running
 
     def status(self) -> str:
-        recent = [row["loss"] for row in self.trained.history if row["epoch"] == self.epoch]
+        recent = [row["loss"] for trained in self.trained for row in trained.history if row["epoch"] == self.epoch]
         spread = f"loss {min(recent):.4f} to {max(recent):.4f}" if recent else "no epoch finished"
         return f"epoch {self.epoch} of {self.protocol.epochs} | {spread} | {len(self.running)} members running"
 
@@ -116,36 +171,38 @@ class CohortTraining:
             self._end_epoch()
 
     def state(self) -> tuple[Tensors, dict[str, Any]]:
-        tensors = {f"now/{k}": v for k, v in self.tensors.items()}
-        tensors |= moments(self.optimiser, self.named)
-        for snapshot, network in self.trained.networks.items():
-            if snapshot == "trained" or epoch_of(snapshot, self.protocol.epochs) <= self.epoch:
-                tensors |= {f"kept/{snapshot}/{k}": v for k, v in network.items()}
+        tensors = {f"now/{name}": tensor for name, tensor in self.tensors.items()}
+        tensors |= {f"moment/{name}": tensor for name, tensor in self.moments.items()}
+        for i, trained in enumerate(self.trained):
+            for snapshot, network in trained.networks.items():
+                if snapshot == "trained" or epoch_of(snapshot, self.protocol.epochs) <= self.epoch:
+                    tensors |= {f"kept/{i}/{snapshot}/{name}": tensor for name, tensor in network.items()}
         tensors |= {"sum/loss": self.loss_sum, "sum/correct": self.correct_sum, "best": torch.from_numpy(self.best)}
         values = {
             "epoch": self.epoch,
             "batch": self.batch,
             "running": self.running,
-            "epochs": self.trained.epochs,
-            "history": self.trained.history,
+            "epochs": [trained.epochs for trained in self.trained],
+            "history": [trained.history for trained in self.trained],
             "waited": self.waited.tolist(),
         }
         return tensors, values
 
     def restore(self, tensors: Tensors, values: dict[str, Any]) -> None:
-        self.epoch, self.batch, self.running = values["epoch"], values["batch"], values["running"]
-        self.trained.epochs, self.trained.history = values["epochs"], values["history"]
+        self.epoch, self.batch = values["epoch"], values["batch"]
+        self.running = [tuple(member) for member in values["running"]]
         self.best, self.waited = tensors["best"].numpy(), np.array(values["waited"])
-        now = {}
+        for trained, epochs, history in zip(self.trained, values["epochs"], values["history"]):
+            trained.epochs, trained.history = epochs, history
+        found: dict[str, Tensors] = {"now": {}, "moment": {}}
         for key, value in tensors.items():
             kind, _, name = key.partition("/")
             if kind == "kept":
-                snapshot, _, name = name.partition("/")
-                self.trained.networks[snapshot][name] = value
-            elif kind == "now":
-                now[name] = value.to(self.device)
-        self._set_tensors(now)
-        restore_moments(self.optimiser, self.named, tensors)
+                i, snapshot, name = name.split("/", 2)
+                self.trained[int(i)].networks[snapshot][name] = value
+            elif kind in found:
+                found[kind][name] = value.to(self.device)
+        self._set_tensors(found["now"], found["moment"])
         self._begin_epoch()
         self.loss_sum.copy_(tensors["sum/loss"])
         self.correct_sum.copy_(tensors["sum/correct"])
@@ -153,82 +210,114 @@ class CohortTraining:
     # Epochs
 
     def _begin_epoch(self) -> None:
-        """Draw each running member's order of the inputs in this epoch, and set the epoch's learning rate."""
-        n = len(self.inputs)
-        orders = [
-            stream(self.seed, *self.name, "order", repeat, self.epoch).permutation(n * self.passes) % n
-            for repeat in self.running
-        ]
-        self.order_MN = torch.from_numpy(np.stack(orders)).to(self.device) if orders else None
+        """Draw each repeat's order of the inputs in this epoch, and set the epoch's learning rate."""
+        if not self.running:
+            return
+        drawn = {
+            repeat: stream(self.seed, *self.name, "order", repeat, self.epoch).permutation(self.recipes[0].shown)
+            for repeat in {repeat for _, repeat in self.running}
+        }
+        orders = [drawn[repeat] % len(self.recipes[recipe].images) for recipe, repeat in self.running]
+        self.order_MN = torch.from_numpy(np.stack(orders)).to(self.device)
         self._set_rate(self.protocol.rate(self.epoch))
 
     def _end_epoch(self) -> None:
-        seen = min(len(self.inputs) * self.passes, self.batches * self.protocol.batch_size)
+        seen = min(self.recipes[0].shown, self.batches * self.protocol.batch_size)
         loss = (self.loss_sum / seen).double().cpu().numpy()
         accuracy = (self.correct_sum / seen).double().cpu().numpy()
         self.epoch, self.batch = self.epoch + 1, 0
         self._keep(snapshot_name(self.epoch))
         going = []
-        for row, repeat in enumerate(self.running):
-            self.trained.history.append(
+        for row, member in enumerate(self.running):
+            recipe, repeat = member
+            self.trained[recipe].history.append(
                 {"epoch": self.epoch, "repeat": repeat, "loss": float(loss[row]), "accuracy": float(accuracy[row])}
             )
             diverged = not np.isfinite(loss[row])
             if diverged:
                 log.warning("repeat %d: stopped, its loss is %s after epoch %d", repeat, loss[row], self.epoch)
-            improved = loss[row] < self.best[repeat] - self.protocol.min_delta
-            self.best[repeat] = loss[row] if improved else self.best[repeat]
-            self.waited[repeat] = 0 if improved else self.waited[repeat] + 1
+            improved = loss[row] < self.best[member] - self.protocol.min_delta
+            self.best[member] = loss[row] if improved else self.best[member]
+            self.waited[member] = 0 if improved else self.waited[member] + 1
             patience = self.protocol.patience
-            waited_long = patience is not None and self.waited[repeat] >= patience
+            waited_long = patience is not None and self.waited[member] >= patience
             if diverged or waited_long or self.epoch == self.protocol.epochs:
-                self._keep_member("trained", row, repeat)
+                self._keep_member("trained", row)
             else:
                 going.append(row)
         if len(going) < len(self.running):
             self.running = [self.running[row] for row in going]
-            keep = torch.tensor(going, dtype=torch.long, device=self.device)
-            self._set_tensors(
-                {k: v.detach()[keep] for k, v in self.tensors.items()},
-                {k: {m: v[keep] if v.ndim else v for m, v in slots.items()} for k, slots in self.moments.items()},
-            )
+            self._set_tensors(_of_rows(self.tensors, going), _of_rows(self.moments, going))
         self.loss_sum.zero_()
         self.correct_sum.zero_()
         self._begin_epoch()
 
     def _keep(self, snapshot: str) -> None:
         """Copy all running members into a snapshot, if it is one to be kept."""
-        if snapshot in self.trained.networks:
-            for row, repeat in enumerate(self.running):
-                self._keep_member(snapshot, row, repeat)
+        for row, (recipe, _) in enumerate(self.running):
+            if snapshot in self.trained[recipe].networks:
+                self._keep_member(snapshot, row)
 
-    def _keep_member(self, snapshot: str, row: int, repeat: int) -> None:
+    def _keep_member(self, snapshot: str, row: int) -> None:
+        recipe, repeat = self.running[row]
+        trained = self.trained[recipe]
         if snapshot != "trained" or self.protocol.patience is not None:
-            self.trained.epochs[snapshot][repeat] = self.epoch
-        for name, tensor in self.tensors.items():
-            self.trained.networks[snapshot][name][repeat] = tensor[row].detach().float().cpu()
+            trained.epochs[snapshot][repeat] = self.epoch
+        for name, kept in trained.networks[snapshot].items():
+            kept[repeat] = self.tensors[name][row].detach().float().cpu()
 
     # Batches
 
-    def _set_tensors(self, tensors: Tensors, kept: dict[str, Tensors] | None = None) -> None:
-        """Set parameters, statistics and moments (fresh ones without `kept`), and make a new optimiser."""
-        self.tensors = {k: v.contiguous().requires_grad_(is_trained(k)) for k, v in tensors.items()}
-        self.named = {k: v for k, v in self.tensors.items() if is_trained(k)}
-        self.parameters = list(self.named.values())
-        hidden = [v for k, v in self.tensors.items() if k.startswith("hidden") and k.endswith("weight")]
-        others = [v for v in self.parameters if not any(v is kernel for kernel in hidden)]
-        # The gradient of l2 * sum(w^2) is 2 * l2 * w, which is what torch's (coupled) weight_decay adds.
-        groups = [{"params": hidden, "weight_decay": 2 * self.protocol.l2}, {"params": others, "weight_decay": 0.0}]
-        self.optimiser = OPTIMISERS[self.protocol.optimiser](groups, self.protocol, self.device)
-        self.moments = {}
-        for name, parameter in self.named.items():
-            fresh = {m: make(parameter) for m, make in MOMENTS[self.protocol.optimiser].items()}
-            self.moments[name] = kept[name] if kept else fresh
-            self.optimiser.state[parameter] = self.moments[name]
-        members = len(self.running)
+    def _set_tensors(self, tensors: Tensors, moments: Tensors | None = None) -> None:
+        """Set parameters, statistics and moments (zeros without `moments`), and make a new optimiser."""
+        self.tensors = {k: v.detach().contiguous().requires_grad_(is_trained(k)) for k, v in tensors.items()}
+        self.trainable = {k: v for k, v in self.tensors.items() if is_trained(k)}
+        self.moments = moments or {
+            f"{what}/{name}": torch.zeros_like(tensor, requires_grad=False)
+            for name, tensor in self.trainable.items()
+            for what in MOMENTS[self.protocol.optimiser]
+        }
+        protocols = [self.recipes[recipe].protocol for recipe, _ in self.running]
+        dropped = [(row, self.running[row][1], each.dropout) for row, each in enumerate(protocols) if each.dropout]
+        keys = [integer(self.seed, *self.name, "dropout", repeat, bits=63) for _, repeat, _ in dropped]
+        place, members = {"device": self.device}, len(self.running)
+        self.penalised, self.dropped = any(each.l2 for each in protocols), bool(dropped)
+        self.l2_M = torch.tensor([each.l2 for each in protocols], dtype=self.inputs.dtype, **place)
+        self.dropped_D = torch.tensor([row for row, _, _ in dropped], dtype=torch.int64, **place)
+        self.shares_D = torch.tensor([share for _, _, share in dropped], dtype=self.inputs.dtype, **place)
+        self.keys_D = torch.tensor(keys, dtype=torch.int64, **place)
+        self.steps = torch.tensor(self.finished_steps, **place)
+        self.image_start_M1, self.label_start_M1 = (
+            torch.tensor([starts[recipe] for recipe, _ in self.running], dtype=torch.int64, **place)[:, None]
+            for starts in (self.image_starts, self.label_starts)
+        )
         self.loss_sum = torch.zeros(members, dtype=torch.float64, device=self.device)
         self.correct_sum = torch.zeros(members, dtype=torch.float64, device=self.device)
+        self._make_optimiser([each.l2 for each in protocols])
         self._captured: Callable[[], None] | None = None
+
+    def _make_optimiser(self, l2: list[float]) -> None:
+        """Make the optimiser of all running members; neighbours with one penalty share its group of hidden kernels.
+
+        The gradient of l2 * sum(w^2) is 2 * l2 * w, which is what torch's (coupled) weight_decay adds.
+        """
+        self.slices: list[tuple[str, slice, torch.Tensor]] = []  # of a tensor, as the optimiser's own parameters
+        groups = []
+        for penalty, rows in _runs(l2):
+            groups.append({"params": self._views(is_penalised, rows), "weight_decay": 2 * penalty})
+        groups.append({"params": self._views(lambda name: not is_penalised(name), slice(None)), "weight_decay": 0.0})
+        self.optimiser = OPTIMISERS[self.protocol.optimiser](groups, self.protocol, self.device)
+        for name, rows, view in self.slices:
+            kept = {what: self.moments[f"{what}/{name}"][rows] for what in MOMENTS[self.protocol.optimiser]}
+            if self.protocol.optimiser in COUNTS_STEPS:
+                kept["step"] = self.steps.to(torch.float32)
+            self.optimiser.state[view] = kept
+
+    def _views(self, chosen: Callable[[str], bool], rows: slice) -> list[torch.Tensor]:
+        """Return views of the chosen tensors' rows, and note whose they are."""
+        found = [(name, rows, tensor.detach()[rows]) for name, tensor in self.trainable.items() if chosen(name)]
+        self.slices += found
+        return [view for _, _, view in found]
 
     def _set_rate(self, rate: float) -> None:
         if any(group["lr"] != rate for group in self.optimiser.param_groups):
@@ -237,8 +326,7 @@ class CohortTraining:
             group["lr"] = rate
 
     def _train_batch(self, rows_MB: torch.Tensor) -> None:
-        captured = self.device.type == "cuda" and not self.protocol.dropout  # dropout draws new gates in every step
-        if captured and rows_MB.shape[1] == self.protocol.batch_size:
+        if self.device.type == "cuda" and rows_MB.shape[1] == self.protocol.batch_size:
             self._replay(rows_MB)
         else:
             self._update(rows_MB)
@@ -246,41 +334,38 @@ class CohortTraining:
     def _update(self, rows_MB: torch.Tensor) -> None:
         """Run forward, backward and one optimiser step for all running members; their gradients are independent."""
         members, batch = rows_MB.shape
-        x_MBI = self.inputs.index_select(0, rows_MB.reshape(-1)).view(members, batch, -1)
-        labels_MB = self.labels[rows_MB]
-        x_MIB, gates = x_MBI.transpose(1, 2), self._gates(batch) if self.protocol.dropout else None
-        logits, _ = forward(self.tensors, x_MIB, self.shape, self.protocol.norm, training=True, gates=gates)
+        x_MBI = self.inputs.index_select(0, (rows_MB + self.image_start_M1).view(-1)).view(members, batch, -1)
+        labels_MB = self.labels[rows_MB + self.label_start_M1]
+        gates_LMWB = self._gates(batch) if self.dropped else None
+        logits, _ = forward(self.tensors, x_MBI.transpose(1, 2), self.shape, self.norm, training=True, gates=gates_LMWB)
         loss_M = losses(logits, labels_MB, self.protocol.clip)
-        for parameter, gradient in zip(self.parameters, torch.autograd.grad(loss_M.sum(), self.parameters)):
-            parameter.grad = gradient
+        gradients = dict(zip(self.trainable, torch.autograd.grad(loss_M.sum(), list(self.trainable.values()))))
+        for name, those, view in self.slices:
+            view.grad = gradients[name][those]
         with torch.no_grad():
-            penalised = (
-                loss_M + self.protocol.l2 * squared_norms(self.tensors, self.shape) if self.protocol.l2 else loss_M
-            )
-            self.loss_sum += penalised * batch
-            self.correct_sum += (logits.argmax(1) == labels_MB).sum(1)
+            if self.penalised:
+                loss_M = loss_M + self.l2_M * squared_norms(self.tensors, self.shape)
+            self.loss_sum += loss_M * batch
+            self.correct_sum += (logits.max(1).indices == labels_MB).sum(1)  # a tenth of argmax's time on a CPU
+            self.steps += 1
         self.optimiser.step()
 
-    def _gates(self, batch: int) -> list[torch.Tensor]:
-        """Draw the gates of inverted dropout (Srivastava et al. 2014), one (M, W, B) per layer.
+    def _gates(self, batch: int) -> torch.Tensor:
+        """Draw the gates of all members, (layers, M, W, B); a repeat has the same random numbers in every recipe.
 
-        A gate is 0 with the probability `dropout`, else 1 / (1 - dropout). Each member has its own stream for each
-        step, so that its gates do not depend on which other members are running.
+        Gates depend on the seed, the repeat and the number of the step only, not on which other members are running.
         """
-        share, size = self.protocol.dropout, (self.shape.depth, self.shape.layer_width, batch)
-        drawn = []
-        for repeat in self.running:
-            seed = integer(self.seed, *self.name, "dropout", repeat, self.epoch, self.batch)
-            drawn.append(torch.rand(size, generator=torch.Generator().manual_seed(seed)))
-        gates = torch.stack(drawn, 1).to(self.device).ge(share).to(self.inputs.dtype) / (1 - share)
-        return list(gates)
+        size = (self.shape.depth, self.shape.layer_width, batch)
+        found = torch.ones((size[0], len(self.running), *size[1:]), dtype=self.inputs.dtype, device=self.device)
+        found[:, self.dropped_D] = gates(self.keys_D, self.steps, size, self.shares_D).transpose(0, 1)
+        return found
 
     def _replay(self, rows_MB: torch.Tensor) -> None:
         """Run `_update` as a captured CUDA graph, so that small networks do not wait for kernel launches."""
         if self._captured is None:
             self._rows = rows_MB.clone()
-            changing = [*self.tensors.values(), self.loss_sum, self.correct_sum]
-            changing += [v for slots in self.moments.values() for v in slots.values()]
+            changing = [*self.tensors.values(), self.loss_sum, self.correct_sum, self.steps]
+            changing += [value for kept in self.optimiser.state.values() for value in kept.values()]
             before = [v.detach().clone() for v in changing]
             side = torch.cuda.Stream()
             side.wait_stream(torch.cuda.current_stream())
@@ -297,3 +382,37 @@ class CohortTraining:
             self._captured = graph.replay
         self._rows.copy_(rows_MB)
         self._captured()
+
+
+def _joined(arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, list[int]]:
+    """Join arrays along their first axis, and return where each begins; arrays that begin in one place are held once.
+
+    Cells of a study often train on the first n inputs of one array.
+    """
+    longest: dict[int, np.ndarray] = {}
+    for array in arrays:
+        place = array.__array_interface__["data"][0]
+        if len(array) > len(longest.get(place, ())):
+            longest[place] = array
+    starts = dict(zip(longest, np.cumsum([0, *map(len, longest.values())]).tolist()))
+    return np.concatenate(list(longest.values())), [starts[a.__array_interface__["data"][0]] for a in arrays]
+
+
+def _of_rows(tensors: Tensors, rows: list[int]) -> Tensors:
+    """Return the chosen rows of stacked tensors; those of BatchNorm may have none, and are left out."""
+    chosen = {name: [row for row in rows if row < len(tensor)] for name, tensor in tensors.items()}
+    return {name: tensors[name].detach()[those] for name, those in chosen.items() if those}
+
+
+def _runs(values: list[float]) -> list[tuple[float, slice]]:
+    """Return the runs of equal neighbours, each as its value and where it lies.
+
+    >>> _runs([0.0, 0.0, 0.1])
+    [(0.0, slice(0, 2, None)), (0.1, slice(2, 3, None))]
+    """
+    found, start = [], 0
+    for value, members in groupby(values):
+        stop = start + len(list(members))
+        found.append((value, slice(start, stop)))
+        start = stop
+    return found

@@ -102,6 +102,16 @@ def is_trained(name: str) -> bool:
     return not name.endswith((".mean", ".variance"))
 
 
+def is_of_norm(name: str) -> bool:
+    """Return whether a tensor is one of BatchNorm's, which a network without it does not have."""
+    return name.endswith((".scale", ".shift", ".mean", ".variance"))
+
+
+def is_penalised(name: str) -> bool:
+    """Return whether a tensor is the kernel of a hidden layer, to which the penalty on weights applies."""
+    return name.startswith("hidden") and name.endswith("weight")
+
+
 def forward(
     tensors: Tensors,
     x_MIB: torch.Tensor,
@@ -109,22 +119,24 @@ def forward(
     norm: BatchNorm | None,
     *,
     training: bool,
-    gates: list[torch.Tensor] | None = None,
+    gates: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """Compute the logits (M, C, B) and the hidden activations, one (M, W, B) per layer.
 
     `x_MIB` is (M, I, B), or (1, I, B) for one batch that all members see. In training, BatchNorm normalises by the
-    batch and updates its running statistics in place; otherwise it normalises by these. `gates`, one (M, W, B) per
-    layer, multiply the activations (dropout).
+    batch and updates its running statistics in place; otherwise it normalises by these. Where its tensors have fewer
+    rows than there are members, only the first so many have BatchNorm. `gates`, (layers, M, W, B), multiply the
+    activations (dropout).
     """
     h = x_MIB.expand(len(tensors["head.weight"]), -1, -1)
     hidden = []
     for layer, (name, _, _) in enumerate(shape.layers()[:-1]):
         h = torch.baddbmm(tensors[f"{name}.bias"][..., None], tensors[f"{name}.weight"], h)
-        if norm:
-            h = _batch_norm(h, tensors, name, norm, training)
+        if norm and (normed := len(tensors.get(f"{name}.scale", ()))):
+            first = _batch_norm(h[:normed], tensors, name, norm, training)
+            h = first if normed == len(h) else torch.cat([first, h[normed:]])
         h = F.relu(h)
-        if gates:
+        if gates is not None:
             h = h * gates[layer]
         hidden.append(h)
     return torch.baddbmm(tensors["head.bias"][..., None], tensors["head.weight"], h), hidden
@@ -157,7 +169,8 @@ def losses(logits_MCB: torch.Tensor, labels_MB: torch.Tensor, clip: float = 0.0)
 
 def squared_norms(tensors: Tensors, shape: Shape) -> torch.Tensor:
     """Sum the squared weights of the hidden kernels of each member: (M,); the head's kernel is not penalised."""
-    return sum(tensors[f"{name}.weight"].square().sum((1, 2)) for name, _, _ in shape.layers()[:-1])
+    kernels = [tensors[f"{name}.weight"].flatten(1)[:, None] for name, _, _ in shape.layers()[:-1]]
+    return sum(torch.bmm(kernel, kernel.transpose(1, 2)).view(-1) for kernel in kernels)
 
 
 def as_inputs(images: np.ndarray, device: torch.device, dtype: torch.dtype = torch.float32) -> torch.Tensor:

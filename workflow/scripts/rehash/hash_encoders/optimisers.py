@@ -18,13 +18,7 @@ def _sgd(groups: list[dict], protocol: Protocol, device: torch.device) -> torch.
     return torch.optim.SGD(groups, lr=protocol.learning_rate, momentum=protocol.momentum, fused=True)
 
 
-OPTIMISERS = {"adam": _adam, "sgd": _sgd}
-# The initial state that each optimiser keeps of a parameter, by the names of torch.optim.
-MOMENTS: dict[str, dict[str, Callable[[torch.Tensor], torch.Tensor]]] = {
-    "adam": {
-        "step": lambda p: torch.zeros((), dtype=torch.float32, device=p.device),
-        "exp_avg": lambda p: torch.zeros_like(p, requires_grad=False),
-        "exp_avg_sq": lambda p: torch.zeros_like(p, requires_grad=False),
-    },
-    "sgd": {"momentum_buffer": lambda p: torch.zeros_like(p, requires_grad=False)},
-}
+OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adam": _adam, "sgd": _sgd}
+# What each optimiser remembers of a parameter, zeros at first, by the names of torch.optim; Adam also counts its steps.
+MOMENTS = {"adam": ("exp_avg", "exp_avg_sq"), "sgd": ("momentum_buffer",)}
+COUNTS_STEPS = {"adam"}

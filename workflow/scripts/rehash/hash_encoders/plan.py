@@ -158,8 +158,13 @@ def networks_planned(config: dict, study: str, dataset: str) -> int:
 def training_mb(
     config: dict, study: str, dataset: str, depth: str, layer_width: str, input_mb: float, attempt: int
 ) -> int:
-    """Estimate the memory (MB) to train all networks of a job, with several copies of them."""
-    return memory_mb(input_mb, attempt, base=1500 + 3 * state_mb(config, study, dataset, depth, layer_width))
+    """Estimate the memory (MB) to train all networks of a job, with several copies of them.
+
+    Inputs are held once for all cells, and once more for each cell that replaces some of them by noise.
+    """
+    noisy = sum(cell.get("instance_noise", 0) > 0 for cell in cells(config, study, dataset))
+    base = 1500 + 3 * state_mb(config, study, dataset, depth, layer_width)
+    return memory_mb(input_mb, attempt, base=base, per_input_mb=8 * (1 + noisy))
 
 
 def training_minutes(config: dict, study: str, dataset: str, protocol: str, attempt: int) -> int:

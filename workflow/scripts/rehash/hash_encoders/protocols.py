@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -44,3 +44,7 @@ class Protocol:
     @property
     def norm(self) -> BatchNorm | None:
         return BatchNorm(**self.batch_norm) if self.batch_norm else None
+
+    def of_a_cohort(self) -> Protocol:
+        """Return the settings that networks must share to be trained together, step by step."""
+        return replace(self, l2=0.0, dropout=0.0, batch_norm=None)

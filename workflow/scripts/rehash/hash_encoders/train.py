@@ -12,7 +12,7 @@ import torch
 
 from rehash.datasets.layout import Dataset, Split
 from rehash.hash_encoders.cells import Cell, cohort_name, sample
-from rehash.hash_encoders.cohort import CohortTraining
+from rehash.hash_encoders.cohort import CohortTraining, Recipe, timetable
 from rehash.hash_encoders.networks import Shape
 from rehash.hash_encoders.networks_file import training_inputs, write_networks
 from rehash.hash_encoders.protocols import Protocol
@@ -27,11 +27,15 @@ class Sequence:
 
     Args:
         make: builds the i-th cohort when its turn comes. steps: the largest number of steps of each cohort.
+        members: the numbers of the cells that each cohort trains.
+
+    Attributes:
+        finished: the results of the cells of each cohort that is done.
     """
 
-    def __init__(self, make: Callable[[int], CohortTraining], steps: list[int]) -> None:
-        self.make, self.steps, self.total = make, steps, sum(steps)
-        self.finished: list[Trained] = []
+    def __init__(self, make: Callable[[int], CohortTraining], steps: list[int], members: list[list[int]]) -> None:
+        self.make, self.steps, self.total, self.members = make, steps, sum(steps), members
+        self.finished: list[list[Trained]] = []
         self.current = make(0)
 
     @property
@@ -43,11 +47,20 @@ class Sequence:
         before = sum(self.steps[: len(self.finished)])
         return before if self.done else before + self.current.finished_steps
 
+    def results(self) -> list[Trained]:
+        """Return the results of all cells, in the order of their numbers."""
+        found = {
+            cell: trained
+            for cells, results in zip(self.members, self.finished)
+            for cell, trained in zip(cells, results)
+        }
+        return [found[cell] for cell in sorted(found)]
+
     def status(self) -> str:
         if self.done:
-            return f"{len(self.steps)} of {len(self.steps)} cells done"
-        cell = f"cell {len(self.finished) + 1} of {len(self.steps)} | " if len(self.steps) > 1 else ""
-        return cell + self.current.status()
+            return f"{len(self.steps)} of {len(self.steps)} cohorts done"
+        cohort = f"cohort {len(self.finished) + 1} of {len(self.steps)} | " if len(self.steps) > 1 else ""
+        return cohort + self.current.status()
 
     def step(self) -> None:
         """Train the current cohort on one batch; after its last batch, begin the next cohort."""
@@ -60,27 +73,47 @@ class Sequence:
     def state(self) -> State:
         tensors, values = ({}, None) if self.done else self.current.state()
         tensors = {f"current/{key}": tensor for key, tensor in tensors.items()}
-        for i, trained in enumerate(self.finished):
-            for snapshot, network in trained.networks.items():
-                tensors |= {f"{i}/{snapshot}/{key}": tensor for key, tensor in network.items()}
-        kept = [{"epochs": trained.epochs, "history": trained.history} for trained in self.finished]
+        for i, cells in enumerate(self.finished):
+            for j, trained in enumerate(cells):
+                for snapshot, network in trained.networks.items():
+                    tensors |= {f"{i}/{j}/{snapshot}/{key}": tensor for key, tensor in network.items()}
+        kept = [[{"epochs": each.epochs, "history": each.history} for each in cells] for cells in self.finished]
         return tensors, {"finished": kept, "current": values}
 
     def restore(self, tensors: dict[str, torch.Tensor], values: dict[str, Any]) -> None:
-        self.finished = [Trained({}, **kept) for kept in values["finished"]]
+        # safetensors sorts its names; the values keep the order of the snapshots
+        self.finished = [
+            [Trained({snapshot: {} for snapshot in kept["epochs"]}, **kept) for kept in cells]
+            for cells in values["finished"]
+        ]
         now = {}
         for key, tensor in tensors.items():
             place, _, name = key.partition("/")
             if place == "current":
                 now[name] = tensor
             else:
-                snapshot, _, name = name.partition("/")
-                self.finished[int(place)].networks.setdefault(snapshot, {})[name] = tensor
-        for trained in self.finished:  # safetensors sorts its names; keep the order of the snapshots
-            trained.networks = {snapshot: trained.networks[snapshot] for snapshot in trained.epochs}
+                cell, snapshot, name = name.split("/", 2)
+                self.finished[int(place)][int(cell)].networks[snapshot][name] = tensor
         if not self.done:
             self.current = self.make(len(self.finished))
             self.current.restore(now, values["current"])
+
+
+def cohorts(cells: list[Cell], protocol: Protocol, train_items: int, dataset: str) -> dict[tuple, list[int]]:
+    """Group the cells of a study that are trained as one cohort, since they take each step together.
+
+    Returns:
+        By what they have in common (`rehash.hash_encoders.cohort.timetable`), the numbers of the cells.
+
+    Raises:
+        InputError: a cell asks for more inputs than there are.
+    """
+    found: dict[tuple, list[int]] = {}
+    for i, cell in enumerate(cells):
+        n = cell.inputs(train_items, dataset)
+        together = timetable(n * cell.passes(train_items, n), cell.protocol(protocol), cell.snapshots())
+        found.setdefault(together, []).append(i)
+    return found
 
 
 def train_cells(
@@ -99,29 +132,18 @@ def train_cells(
     Raises:
         InputError: a cell asks for more inputs than there are; raised before training begins.
     """
+    groups = cohorts(cells, protocol, len(train.labels), keys["dataset"])
+
+    def recipe(cell: Cell) -> Recipe:
+        chosen = sample(cell, train, seed=seed, dataset=keys["dataset"])
+        return Recipe(chosen.images, chosen.labels, cell.protocol(protocol), chosen.passes, cell.snapshots())
 
     def make(i: int) -> CohortTraining:
-        chosen = sample(cells[i], train, seed=seed, dataset=keys["dataset"])
-        return CohortTraining(
-            chosen.images,
-            chosen.labels,
-            shape,
-            cells[i].protocol(protocol),
-            repeats=repeats,
-            seed=seed,
-            name=cohort_name(keys),
-            device=device,
-            passes=chosen.passes,
-            snapshots=cells[i].snapshots(),
-        )
+        recipes = [recipe(cells[cell]) for cell in list(groups.values())[i]]
+        return CohortTraining(recipes, shape, repeats=repeats, seed=seed, name=cohort_name(keys), device=device)
 
-    def steps(cell: Cell) -> int:
-        total = len(train.labels)
-        n = cell.inputs(total, keys["dataset"])
-        return cell.protocol(protocol).epochs * protocol.batches(cell.passes(total, n) * n)
-
-    all_steps = [steps(cell) for cell in cells]
-    return Sequence(make, all_steps)
+    steps = [common.epochs * common.batches(shown) for shown, common, _ in groups]
+    return Sequence(make, steps, list(groups.values()))
 
 
 @dataclass(frozen=True)
@@ -171,17 +193,17 @@ def train_mlps(
     }  # fmt: skip
     title = " ".join(str(keys[key]) for key in ("dataset", "study", "protocol")) + f" width {keys['layer_width']}"
     with finished(job, networks, identity, saving, target, title=title) as notes:
-        rows = []
-        for cell, trained in zip(cells, job.finished):
+        results, rows = job.results(), []
+        for cell, trained in zip(cells, results):
             factors = cell.columns(base, cell.sample_size or len(train.labels))
             rows += [{**factors, **row} for row in sorted(trained.history, key=lambda r: (r["repeat"], r["epoch"]))]
         columns = [*keys, *factors, "repeat", "epoch", "loss", "accuracy"]
         write_csv(pd.DataFrame(rows).assign(**keys)[columns], history)
-        write_networks(networks, job.finished, identity)
+        write_networks(networks, results, identity)
         return {
             **notes,
             "sample_size": [cell.sample_size or len(train.labels) for cell in cells],
-            "epochs": [trained.epochs["trained"] for trained in job.finished],
+            "epochs": [trained.epochs["trained"] for trained in results],
             "diverged": sum(not torch.isfinite(torch.tensor(row["loss"])) for row in rows),
             "digests": images.digests,
         }
