@@ -23,10 +23,10 @@ RULES |= re.findall(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", "\n".join(_SMK.values()
 GPU_RULES = {rule for rule, body in RULES.items() if "gpu=gpus," in body}
 
 
-def imports_of(path: Path) -> set[str]:
-    """The modules and names that a file imports, function-level imports included."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+def imports_of(path: Path, at_once: bool = False) -> set[str]:
+    """The modules and names that a file imports, those within functions included; or those `at_once`, with the file."""
+    found, module = set(), ast.parse(path.read_text())
+    for node in module.body if at_once else ast.walk(module):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

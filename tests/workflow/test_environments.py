@@ -2,6 +2,7 @@
 
 import re
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -38,25 +39,33 @@ def rule_environments() -> dict[str, str]:
     return pairs
 
 
-def third_party(script: str) -> set[str]:
-    """Packages that the script imports, itself or through the library, function-level imports included."""
-    todo, seen = [SCRIPTS / f"{script}.py", *FOUND_LATER.get(script, [])], set()
-    found = set(SHIPPED_WITH.get(script, ()))
+def imported(*paths: Path, at_once: bool = False) -> set[str]:
+    """Modules and names that files import from elsewhere, themselves or through the library."""
+    todo, seen, found = list(paths), set(), set()
     while todo:
         path = todo.pop()
         if path in seen:
             continue
         seen.add(path)
-        for name in imports_of(path):
-            top = name.split(".")[0]
-            if top == "rehash":
+        for name in imports_of(path, at_once):
+            if name.split(".")[0] == "rehash":
                 base = SCRIPTS.joinpath(*name.split("."))
                 parents = [
                     SCRIPTS.joinpath(*name.split(".")[:n]) / "__init__.py" for n in range(1, name.count(".") + 2)
                 ]
                 todo += [p for p in (base.with_suffix(".py"), *parents) if p.is_file()]
-            elif top not in sys.stdlib_module_names:
-                found |= {PACKAGES.get(top, top)} | NEEDED_WITH.get(top, set())
+            else:
+                found.add(name)
+    return found
+
+
+def third_party(script: str) -> set[str]:
+    """Packages that the script imports, itself or through the library, function-level imports included."""
+    found = set(SHIPPED_WITH.get(script, ()))
+    for name in imported(SCRIPTS / f"{script}.py", *FOUND_LATER.get(script, [])):
+        top = name.split(".")[0]
+        if top not in sys.stdlib_module_names:
+            found |= {PACKAGES.get(top, top)} | NEEDED_WITH.get(top, set())
     return found
 
 
@@ -101,14 +110,24 @@ def test_environment_holds_nothing_unused(name):
     assert set(environment_pins(name)) <= used
 
 
-def test_scripts_that_need_no_torch_do_not_import_it():
-    assert "torch" not in set().union(
-        *(
-            third_party(s)
-            for s in (
-                *("build_dataset", "collect_study", "draw_figure", "write_report"),
-                *("draw_queries", "generate_fingerprints", "merge_index", "evaluate_partition", "evaluate_index"),
-                *("compare_models", "compare_perfect_retrieval"),
-            )
-        )
-    )
+# What a script imports of these before it begins takes a third of a second to two seconds; no job waits in vain for it.
+HEAVY = {
+    "torch": "train_flynet train_baselines train_hash train_mlps import_hash encode_shard encode_queries show_views "
+    "measure_accuracy measure_codes measure_distances measure_properties measure_random_inputs measure_regions "
+    "measure_responses",
+    "faiss": "measure_codes measure_properties",
+    "matplotlib": "draw_figure",
+    "scipy.stats": "generate_fingerprints generate_query_codes",
+    "sklearn": "",
+}
+NO_TABLES = (
+    "build_bank build_dataset collect_provenance draw_labels draw_queries fetch_file merge_index"  # so without pandas
+)
+
+
+@pytest.mark.parametrize("script", sorted(rule_environments()))
+def test_a_script_imports_only_what_it_uses_at_once(script):
+    found = imported(SCRIPTS / f"{script}.py", *FOUND_LATER.get(script, []), at_once=True)
+    heavy = {name for name in [*HEAVY, "pandas"] if any(f"{each}.".startswith(f"{name}.") for each in found)}
+    allowed = {name for name, scripts in HEAVY.items() if script in scripts.split()}
+    assert heavy == (allowed if script in NO_TABLES.split() else allowed | {"pandas"})

@@ -5,6 +5,8 @@ A code of K bits is a row of ceil(K / 8) bytes, most significant bit first (as i
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 Codes = np.ndarray  # uint8 (N, ceil(K / 8))
@@ -56,3 +58,8 @@ def varying_bits(*splits: Codes, n_bits: int) -> np.ndarray:
 def select_bits(codes: Codes, keep: np.ndarray) -> Codes:
     """Reduce each code to the bits marked in `keep`, bool (K,), and pack these anew."""
     return pack(unpack(codes, len(keep))[:, keep])
+
+
+def random_distances(bits: int) -> np.ndarray:
+    """Compute the share of pairs of random codes at each distance 0 ... bits: binomial (bits, 1/2), float64."""
+    return np.array([math.comb(bits, distance) / 2**bits for distance in range(bits + 1)])

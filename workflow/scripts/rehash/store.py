@@ -14,11 +14,12 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from rehash.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _WRITE_FAILURES = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 _ERRNO_IN_TEXT = re.compile(r"errno = (\d+)")  # how HDF5 reports it
@@ -86,6 +87,8 @@ def read_csv(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame
     Raises:
         InputError: the file is empty, or lacks a column; names both.
     """
+    import pandas as pd  # which takes half a second, and not every job that writes a file has tables
+
     try:
         table = pd.read_csv(path)
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:

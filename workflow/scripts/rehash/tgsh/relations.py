@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import spearmanr
 
 from rehash.store import write_csv
 from rehash.tgsh.modulations import STATES, read_modulations
@@ -25,7 +24,9 @@ def rank_correlation(similarity: np.ndarray, distance: np.ndarray) -> float:
     """Compute Spearman's correlation of two (T, T) matrices over the pairs of tasks; NaN if either does not vary."""
     pairs = np.triu_indices(len(distance), 1)
     a, b = similarity[pairs], distance[pairs]
-    return float(spearmanr(a, b).statistic) if len(a) > 1 and np.ptp(a) > 0 and np.ptp(b) > 0 else float("nan")
+    if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return float("nan")
+    return float(np.corrcoef(pd.Series(a).rank(), pd.Series(b).rank())[0, 1])
 
 
 def relate_tasks(modulations: str | Path, similarity: str | Path, correlation: str | Path) -> dict[str, Any]:

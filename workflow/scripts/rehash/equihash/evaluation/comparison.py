@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binom
 
 from rehash.equihash.databases.label_files import LabelFile
 from rehash.equihash.databases.labels import Database
@@ -26,6 +25,8 @@ def expected_multiplicities(database: Database, size: int) -> pd.DataFrame:
     If each label has one bucket and each bucket one label, these are the sizes of an index's buckets. A label may be
     several members of a pool. Columns database_size, bucket_size, buckets (float).
     """
+    from scipy.stats import binom  # which takes a second, and jobs that only compare need it not
+
     labels, pool = database.label_count, database.pool_size
     members = np.arange(1, _most(pool / labels)) if pool else np.ones(1)
     with_members = labels * (binom.pmf(members, pool, 1 / labels) if pool else np.ones(1))

@@ -17,9 +17,8 @@ from math import fsum
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binom
 
-from rehash.bits import Codes
+from rehash.bits import Codes, random_distances
 from rehash.equihash.databases.queries import Relevant
 from rehash.intervals import bootstrap_interval, clopper_pearson
 from rehash.seeds import stream
@@ -220,6 +219,6 @@ def distance_statistics(histogram: pd.DataFrame) -> pd.DataFrame:
         shares = shares / pairs
         mean = (shares * shares.index).sum()
         deviation = (shares * (shares.index - mean) ** 2).sum() ** 0.5
-        apart = np.abs(shares - binom.pmf(shares.index, bits, 0.5)).sum() / 2
+        apart = np.abs(shares - random_distances(bits)).sum() / 2
         rows.append((*names, pairs, mean, deviation, apart))
     return pd.DataFrame(rows, columns=[*keys, "pairs", "mean", "deviation", "binomial"])

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from scipy.stats import binom
 
+from rehash.bits import random_distances
 from rehash.equihash.tables import UNTRAINED, by_model
 from rehash.figures.style import COLOURS, panels
 from rehash.series import LEAST_SEEDS, seed_mean, spread_words, with_series
@@ -93,10 +93,6 @@ def _shares(rows: pd.DataFrame) -> pd.DataFrame:
     return counts / counts.sum()
 
 
-def _binomial(distances: pd.Index) -> np.ndarray:
-    return binom.pmf(distances, len(distances) - 1, 0.5)
-
-
 def _draw_histograms(panel: Axes, rows: pd.DataFrame, statistics: pd.DataFrame) -> None:
     bits = int(rows.bits.iloc[0])
     distances, edges = np.arange(bits + 1), np.arange(bits + 2) - 0.5
@@ -116,7 +112,7 @@ def _draw_histograms(panel: Axes, rows: pd.DataFrame, statistics: pd.DataFrame) 
             _, low, high = np.transpose([seed_mean(row) for row in shares.to_numpy()])
             band = {"step": "mid", "color": look.colour, "alpha": 0.5, "linewidth": 0}
             panel.fill_between(distances, low.clip(min=0), high, **band)
-    panel.plot(distances, _binomial(pd.Index(distances)), ".:", color="black", markersize=3, linewidth=0.8)
+    panel.plot(distances, random_distances(bits), ".:", color="black", markersize=3, linewidth=0.8)
     panel.set(xlim=(-1.5, bits + 0.5), xticks=np.linspace(0, bits, 5), ylim=(0, 1.6 * panel.get_ylim()[1]))
     panel.set_axisbelow(True)
     panel.set_yscale("function", functions=(lambda share: np.sqrt(np.clip(share, 0, None)), np.square))
