@@ -1,9 +1,11 @@
 # make demo: see it run. make test: the tests. Everything is installed into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+# Two of pytest's workers; a file's tests stay together, since they share what they need.
+TOGETHER := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all bench docs format browser
+.PHONY: help demo check test test-all bench docs format browser
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,10 +31,14 @@ browser:
 		|| echo "no Chromium: the browser test will be skipped"
 
 test: .venv/installed-test browser ## the tests: the library, the plan, and the whole graph on a small config
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TOGETHER)
 
 test-all: .venv/installed-test browser ## the tests, and those that take longer
-	$(BIN)/python -m pytest --long
+	$(BIN)/python -m pytest $(TOGETHER) --long
+
+check: .venv/installed-test ## between two edits: lint, and the unit tests that take no time
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/python -m pytest $(TOGETHER) -m "not slow" tests/unit
 
 bench: .venv/installed-test ## speed against named peers, as a table
 	$(BIN)/python tests/bench

@@ -1,7 +1,9 @@
+import os
 import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from graphs import snakemake
 
@@ -20,11 +22,16 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory, pytestconfig) -> Path:
-    """A folder in which the tests' whole graph has run, undisturbed."""
+    """A folder in which the tests' whole graph has run, undisturbed: once, whichever of pytest's workers needs it first."""
     if found := pytestconfig.getoption("--built"):
         return found
-    directory = tmp_path_factory.mktemp("built")
-    snakemake(directory, "all", "--cores", 2)
+    common = tmp_path_factory.getbasetemp()
+    common = common.parent if "PYTEST_XDIST_WORKER" in os.environ else common
+    directory, done = common / "built", common / "built.done"
+    with FileLock(common / "built.lock"):
+        if not done.exists():
+            snakemake(directory, "all", "--cores", 2)
+            done.touch()
     return directory
 
 

@@ -20,7 +20,6 @@ STUDY = "results/hash_encoders/mnist5k/capacity.csv"
 MODULATIONS = "results/tgsh/mnist5k/rotation/accuracy.csv"
 RUN = "results/equihash/models/digits/shannon_hamming/default/seed=3210"
 EVALUATION = f"{RUN}/small/evaluation.csv"
-TARGETS = (STUDY, EVALUATION)
 SAVE_ALWAYS = ("--config", "save_every_seconds=0")
 # Rule -> what needs it; its logs; beside a log the saved state of that job, if it has one.
 STAGES = {
@@ -85,21 +84,33 @@ def lasted(folder: Path, rule: str) -> float:
     return min((end - begin).total_seconds() for begin, end in zip(begun, ended, strict=True))
 
 
-def test_killed_in_each_stage_and_restarted(built, tmp_path):
+@pytest.mark.parametrize(
+    ("targets", "stages"),
+    [
+        ([EVALUATION], "train_hash encode_shard merge_index"),
+        pytest.param(
+            [STUDY, EVALUATION],
+            "train_mlps train_hash measure_properties encode_shard merge_index evaluate_partition",
+            marks=pytest.mark.long,
+        ),
+    ],
+    ids=["some", "each"],
+)
+def test_killed_in_stages_and_restarted(built, tmp_path, targets, stages):
     """kill -9 of the whole group, a random moment after each of these stages has begun; then as the README says."""
-    rng = random.Random(0)
-    for rule in ("train_mlps", "train_hash", "measure_properties", "encode_shard", "merge_index", "evaluate_partition"):
+    rng, stages = random.Random(0), stages.split()
+    for rule in stages:
         for _ in range(5):
-            done = hit(tmp_path, rule, *TARGETS, "--cores", 1, delay=rng.uniform(0, min(0.3, lasted(built, rule) / 2)))
+            done = hit(tmp_path, rule, *targets, "--cores", 1, delay=rng.uniform(0, min(0.3, lasted(built, rule) / 2)))
             snakemake(tmp_path, "--unlock")
             if done:
                 break
         else:
             pytest.fail(f"{rule} was not hit in 5 tries")
-    snakemake(tmp_path, *TARGETS, "--cores", 2)  # other cores than before; rerun-incomplete is in the default profile
-    logs = {rule: "".join(p.read_text() for p in (tmp_path / "results").glob(STAGES[rule][1])) for rule in STAGES}
-    for rule in ("train_mlps", "train_hash", "encode_shard"):
-        assert "going on from" in logs[rule], rule
+    snakemake(tmp_path, *targets, "--cores", 2)  # other cores than before; rerun-incomplete is in the default profile
+    for rule in {"train_mlps", "train_hash", "encode_shard"} & {*stages}:
+        logs = "".join(path.read_text() for path in (tmp_path / "results").glob(STAGES[rule][1]))
+        assert "going on from" in logs, rule
     check_tables(tmp_path, built)
     assert not leftovers(tmp_path)
 

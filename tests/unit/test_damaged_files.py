@@ -581,6 +581,7 @@ INDEX = {
 
 READERS = DATASETS | BANKS | OTHERS | INDEX
 LONG = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("cases", [range(CASES), pytest.param(range(CASES, MANY), marks=LONG)], ids=["ci", "long"])

@@ -101,6 +101,7 @@ READERS = {
     "views": Reader(make_views, draw_views, glob="views.h5"),
 }
 LONG = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("cases", [range(CASES), pytest.param(range(CASES, MANY), marks=LONG)], ids=["ci", "long"])

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pandas as pd
@@ -56,15 +57,22 @@ def test_links_lead_somewhere(page):
 
 
 def test_commands_of_the_readme_plan(tmp_path):
-    """Every snakemake command of the README's table, as a dry run in the configuration it names."""
+    """Every snakemake command of the README's table, as a dry run; those with the same options in one."""
     lines = re.findall(r"\| `snakemake ([^`]+)` ", (ROOT / "README.md").read_text())
     assert len(lines) >= 20
+    together = defaultdict(list)
     for line in lines:
         if "mine.yaml" in line or "--sdm" in line:
             continue  # needs a file of the reader's, or conda
-        words, _, overlay = line.partition("--configfile")
-        configs = [ROOT / overlay.strip()] if overlay else []
-        output = snakemake(tmp_path, "-n", *words.replace("-n", "").split(), configs=configs)
+        targets, options = re.match(r"((?:(?!-)\S+ ?)*)(.*)", re.sub("--cores all|-n", "", line).strip()).groups()
+        options, _, overlay = options.strip().partition("--configfile ")
+        together[options.strip(), overlay] += targets.split()
+    assert len(together) <= 8
+    for (options, overlay), targets in together.items():
+        words = (*targets, "-n", "--cores", "all", *options.split())
+        output = snakemake(tmp_path, *words, configs=[ROOT / overlay] if overlay else [])
         assert re.search("train_mlps|train_flynet|train_hash|draw_labels", output)
+        for target in targets:
+            assert re.search(rf"(output files: .*|localrule |rule ){re.escape(target)}\b", output), target
     made = set(re.findall(r"`make ([a-z-]+)`", (ROOT / "README.md").read_text()))
     assert made <= set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.M))

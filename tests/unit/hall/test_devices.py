@@ -109,6 +109,7 @@ with recorded(snakemake):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gpus", [1, 2])
 def test_jobs_of_one_graph(tmp_path, gpus):
     """By the default profile one at a time; two if --resources says so, and then each sees another GPU."""

@@ -253,6 +253,7 @@ def test_the_same_table_gives_the_same_picture(tmp_path):
     assert all(a.read_bytes() == b.read_bytes() for a, b in zip(*paths))
 
 
+@pytest.mark.slow
 def test_the_page_is_the_same_in_any_process_and_asks_for_nothing(tmp_path):
     chart = made_chart()
     write_csv(chart, tmp_path / "t.csv")

@@ -77,6 +77,7 @@ def start(arguments: dict) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-c", JOB, json.dumps(arguments)], env=environment, stderr=subprocess.PIPE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGTERM])
 def test_killed_process_goes_on(tmp_path, dataset, signal_number):
     once, again = tmp_path / "once", tmp_path / "again"
@@ -101,6 +102,7 @@ def test_killed_process_goes_on(tmp_path, dataset, signal_number):
     assert sorted(p.name for p in again.iterdir()) == ["h.csv", "n.safetensors"]
 
 
+@pytest.mark.slow
 def test_repeats_do_not_depend_on_their_number(tmp_path, dataset):
     """A study that grows from 2 to 3 repeats keeps its first two (their sums may be rounded otherwise)."""
     two, three = tmp_path / "two", tmp_path / "three"
@@ -115,6 +117,7 @@ def test_repeats_do_not_depend_on_their_number(tmp_path, dataset):
     assert np.allclose(few, more[few.index], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_state_is_not_used_on_other_data(tmp_path, dataset):
     """The dataset was rebuilt with other content between the kill and the restart."""
     other = tmp_path / "other.h5"
