@@ -22,8 +22,14 @@ help: ## this list
 	touch $@
 
 demo: .venv/installed ## train, measure and draw on embedded digits; ends with the report
-	$(BIN)/snakemake --cores all
-	@echo "The report: $(CURDIR)/results/report.html"
+	@begun=$$(date +%s); $(BIN)/snakemake --cores all && printf '%s\n' "" \
+		"Done in $$(( ($$(date +%s) - begun + 30) / 60 )) minutes. Look first at the report, in any browser:" \
+		"  $(CURDIR)/results/report.html" \
+		"Each figure says what was claimed and what came out. Then, one figure of each paper:" \
+		"  results/hash_encoders/mnist5k/phase_chart.html      three regimes of networks; hover over the points" \
+		"  results/tgsh/mnist5k/rotation/task_similarity.png   what learned modulations say about how tasks relate" \
+		"  results/equihash/databases/small/retrieval.png      what an index of 20,000 fingerprints answers" \
+		"Tables (CSV) lie beside the pictures. README.md goes on with your own data and settings."
 
 browser:
 	@command -v chromium >/dev/null || { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] \
