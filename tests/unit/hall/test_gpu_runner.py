@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+pytestmark = pytest.mark.slow
 GPU = Path(__file__).parents[2] / "gpu"
 CHECKS = "environment graphs networks views capacity encoding entropies shards flynet studies".split()
 
