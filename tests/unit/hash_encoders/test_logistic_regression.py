@@ -36,6 +36,13 @@ def test_the_optimum_is_reached(n, k, flip):
     assert abs(right - reference.score(test.astype(float), test_labels)) <= 0.001
 
 
+def test_many_equal_codes_reach_the_optimum_without_a_warning(caplog):
+    """Summed one by one in float32 their gradient errs to one side, and never gets small."""
+    bits, labels = codes_with_classes(60_000, 8, 4, flip=0.35)
+    ours, expected = fitted(bits, labels), weights_of(optimum(bits, labels))
+    assert np.abs(ours.weights.numpy() - expected).max() < 1e-3 and not caplog.records
+
+
 def test_votes_and_their_ties_are_scikit_learns():
     """Three classes in a circle, each of which loses to the next: the margins decide, as they do there."""
     bits, labels = codes_with_classes(400, 6, 4, flip=0.45)

@@ -4,10 +4,11 @@ The problem is scikit-learn's (OneVsOneClassifier of LogisticRegression with C =
 log(1 + exp(-margin)) over their codes, and half the sum of squared weights; the intercept is not penalised. It is
 solved by L-BFGS (Nocedal 1980), preconditioned by a bound on the Hessian: (G_i + G_j) / 4 + I, with G_c the Gram matrix
 of the codes of class c (Boehning and Lindsay 1988). After some steps the quarters are replaced by the mean of p (1 - p)
-over the codes of each class, which is what they bound.
+over the codes of each class, which is what they bound. Equal codes of a class are one row that counts several times:
+there are often few distinct codes, and float32 sums of many equal numbers err to one side.
 
-Shape suffixes: N codes, n codes of a class, W weights of a pair (one for each bit, and the intercept), P pairs, A pairs
-that are not solved yet.
+Shape suffixes: N codes, n distinct codes of a class, W weights of a pair (one for each bit, and the intercept), P
+pairs, A pairs that are not solved yet.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+
+from rehash.bits import as_keys
 
 log = logging.getLogger("rehash")
 _GRADIENT = 1e-3  # norm of the gradient at which a pair is solved; weights are then at most so far from the optimum
@@ -61,26 +65,34 @@ def fit_one_vs_one(bits: torch.Tensor, labels: torch.Tensor) -> OneVsOne:
         bits: 0 and 1, float32 (N, bits). labels: int64 (N,) of two or more classes, on the same device.
     """
     classes = labels.unique()
-    rows = [_with_ones(bits[labels == label]) for label in classes]
+    rows = [_distinct(bits[labels == label]) for label in classes]
     pairs = torch.combinations(torch.arange(len(classes), device=bits.device))
-    grams = torch.stack([part.T @ part for part in rows])
+    grams = torch.stack([(part * counts[:, None]).T @ part for part, counts in rows])
     together = max(1, _BYTES // (4 * grams[0].numel()))
     weights = [_Fit(rows, grams, part).solve() for part in pairs.split(together)]
     return OneVsOne(classes, pairs, torch.cat(weights))
 
 
-def _with_ones(bits: torch.Tensor) -> torch.Tensor:
-    return torch.cat([bits, bits.new_ones((len(bits), 1))], 1)
+def _distinct(bits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the distinct codes with a column of ones, (n, W), and how often each occurs, (n,), both float32."""
+    if bits.device.type == "cpu":  # where torch's own unique is slow
+        keys = as_keys(np.packbits(bits.numpy().astype(bool), axis=1))
+        _, first, counts = np.unique(keys, return_index=True, return_counts=True)
+        bits, counts = bits[torch.from_numpy(first)], torch.from_numpy(counts)
+    else:
+        bits, counts = bits.unique(dim=0, return_counts=True)
+    return torch.cat([bits, bits.new_ones((len(bits), 1))], 1), counts.to(bits.dtype)
 
 
 class _Fit:
     """The fit of some pairs of classes.
 
     Args:
-        rows: of each class, its codes with a column of ones, (n, W). grams: (C, W, W). pairs: int64 (P, 2).
+        rows: of each class, its distinct codes with a column of ones, (n, W), and their counts, (n,).
+        grams: (C, W, W). pairs: int64 (P, 2).
     """
 
-    def __init__(self, rows: list[torch.Tensor], grams: torch.Tensor, pairs: torch.Tensor) -> None:
+    def __init__(self, rows: list[tuple[torch.Tensor, torch.Tensor]], grams: torch.Tensor, pairs: torch.Tensor) -> None:
         self.rows, self.grams, self.pairs = rows, grams, pairs
         self.penalty_W = grams.new_ones(grams.shape[1])
         self.penalty_W[-1] = 0
@@ -147,28 +159,30 @@ class _Fit:
         return moved_AW, losses, gradients
 
     def _margins(self, weights_AW: torch.Tensor, open_A: torch.Tensor):
-        """Yield, for each class, the pairs that have it, the sign of its margins, its codes, and the margins (., n)."""
-        for number, rows_nW in enumerate(self.rows):
+        """Yield, for each class: the pairs that have it, its place in each and sign there, its codes, their counts, and
+        their margins (., n).
+        """
+        for number, (rows_nW, counts_n) in enumerate(self.rows):
             places, second = (self.pairs[open_A] == number).nonzero().T
             if len(places):
                 signs = (2 * second - 1).to(rows_nW.dtype)[:, None]
-                yield places, second, signs, rows_nW, (weights_AW[places] @ rows_nW.T).mul_(signs)
+                yield places, second, signs, rows_nW, counts_n, (weights_AW[places] @ rows_nW.T).mul_(signs)
 
     def _evaluate(self, weights_AW: torch.Tensor, open_A: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Compute the losses, float64 (A,), and their gradients (A, W)."""
         gradients_AW = weights_AW * self.penalty_W
         losses_A = (weights_AW.double() * gradients_AW).sum(1) / 2
-        for places, _, signs, rows_nW, margins in self._margins(weights_AW, open_A):
-            losses_A[places] += torch.nn.functional.softplus(-margins).sum(1, dtype=torch.float64)
-            gradients_AW[places] -= torch.sigmoid(-margins).mul_(signs) @ rows_nW
+        for places, _, signs, rows_nW, counts_n, margins in self._margins(weights_AW, open_A):
+            losses_A[places] += torch.nn.functional.softplus(-margins).mul_(counts_n).sum(1, dtype=torch.float64)
+            gradients_AW[places] -= torch.sigmoid(-margins).mul_(signs).mul_(counts_n) @ rows_nW
         return losses_A, gradients_AW
 
     def _curvature(self, weights_AW: torch.Tensor, open_A: torch.Tensor) -> torch.Tensor:
         """Compute the mean of p (1 - p) over the codes of both classes of each pair, (A, 2)."""
         means = weights_AW.new_zeros((len(open_A), 2))
-        for places, second, _, _, margins in self._margins(weights_AW, open_A):
+        for places, second, _, _, counts_n, margins in self._margins(weights_AW, open_A):
             shares = torch.sigmoid(margins)
-            means[places, second] = (shares * (1 - shares)).mean(1)
+            means[places, second] = (shares * (1 - shares)) @ counts_n / counts_n.sum()
         return means
 
     def _factors(self, scales_A2: torch.Tensor, open_A: torch.Tensor) -> torch.Tensor:
