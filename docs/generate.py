@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "docs")]
 
 import tables_equihash as equihash  # noqa: E402
+import tables_gpu  # noqa: E402
 import tables_hash_encoders as encoders  # noqa: E402
 import tables_tgsh as tgsh  # noqa: E402
 
@@ -179,6 +180,12 @@ def benchmark() -> str:
     return f"{markdown(shown)}\n\n{table.machine[0]}, {table.date[0]}."
 
 
+def on_a_gpu() -> str:
+    """What tests/gpu found."""
+    table, machine = tables_gpu.gpu()
+    return f"{markdown(table)}\n\n{machine}"
+
+
 def _amount(value: float, unit: str) -> str:
     return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
 
@@ -188,7 +195,7 @@ def pages() -> dict[Path, str]:
     counts = coverage((ROOT / "docs" / "coverage.md").read_text(encoding="utf-8"))
     made = {
         "docs/coverage.md": [counts],
-        "README.md": [counts, inside(), points("mnist", "capacity", "layer_width == 40"), benchmark()],
+        "README.md": [counts, inside(), points("mnist", "capacity", "layer_width == 40"), benchmark(), on_a_gpu()],
         "docs/hash_encoders.md": [
             *map(markdown, (encoders.solvers(), encoders.by_size(), encoders.batches("training_time", "epoch"))),
             *map(markdown, (encoders.batches("capacity", "width"), encoders.stopping())),
