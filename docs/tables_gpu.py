@@ -52,6 +52,5 @@ def gpu() -> tuple[pd.DataFrame, str]:
         numbers = told(check) if check["status"] in ("passed", "failed") else ""
         lines.append({"on a GPU": what, "status": check["status"], "found": numbers})
     where = found.get("environment", {})
-    return pd.DataFrame(
-        lines
-    ), f"{where['gpu']}, torch {where['torch']}." if "gpu" in where else "No GPU was at hand yet."
+    machine = f"{where['gpu']}, torch {where['torch']}." if "gpu" in where else "No GPU was at hand yet."
+    return pd.DataFrame(lines), machine

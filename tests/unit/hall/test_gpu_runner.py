@@ -59,7 +59,8 @@ def test_parts_run_beside_each_other_and_share_the_time(tmp_path, runner):
     assert len(runner.merged(told)["study"]["parts"]) == 4
 
 
-def test_all_checks_pass_in_miniature(tmp_path):
+def test_all_checks_pass_in_miniature(tmp_path, monkeypatch):
+    """And the README's table reads what they found."""
     done = subprocess.run(command("--device", "cpu", "--small", "--out", tmp_path), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     told = lines(tmp_path / "gpu.jsonl")
@@ -67,6 +68,11 @@ def test_all_checks_pass_in_miniature(tmp_path):
     assert {line["status"] for line in told} == {"passed"}
     assert list(json.loads((tmp_path / "gpu.json").read_text())) == sorted(CHECKS)
     assert {path.stem for path in tmp_path.glob("*.csv")} >= {"capacity", "sample_size", "training_time"}
+    monkeypatch.syspath_prepend(GPU.parents[1] / "docs")
+    tables = importlib.import_module("tables_gpu")
+    monkeypatch.setattr(tables, "RESULT", tmp_path / "gpu.json")
+    table, _ = tables.gpu()
+    assert (table.status == "passed").all() and table.found.str.len().min() > 3
 
 
 def test_what_was_known_is_there_when_the_runner_is_killed(tmp_path):
