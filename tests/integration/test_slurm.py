@@ -18,6 +18,7 @@ PROFILES = ROOT / "profiles"
 SCRIPTS = ROOT / "tests" / "slurm"
 # More jobs at once than GPUs, so that Slurm has to hold some back; without a database it is asked by squeue.
 ON_SLURM = "--jobs 6 --slurm-status-command squeue --slurm-init-seconds-before-status-checks 2".split()
+ON_SLURM += ["--config", "device=cpu"]  # nobody can compute on a stand-in, and a job that was given a GPU has to
 VARIANT = variant_name({"alpha": 0.05, "gamma": 0.001})
 
 

@@ -203,6 +203,7 @@ def test_rules_that_use_the_device_ask_for_it():
     asking = {name: name in GPU_RULES for name, rule in RULES.items() if f"scripts/{name}.py" in rule}
     reaching = {script: ("rehash.training", "resolve_device") in reached_definitions(script) for script in asking}
     assert asking == reaching and sum(asking.values()) == 12
+    assert all("compute=compute," in RULES[rule] for rule in GPU_RULES), "by which a job knows that it has to use it"
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ import types
 from pathlib import Path
 
 import pytest
+import torch
 from snakemake.iocontainers import InputFiles, Log, OutputFiles, Params, ResourceList, Wildcards
 
 from rehash import job
+from rehash.errors import InputError
 from rehash.graph import saving, untracked
 
 
@@ -28,7 +30,7 @@ def own_logging():
 def rule(tmp_path):
     """What Snakemake hands to the script of a rule with the given resources, where a state has been saved."""
 
-    def make(**resources):
+    def make(device=None, **resources):
         names = {"networks": "n.safetensors", "history": "h.csv", "provenance": "n.json"}
         for name in (".n.safetensors.0123.state", ".n.safetensors.4567.state", ".h.csv.0123.state"):
             (tmp_path / name).touch()
@@ -37,7 +39,7 @@ def rule(tmp_path):
             log=Log(fromdict={"log": str(tmp_path / "logs" / "train.log")}),
             input=InputFiles(),
             output=OutputFiles(fromdict={key: str(tmp_path / name) for key, name in names.items()}),
-            params=Params(fromdict={"code": "c0de"}),
+            params=Params(fromdict={"code": "c0de", **({"compute": {"device": device}} if device else {})}),
             wildcards=Wildcards(fromdict={"dataset": "toy"}),
             resources=ResourceList(fromdict=resources),
         )
@@ -104,3 +106,43 @@ def test_a_script_reads_what_its_rule_hands_over_untracked(rule):
     resources = untracked(**{name: lambda wildcards, value=value: value for name, value in values.items()})
     snakemake = rule(**{name: text(Wildcards()) for name, text in resources.items()})
     assert {name: job.untracked(snakemake, name) for name in values} == values
+
+
+GIVEN = [{"gpu": 1}, {"gpu": 0, "gres": "gpu:a100:1"}]
+
+
+@pytest.fixture
+def no_cuda(monkeypatch):
+    """As on a node whose driver is too old: the scheduler assigns a GPU, and torch sees none."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(job, "claim_device", lambda: None)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+
+
+@pytest.mark.parametrize("given", GIVEN, ids=str)
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_a_job_that_was_given_a_gpu_never_computes_without_one(tmp_path, rule, no_cuda, device, given):
+    words = rf"config: device is {device} and the job was given a GPU, but torch .* can use none .*: 3\).*device: cpu"
+    begun = False
+    with pytest.raises(InputError, match=words), job.recorded(rule(device, **given)):
+        begun = True
+    assert not begun and "train: InputError: config: device is" in (tmp_path / "logs" / "train.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("device", "resources"),
+    [("cpu", GIVEN[0]), ("cpu", GIVEN[1]), (None, GIVEN[0]), ("auto", {}), ("auto", {"gpu": 0})],
+)
+def test_a_job_computes_on_the_cpu_if_it_may(rule, no_cuda, device, resources):
+    with job.recorded(rule(device, **resources)) as notes:
+        notes["device"] = "cpu"
+
+
+@pytest.mark.parametrize("given", GIVEN, ids=str)
+def test_a_job_computes_on_the_gpu_that_it_claims(rule, monkeypatch, given):
+    said = []
+    monkeypatch.setattr(job, "claim_device", lambda: said.append("claimed"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: said.append("asked") or True)
+    with job.recorded(rule("auto", **given)):
+        pass
+    assert said == ["claimed", "asked"], "CUDA is not looked at before the choice is made"

@@ -11,10 +11,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from rehash import training
 from rehash.errors import InputError
 from rehash.hash_encoders.cohort import CohortTraining, Recipe
-from rehash.job import discard_state
-from rehash.training import Compute, StateFile, moments, resolve_device, restore_moments, run
+from rehash.job import Saving, discard_state
+from rehash.training import Compute, StateFile, finished, moments, resolve_device, restore_moments, run
 from toys import SCRIPTS, SHAPE, mixed
 
 
@@ -121,6 +122,58 @@ def test_asking_for_a_gpu_that_is_not_there(monkeypatch):
 def test_a_job_computes_with_the_threads_and_the_device_it_is_given():
     for asked in (2, 1):
         assert Compute("cpu", asked).start() == torch.device("cpu") and torch.get_num_threads() == asked
+
+
+def test_what_a_gpu_computes_is_told_to_be_reproducible(monkeypatch):
+    """cuBLAS reads its variable when it starts, so it is set before; what the user has set stands."""
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    cudnn.allow_tf32 = cudnn.benchmark = matmul.allow_tf32 = matmul.allow_bf16_reduced_precision_reduction = True
+    cudnn.deterministic = False
+    Compute("cpu", 1).start()
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8" and not torch.are_deterministic_algorithms_enabled()
+    assert cudnn.deterministic and not cudnn.benchmark and not cudnn.allow_tf32
+    assert not matmul.allow_tf32 and not matmul.allow_bf16_reduced_precision_reduction
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    Compute("cpu", 1).start()
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
+
+
+class Counter:
+    """A job of three steps that says from which one it started."""
+
+    total = 3
+
+    def __init__(self) -> None:
+        self.finished_steps, self.begun = 0, []
+
+    @property
+    def done(self) -> bool:
+        return self.finished_steps == self.total
+
+    def status(self) -> str:
+        return ""
+
+    def step(self) -> None:
+        self.begun.append(self.finished_steps)
+        self.finished_steps += 1
+
+    def state(self):
+        return {}, {"finished_steps": self.finished_steps}
+
+    def restore(self, tensors, values) -> None:
+        self.finished_steps = values["finished_steps"]
+
+
+def test_a_job_on_another_kind_of_device_starts_anew(tmp_path, monkeypatch):
+    """Its numbers would be a mixture of both kinds', which no machine gives again."""
+    kinds = []
+    for kind in ("GPU A", "GPU B", "GPU A"):
+        monkeypatch.setattr(training, "device_kind", lambda device, kind=kind: kind)
+        job = Counter()
+        with finished(job, tmp_path / "out", {"a": 1}, Saving(), torch.device("cpu")):
+            kinds.append(job.begun)
+    assert kinds == [[0, 1, 2], [0, 1, 2], []]
 
 
 OPTIMISERS = {

@@ -1,4 +1,4 @@
-"""Choice of a GPU for each job, where several jobs run on one machine."""
+"""Choice of a GPU for each job, where several jobs run on one machine; a job that was given one has to use it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import fcntl
 import logging
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
+from typing import Any
+
+from rehash.errors import InputError
 
 log = logging.getLogger("rehash")
 _SCHEDULERS = ("SLURM_JOB_ID", "KUBERNETES_SERVICE_HOST", "PBS_JOBID", "LSB_JOBID", "JOB_ID")  # which assign GPUs
@@ -24,6 +27,33 @@ def visible_devices() -> list[str]:
     return [
         str(place) for place, _ in enumerate(Path("/dev").glob("nvidia[0-9]*"))
     ]  # /dev/nvidia3 can be device 0 of a container
+
+
+def asks_for_gpu(resources: Mapping[str, Any]) -> bool:
+    """Return whether a job with these resources is given a GPU: by `gpu`, or by the words of a scheduler in `gres`."""
+    return bool(int(resources.get("gpu") or 0)) or "gpu" in str(resources.get("gres") or "")
+
+
+def check_gpu(device: str) -> None:
+    """Raise an InputError if torch can use no GPU in a job that was given one, where the config says auto or cuda.
+
+    The job would otherwise compute on the CPU without a word, perhaps for weeks. torch is imported.
+
+    Args:
+        device: as the config says it (auto, cpu or cuda).
+    """
+    if device == "cpu":
+        return
+    import torch  # a second or more, which jobs without a GPU need not wait for
+
+    if torch.cuda.is_available():
+        return
+    visible, built_for = os.environ.get("CUDA_VISIBLE_DEVICES", "not set"), f"CUDA {torch.version.cuda}"
+    raise InputError(
+        f"config: device is {device} and the job was given a GPU, but torch {torch.__version__} can use none "
+        f"(CUDA_VISIBLE_DEVICES: {visible}); expected a node with a GPU whose driver is as new as {built_for}, for "
+        "which this torch was built (nvidia-smi says what a driver can do); or say device: cpu to compute without one"
+    )
 
 
 def claim_device(devices: Sequence[str] | None = None, folder: str | Path | None = None) -> str | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rehash.devices import claim_device
+from rehash.devices import asks_for_gpu, check_gpu, claim_device
 from rehash.provenance import write_provenance
 
 _TALKATIVE = ("fontTools", "faiss", "matplotlib", "PIL")
@@ -48,6 +48,9 @@ def recorded(snakemake: Any) -> Iterator[dict[str, Any]]:
     Yields a dictionary. What the script puts into it (a device, the wall time of earlier runs) joins the provenance;
     its entry `digests` has, by path, the digests of inputs that are too large to be read for that. A job that asks for
     a GPU claims one. The saved state of a job is deleted at the very end, when nothing can be lost any more.
+
+    Raises:
+        InputError: the job was given a GPU, and torch can use none (`rehash.devices.check_gpu`).
     """
     Path(snakemake.log[0]).parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(
@@ -57,11 +60,12 @@ def recorded(snakemake: Any) -> Iterator[dict[str, Any]]:
         logging.getLogger(name).setLevel(logging.WARNING)
     log = logging.getLogger("rehash")
     log.info("%s: start", snakemake.rule)
-    if snakemake.resources.get("gpu"):
-        claim_device()
     notes: dict[str, Any] = {}
     start = time.monotonic()
     try:
+        if asks_for_gpu(snakemake.resources):
+            claim_device()
+            check_gpu(snakemake.params.get("compute", {"device": "cpu"})["device"])
         yield notes
     except BaseException as error:
         log.error("%s: %s: %s", snakemake.rule, type(error).__name__, error)

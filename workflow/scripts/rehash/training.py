@@ -194,12 +194,14 @@ def finished(
     Args:
         output: the file that the job makes. It is locked, and the state is saved beside it; `rehash.job.recorded`
             deletes the state once all is written.
-        identity: what the job depends on; a state with another identity is not loaded.
+        identity: what the job depends on; a state with another identity, or of another `device_kind`, is not loaded.
 
     Yields:
         Notes for the provenance: device, wall time with earlier runs, and digests of earlier code that took steps.
     """
-    with StateFile(output, identity, saving.code, saving.on_code_change) as state:
+    # Each kind of device rounds in its own way, so that a job that moved to another would be a mixture of both.
+    key = {**identity, "device_kind": device_kind(device)}
+    with StateFile(output, key, saving.code, saving.on_code_change) as state:
         run(job, state, save_every_s=saving.every_s, title=title, unit=unit)
         yield {
             "device": str(device),
@@ -303,8 +305,16 @@ def device_kind(device: torch.device) -> str:
 
 
 def set_reproducible(threads: int) -> None:
-    """Fix the number of threads, on which float sums depend, and turn off TF32 and benchmarked kernels."""
+    """Fix the number of threads, on which float sums depend, and ask the GPU's libraries for one way of computing.
+
+    On a GPU: no TF32, sums of bfloat16 products in float32, only kernels of cuDNN that add in one order and none that
+    win a benchmark, and for cuBLAS a workspace of fixed size. Call this before CUDA is used. torch's own
+    `use_deterministic_algorithms` would also refuse operations that are reproducible as they are used here.
+    """
     torch.set_num_threads(threads)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
     torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from rehash.equihash.learning.pooling import AveragePool, MaxPool
 from rehash.errors import InputError, unknown
 from rehash.seeds import integer
 
@@ -86,6 +87,7 @@ def resnet18(bits: int, shape: Shape) -> nn.Module:
     body = resnet18(weights=None)
     if shape[0] == 1:
         body.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=1, padding=3, bias=False)
+    body.maxpool = MaxPool(3, stride=2, padding=1)
     body.fc = nn.Identity()
     return _named(scale=Scale(), body=body, dense=nn.Linear(512, bits, bias=False), norm=nn.BatchNorm1d(bits))
 
@@ -103,7 +105,7 @@ def small_photo_cnn(bits: int, shape: Shape) -> nn.Module:
         conv3=nn.Conv2d(32, 64, 3, stride=2, padding=1, bias=False),
         norm3=nn.BatchNorm2d(64),
         relu3=nn.ReLU(),
-        pool=nn.AdaptiveAvgPool2d(3),
+        pool=AveragePool(3),
         flat=nn.Flatten(),
         dense=nn.Linear(64 * 3 * 3, bits, bias=False),
         norm=nn.BatchNorm1d(bits),
