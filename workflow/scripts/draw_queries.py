@@ -3,5 +3,5 @@
 from rehash.equihash.databases.queries import draw_queries
 from rehash.job import recorded
 
-with recorded(snakemake):
-    draw_queries(snakemake.input.shards, snakemake.output.queries, **snakemake.params.queries)
+with recorded(snakemake) as notes:
+    notes |= draw_queries(snakemake.input.shards, snakemake.output.queries, **snakemake.params.queries)

@@ -1,19 +1,26 @@
 """Encoding: the same fingerprints in any shards, after any kill; only what multi-probing needs is kept."""
 
+import hashlib
+import json
+
+import h5py
 import numpy as np
 import pytest
 import torch
 
+from rehash import provenance
 from rehash.bits import pack
-from rehash.equihash.databases.labels import draw_labels, labels
-from rehash.equihash.databases.queries import Queries
-from rehash.equihash.images import mosaics as mosaics_module
-from rehash.equihash.images.mosaics import CPU, DeviceBank, uploaded
+from rehash.equihash.databases.labels import draw_labels, draw_shard, labels
+from rehash.equihash.databases.queries import Queries, draw_queries
+from rehash.equihash.images import flow
+from rehash.equihash.images.flow import uploaded
+from rehash.equihash.images.mosaics import CPU, DeviceBank
 from rehash.equihash.images.noise import BLOCK
 from rehash.equihash.index import encode
 from rehash.equihash.index.encode import Encoding, logits
 from rehash.equihash.index.fingerprints import check_shards
 from rehash.equihash.index.query_codes import QueryCodes, ViewList, query_views
+from rehash.equihash.index.synthetic import generate_fingerprints
 from rehash.errors import InputError
 from rehash.training import StateFile, device_kind, run
 from small_index import damage, draw_shards, merge
@@ -141,6 +148,35 @@ def test_queries_have_noise_of_their_own(small, tmp_path):
     assert check_shards(small.shards)[0].origin == found.origin, "so that a partition knows its queries"
 
 
+def test_provenance_reads_none_of_the_large_files(small, tmp_path, monkeypatch):
+    """Every job that has images or labels as inputs hands their digests over, and these are those of the files."""
+    files = {"bank": str(small.bank), "labels": str(small.labels[0]), "weights": str(small.weights[0])}
+    with h5py.File(files["labels"]) as file:
+        drawn = file["labels"][()].tobytes()
+    sha = {"labels": drawn, "weights": small.weights[0].read_bytes()}
+    expected = {files[name]: hashlib.sha256(content).hexdigest() for name, content in sha.items()}
+    expected[files["bank"]] = "none"  # as this bank says; of a real one see test_mosaics.py
+    found = small.encode(small.labels[0], tmp_path / "s.h5")["digests"]
+    assert found == expected
+    of_queries = small.encode(small.queries, tmp_path / "q.h5")["digests"]
+    assert of_queries == {path: value for path, value in expected.items() if path != files["labels"]}
+    settings = {"bits": 8, "flips": 0.1, "name_bits": 8, "seed": 1}
+    assert generate_fingerprints(files["labels"], tmp_path / "g.h5", **settings)["digests"] == {
+        files["labels"]: expected[files["labels"]]
+    }
+    drawing = {"database": "d", "split": "test", "items": 50, "images": 2, "multiplicity": 1, "shards": 1, "seed": 1}
+    shard = draw_shard(files["bank"], tmp_path / "l.h5", shard=0, **drawing)
+    assert shard["digests"] == {files["bank"]: expected[files["bank"]]}
+    drawn = draw_queries(small.labels, tmp_path / "queries.h5", positives=3, negatives=3, pairs=3, seed=5)
+    assert list(drawn["digests"]) == [str(path) for path in small.labels]
+    assert drawn["digests"][files["labels"]] == expected[files["labels"]]
+
+    monkeypatch.setattr(provenance, "file_digest", lambda path: pytest.fail(f"{path} is read"))
+    facts = {"rule": "r", "params": {}, "seconds": 1.0, "notes": {}}
+    provenance.write_provenance(tmp_path / "p.json", inputs=[*files.values()], digests=found, **facts)
+    assert json.loads((tmp_path / "p.json").read_text())["inputs"] == expected
+
+
 def test_another_network_noise_split_or_seed_another_origin(small, tmp_path):
     (of,), found = draw_shards(small.database, tmp_path, 1), []
     noisier = {"task": {**small.task, "gaussian": 0.2}}
@@ -246,7 +282,7 @@ def test_logits_that_are_no_numbers_stop_the_job():
 
 
 def test_images_go_to_a_device_in_slices(monkeypatch):
-    monkeypatch.setattr(mosaics_module, "_SLICE", 100)
+    monkeypatch.setattr(flow, "_SLICE", 100)
     whole = np.random.default_rng(0).integers(0, 256, (23, 5, 4, 3), dtype=np.uint8)
     for images in (whole, whole[:0], whole[:, :, :, 0]):
         assert (uploaded(images, CPU).numpy() == images).all()

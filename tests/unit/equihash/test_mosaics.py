@@ -1,8 +1,11 @@
 """Mosaics and views against slow ones, made pixel by pixel (slow_mosaics.py)."""
 
 import colorsys
+import hashlib
+import tracemalloc
 from itertools import product
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -12,15 +15,19 @@ from scipy.stats import chisquare, kstest
 from sklearn.datasets import load_sample_images
 
 from rehash.equihash.figures.contact_sheet import plot_contact_sheet
+from rehash.equihash.images import banks, flow
+from rehash.equihash.images import mosaics as mosaics_module
+from rehash.equihash.images.banks import Bank, SplitImages
 from rehash.equihash.images.colour import hls_to_rgb, rgb_to_hls
 from rehash.equihash.images.contact_sheet import contact_sheet
-from rehash.equihash.images.flow import Flow, PerlinFields
+from rehash.equihash.images.flow import Flow, PerlinFields, uploaded
 from rehash.equihash.images.layout import image_numbers, lay_out
-from rehash.equihash.images.mosaics import CPU, DeviceBank, Mosaics, uploaded
+from rehash.equihash.images.mosaics import CPU, DeviceBank, Mosaics, fitting, view_digests
 from rehash.equihash.images.noise import BLOCK, KINDS, DeviceSource, block_source, cut
 from rehash.equihash.images.perlin import write_perlin
 from rehash.equihash.images.task import Task
 from rehash.errors import InputError
+from rehash.hdf5 import created, write_attributes
 from slow_mosaics import NOISY, WARPED, ArrayBank, bank, mosaics, perlin, slow_flow, slow_mosaic, slow_view
 
 
@@ -224,6 +231,129 @@ def test_a_bank_may_be_on_a_device():
     moved = mosaics(WARPED, bank=DeviceBank(uploaded(arrays.bank.images, CPU)), perlin=device)
     one, same = (made.items([1, 8], 0, seed=0, name="d", kind="negative") for made in (arrays, moved))
     assert isinstance(device.coarse, torch.Tensor) and torch.equal(one, same) and moved.label_count == 49
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A bank of 7 images a split, and a Perlin bank that fits mosaics of two of them."""
+    settings = {"height": 8, "width": 9, "count": 4, "lattice": (2, 2), "amplitude": 127, "seed": 0, "name": "p"}
+    write_perlin(tmp_path / "p.h5", **settings)
+    rows = np.random.default_rng(0).integers(0, 256, (3, 7, 8, 6, 3), dtype=np.uint8)
+    splits = {split: SplitImages(7, [part]) for split, part in zip(("train", "valid", "test"), rows)}
+    with created(tmp_path / "b.h5") as file:
+        checksum = banks._write_splits(file, splits, "bank b")
+        write_attributes(file, {"name": "b", "source": "", "licence": "", "checksum": checksum})
+    return tmp_path / "b.h5", tmp_path / "p.h5"
+
+
+def test_splits_share_one_copy_of_the_fields(files, monkeypatch):
+    """On a GPU, for which the CPU stands in here: the fields go there once, and first."""
+    sent = []
+
+    def sent_to(content, device):
+        sent.append((content.shape, device.type))
+        return uploaded(content, CPU)
+
+    monkeypatch.setattr(flow, "uploaded", sent_to)
+    monkeypatch.setattr(mosaics_module, "uploaded", sent_to)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 10**9))
+    opened, gpu = {split: Bank.open(files[0], split) for split in ("train", "valid")}, torch.device("cuda")
+    fields, images = ((4, 8, 9), "cuda"), ((7, 8, 6, 3), "cuda")
+    one, all_fields = 7 * 8 * 6 * 3, 2 * 4 * 8 * 9
+    for free, expected in (
+        (10**9, [fields, fields, images, images]),
+        (2 * (all_fields + one), [fields, fields, images]),
+        (2 * all_fields, [fields, fields]),
+        (2 * all_fields - 2, []),
+        (2 * one - 2, [fields, fields]),
+        (0, []),
+    ):
+        sent.clear()
+        made = Mosaics.open_all(WARPED, opened, files[1], gpu)
+        assert sent == expected and made["train"].perlin is made["valid"].perlin, free
+        held = [isinstance(each.bank, DeviceBank) for each in made.values()]
+        assert held == [expected.count(images) > n for n in range(2)]
+        for split, each in made.items():
+            images_of = each.bank.images.numpy() if isinstance(each.bank, DeviceBank) else each.bank.images
+            assert (images_of == opened[split].images).all()
+    monkeypatch.undo()
+    on_a_cpu = Mosaics.open_all(WARPED, opened, files[1], CPU)
+    assert on_a_cpu["train"].perlin is on_a_cpu["valid"].perlin and on_a_cpu["train"].bank is opened["train"]
+    assert not torch.is_tensor(on_a_cpu["train"].perlin.coarse), "mapped"
+
+
+def test_large_files_are_known_by_their_own_attributes(files, tmp_path):
+    """So that no job reads gigabytes for its provenance; another content has another digest."""
+    bank, fields = files
+    with h5py.File(bank) as file:
+        images = b"".join(file[f"{split}/images"][()].tobytes() for split in ("train", "valid", "test"))
+    found = view_digests(Bank.open(bank, "valid"), fields)
+    assert list(found) == [str(bank), str(fields)] and found[str(bank)] == hashlib.sha256(images).hexdigest()
+    assert list(view_digests(Bank.open(bank, "test"), None)) == [str(bank)]
+    settings = {"height": 8, "width": 9, "count": 4, "lattice": (2, 2), "amplitude": 127, "seed": 0, "name": "p"}
+    digests = [found[str(fields)]]
+    for changed in (
+        {},
+        *({name: 3} for name in ("height", "width", "count", "amplitude", "seed")),
+        {"lattice": (1, 2)},
+    ):
+        write_perlin(tmp_path / "other.h5", **settings | changed)
+        digests.append(view_digests(Bank.open(bank, "test"), tmp_path / "other.h5")[str(tmp_path / "other.h5")])
+    assert digests[0] == digests[1] and len(set(digests)) == 7
+
+
+def test_a_gpu_keeps_room_for_activations():
+    gb = 2**30
+    assert fitting(48 * gb, [6 * gb, 10 * gb, 10 * gb]) == [True] * 3, "8 GB are left"
+    assert fitting(24 * gb, [6 * gb, 10 * gb, 10 * gb]) == [True, True, False]
+    assert fitting(12 * gb, [6 * gb, 10 * gb, 1]) == [True, False, False], "half of a small one is left"
+    assert fitting(12 * gb, [7 * gb, 5 * gb]) == [False, True] and fitting(0, [1, 0]) == [False, True]
+
+
+def test_a_file_goes_to_a_device_without_a_copy_of_the_whole_in_memory(tmp_path, monkeypatch, recwarn):
+    whole = np.random.default_rng(0).integers(-128, 128, (400, 100, 100), dtype=np.int8)
+    whole.tofile(tmp_path / "fields")
+    mapped = np.memmap(tmp_path / "fields", np.int8, "r", shape=whole.shape)
+    monkeypatch.setattr(flow, "_SLICE", 2**17)
+    tracemalloc.start()
+    held = PerlinFields(mapped, mapped).to(CPU)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert held.coarse.dtype == torch.int8 and (held.fine.numpy() == whole).all() and held.nbytes == 8_000_000
+    assert peak < 3 * 2**17 and not recwarn.list, "torch warns of arrays that cannot be written to"
+
+
+def test_draws_for_a_gpu_lie_in_pinned_memory(monkeypatch):
+    """From which they are copied beside its work; the noise itself is the same."""
+    made, seen = mosaics(NOISY), []
+    plain = [draws for _, draws in _draws_of(made, monkeypatch)]
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: seen.append(tensor.shape) or tensor.clone())
+    object.__setattr__(made, "device", torch.device("cuda"))
+    for ahead in (0, 3):
+        seen.clear()
+        found = [draws for _, draws in _draws_of(made, monkeypatch, ahead)]
+        assert seen == [(BLOCK, 1, 8, 10)] * 2
+        assert all(torch.equal(one.normal, other.normal) for one, other in zip(found, plain, strict=True))
+
+
+def _draws_of(made: Mosaics, monkeypatch, ahead: int = 0):
+    """The draws that the views of 600 items would be made of."""
+    monkeypatch.setattr(Mosaics, "views", lambda self, labels, draws: draws)
+    return made.batches(np.zeros(600, np.int64), 0, seed=1, name="d", kind="database", ahead=ahead)
+
+
+def test_tables_of_an_axis_are_made_once(monkeypatch):
+    """And serve in inference mode and outside it, whichever comes first."""
+    seen = []
+    monkeypatch.setattr(Flow, "weights", lambda self, size: seen.append(size) or np.ones(size))
+    strength = Flow(311, 622)
+    picture, field = torch.rand(1, 1, 5, 6), torch.zeros(1, 2, 5, 6, dtype=torch.int8)
+    with torch.inference_mode():
+        first = strength.displace(picture, field, field)
+    for _ in range(3):
+        assert torch.equal(strength.displace(picture, field, field), first)
+    assert sorted(seen) == [5, 5, 6, 6]
+    assert strength.displace(picture.requires_grad_(), field, field).requires_grad
 
 
 def test_fields_are_read_from_a_file(tmp_path):

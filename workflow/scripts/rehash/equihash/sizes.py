@@ -5,6 +5,10 @@ from __future__ import annotations
 from rehash.equihash.plan import block, model_config, of_task, run_params, shape_of, sizes, weights
 from rehash.graph import minutes
 
+_NETWORK_MB = (
+    4000  # of a process that runs a network: torch, on a GPU with CUDA and cuDNN, and slices on their way there
+)
+
 
 def bank_mb(input_mb: float, attempt: int) -> int:
     """Return the memory to build a bank, which is copied in slices."""
@@ -48,7 +52,7 @@ def training_mb(config: dict, task: str, model: str, variant: str, seed: str, at
     schedule = run_params(config, task, model, variant, seed)["schedule"]
     _, height, width = shape_of(config, task)
     held = 2 * schedule["pairs"] * (schedule["micro_batches"] if schedule["forward"] == "once" else 1)
-    return int((3000 + held * height * width * 400 / 1e6) * attempt)
+    return int((_NETWORK_MB + held * height * width * 400 / 1e6) * attempt)
 
 
 def distance_minutes(config: dict, task: str, attempt: int) -> int:
@@ -88,7 +92,7 @@ def view_minutes(config: dict, task: str, views: float, attempt: int) -> int:
 def shard_mb(config: dict, *, task: str, model: str, database: str, shards: str, attempt: int, **_: str) -> int:
     """Return the memory to encode a shard: a network on blocks, and four times the codes and their order."""
     width = model_config(config, task, model)["bits"] // 8
-    return int((3000 + _share(config, task, database, shards) * (4 * width + 30) / 1e6) * attempt)
+    return int((_NETWORK_MB + _share(config, task, database, shards) * (4 * width + 30) / 1e6) * attempt)
 
 
 def query_codes_mb(config: dict, *, task: str, model: str, database: str, attempt: int, **_: str) -> int:
@@ -96,7 +100,7 @@ def query_codes_mb(config: dict, *, task: str, model: str, database: str, attemp
     width, found = model_config(config, task, model)["bits"] // 8, block(config, "databases", database)
     ids = len(sizes(config, database)) * found["positives"] * (found["multiplicity"] + 2) * 8
     logits = found["probed"] * width * 64
-    return int((3000 + (_queries(config, database) * 6 * width + 3 * ids + logits) / 1e6) * attempt)
+    return int((_NETWORK_MB + (_queries(config, database) * 6 * width + 3 * ids + logits) / 1e6) * attempt)
 
 
 def synthetic_mb(

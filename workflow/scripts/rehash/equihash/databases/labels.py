@@ -163,7 +163,8 @@ def draw_shard(
     Raises:
         InputError: the file is not a bank, or it makes too many mosaics for int64.
     """
-    pictures = len(Bank.open(bank, split))
-    whole = Database(seed, database, items, count_labels(pictures, images), multiplicity)
+    found = Bank.open(bank, split)
+    whole = Database(seed, database, items, count_labels(len(found), images), multiplicity)
     draw_labels(output, whole, *shard_range(items, shards, shard))
-    return {"seed": seed, "bank_pictures": pictures, "label_count": whole.label_count}
+    digests = {str(bank): found.checksum}
+    return {"seed": seed, "bank_pictures": len(found), "label_count": whole.label_count, "digests": digests}

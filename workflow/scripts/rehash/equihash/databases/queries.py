@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -108,7 +109,7 @@ def draw_queries(
     negatives: int,
     pairs: int,
     seed: int,
-) -> None:
+) -> dict[str, Any]:
     """Draw a database's queries from the label files of all its shards (`labels.draw_labels`).
 
     The HDF5 file has, for each size s, `positive/{s}/labels` int64 (p,), `offsets` int64 (p + 1,) and `ids` int64 (of
@@ -125,6 +126,9 @@ def draw_queries(
         sizes: the sizes of the databases that are asked, as numbers of first items; by default that of the whole one.
 
     Memory holds the positives' ids and some hundred bytes per query, at least about 200 MB in all.
+
+    Returns:
+        Notes for the provenance: digests of the label files.
 
     Raises:
         InputError: the shards do not fit together, a size is out of range, or there are too few labels.
@@ -154,6 +158,7 @@ def draw_queries(
             file.create_dataset(name, data=array)
         write_attributes(file, asdict(database))
         seal(file)
+    return {"digests": {part.path: part.checksum for part in opened.parts}}
 
 
 def _distinct_labels(shards: LabelShards, size: int, count: int, key: np.ndarray) -> np.ndarray:

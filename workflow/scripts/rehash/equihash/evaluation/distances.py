@@ -11,7 +11,7 @@ import pandas as pd
 
 from rehash.equihash.evaluation.retrieval import distance_rows, distance_statistics, distance_table
 from rehash.equihash.images.banks import Bank
-from rehash.equihash.images.mosaics import Mosaics
+from rehash.equihash.images.mosaics import Mosaics, view_digests
 from rehash.equihash.images.task import Task
 from rehash.equihash.learning.triplets import draw_pairs, see_triplets
 from rehash.equihash.learning.weights import open_network
@@ -46,7 +46,8 @@ def measure_distances(
         InputError: the files do not fit together.
     """
     target, shown = compute.start(), Task.of(task)
-    mosaics = Mosaics.open(shown, Bank.open(bank, "test"), perlin, target)
+    images = Bank.open(bank, "test")
+    mosaics = Mosaics.open(shown, images, perlin, target)
     labels = draw_pairs(mosaics.label_count, triplets, seed=seed, name="distances")
     rates, counts = [], []
     for path in progress(weights, "distances", "network"):
@@ -60,4 +61,5 @@ def measure_distances(
     written = [found[[*keys, *(name for name in found if name not in keys)]] for found in written]
     for found, path in zip([*written, distance_statistics(written[1])], (table, histogram, statistics)):
         write_csv(found, path)
-    return {"device": str(target), "seed": seed, "triplets": len(labels)}
+    digests = view_digests(images, perlin)
+    return {"device": str(target), "seed": seed, "triplets": len(labels), "digests": digests}

@@ -11,7 +11,7 @@ import torch
 
 from rehash.equihash.images.banks import SPLITS, Bank
 from rehash.equihash.images.flow import PerlinFields
-from rehash.equihash.images.mosaics import Mosaics
+from rehash.equihash.images.mosaics import Mosaics, view_digests
 from rehash.equihash.images.task import Task
 from rehash.hdf5 import created, seal, write_attributes
 from rehash.seeds import stream
@@ -54,7 +54,7 @@ def show_views(
         seal(file)
     rows = [{"task": name, "split": s, "pictures": len(banks[s]), "labels": counts[s]} for s in SPLITS]
     write_csv(pd.DataFrame(rows), table)
-    return {"seed": seed, "views": list(views.shape)}
+    return {"seed": seed, "views": list(views.shape), "digests": view_digests(banks["train"], perlin)}
 
 
 def contact_sheet(mosaics: Mosaics, labels: np.ndarray, views: int, *, seed: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,25 @@ from torch.nn.functional import grid_sample
 
 from rehash.equihash.images.perlin import LARGEST, open_fields
 from rehash.errors import InputError
+
+_SLICE = 2**28  # bytes that are copied to a GPU at a time
+
+
+def uploaded(content: np.ndarray | torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Copy an array (n, ...), perhaps memory-mapped, to a device, with one slice of it in the host's memory at a time.
+
+    Returns:
+        A tensor of the array's shape and type.
+    """
+    if torch.is_tensor(content):
+        return content.to(device)
+    kind = torch.from_numpy(np.empty(0, content.dtype)).dtype
+    held = torch.empty(content.shape, dtype=kind, device=device)
+    step = max(1, _SLICE // max(1, content[:1].nbytes))
+    for start in range(0, len(content), step):
+        # A copy in memory of the slice: torch warns of arrays that cannot be written to, as those of a map.
+        held[start : start + step] = torch.from_numpy(np.array(content[start : start + step])).to(device)
+    return held
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +64,16 @@ class PerlinFields:
         return cls(open_fields(path, "coarse"), open_fields(path, "fine"))
 
     def to(self, device: torch.device) -> PerlinFields:
-        """Return the whole bank as tensors on a device."""
-        banks = (self.coarse, self.fine)
-        return PerlinFields(*(b.to(device) if torch.is_tensor(b) else torch.tensor(b, device=device) for b in banks))
+        """Return the whole bank as tensors on a device, copied slice by slice."""
+        return PerlinFields(*(uploaded(fields, device) for fields in (self.coarse, self.fine)))
 
     def __len__(self) -> int:
         return len(self.coarse)
+
+    @property
+    def nbytes(self) -> int:
+        """Return the number of bytes of all fields."""
+        return self.coarse.nbytes + self.fine.nbytes
 
     @property
     def size(self) -> tuple[int, int]:
@@ -64,7 +88,7 @@ class PerlinFields:
 
 def _rows(fields: np.ndarray | torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
     if isinstance(fields, torch.Tensor):
-        return fields[numbers.to(fields.device)]
+        return fields[numbers.to(fields.device, non_blocking=True)]
     return torch.from_numpy(fields[numbers.cpu().numpy()])
 
 
@@ -101,12 +125,20 @@ class Flow:
         """
         grid = torch.empty(coarse.shape, device=pictures.device)
         for axis, shape in ((0, (1, -1)), (1, (-1, 1))):
-            size = coarse.shape[3 - axis]
-            places, by_coarse, by_fine = (
-                torch.from_numpy(values.astype(np.float32).reshape(shape)).to(pictures.device)
-                for values in (np.linspace(-1, 1, size), *(self.weights(size) / d for d in (self.coarse, self.fine)))
-            )
+            tables = _axis_tables(self, coarse.shape[3 - axis], pictures.device)
+            places, by_coarse, by_fine = (table.reshape(shape) for table in tables)
             moved = coarse[:, axis].float().mul_(by_coarse).add_(fine[:, axis].float().mul_(by_fine))
             torch.add(moved, places, out=grid[:, axis])
         # The grid is a view of two planes, x and y: the kernel reads them faster than interleaved pairs.
         return grid_sample(pictures, grid.permute(0, 2, 3, 1), padding_mode="border", align_corners=False)
+
+
+@cache
+def _axis_tables(flow: Flow, size: int, device: torch.device) -> tuple[torch.Tensor, ...]:
+    """Return the places of an axis' pixels and the factors of both displacements, float32 (size,), kept on the device.
+
+    They would otherwise be copied to a GPU for each few views.
+    """
+    values = (np.linspace(-1, 1, size), *(flow.weights(size) / divisor for divisor in (flow.coarse, flow.fine)))
+    with torch.inference_mode(False):  # for all who come later, too
+        return tuple(torch.from_numpy(each.astype(np.float32)).to(device) for each in values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -41,6 +42,13 @@ def blend_weights(overlap: int) -> np.ndarray:
     return 1 / (1 + np.exp(-np.linspace(-logit, logit, overlap)))
 
 
+@cache
+def _weights_on(device: torch.device, overlap: int) -> torch.Tensor:
+    """Return `blend_weights` as float32, kept on the device: copied there once and not for each few mosaics."""
+    with torch.inference_mode(False):  # for all who come later, too
+        return torch.from_numpy(blend_weights(overlap).astype(np.float32)).to(device)
+
+
 def join(parts: list[torch.Tensor], dim: int, overlap: int) -> torch.Tensor:
     """Join images along an axis; neighbours share `overlap` pixels, over which one turns into the other.
 
@@ -63,8 +71,7 @@ def join(parts: list[torch.Tensor], dim: int, overlap: int) -> torch.Tensor:
         begin = overlap if i else 0
         end = stride if i < len(parts) - 1 else stride + overlap
         joined.narrow(dim, i * stride + begin, end - begin).copy_(part.narrow(dim, begin, end - begin))
-    weights = torch.from_numpy(blend_weights(overlap).astype(np.float32)).to(first.device)
-    weights = weights.reshape(-1, *[1] * (-1 - dim))
+    weights = _weights_on(first.device, overlap).reshape(-1, *[1] * (-1 - dim))
     for i, (one, other) in enumerate(pairwise(parts), start=1):
         start = one.narrow(dim, stride, overlap).float()
         blend = (other.narrow(dim, 0, overlap).float() - start).mul_(weights).add_(start)

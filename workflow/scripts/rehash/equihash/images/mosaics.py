@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -15,15 +15,16 @@ import torch
 
 from rehash.equihash.images.banks import Bank
 from rehash.equihash.images.colour import shift_colours
-from rehash.equihash.images.flow import PerlinFields
+from rehash.equihash.images.flow import PerlinFields, uploaded
 from rehash.equihash.images.layout import image_numbers, lay_out, truncated
-from rehash.equihash.images.noise import BLOCK, Draws, Source, block_source, cut
+from rehash.equihash.images.noise import BLOCK, Draws, Source, block_source, cut, pinned
 from rehash.equihash.images.perlin import describe_perlin
 from rehash.equihash.images.task import Task
 from rehash.errors import InputError
+from rehash.store import value_digest
 
 CPU = torch.device("cpu")
-_SLICE = 2**28  # bytes of images that go to a GPU at a time
+_ROOM = 2**33  # bytes of a GPU that are left for a network and its activations, but no more than half of it
 # Pixels of the views made at a time: few enough for a CPU's cache to hold their floats, enough to keep a GPU busy.
 _PIXELS_ON_A_CPU, _PIXELS_ON_A_GPU = 2**18, 2**23
 
@@ -49,15 +50,6 @@ class DeviceBank:
     def take(self, indices: np.ndarray) -> torch.Tensor:
         """Return the images at `indices`, int64 (n,)."""
         return self.images[torch.from_numpy(np.ascontiguousarray(indices)).to(self.images.device)]
-
-
-def uploaded(images: Any, device: torch.device) -> torch.Tensor:
-    """Copy images, uint8 (n, ...), into a tensor on a device, with one slice in the host's memory at a time."""
-    held = torch.empty(images.shape, dtype=torch.uint8, device=device)
-    step = max(1, _SLICE // max(1, int(np.prod(images.shape[1:]))))
-    for start in range(0, len(images), step):
-        held[start : start + step] = torch.from_numpy(np.ascontiguousarray(images[start : start + step])).to(device)
-    return held
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,20 +80,36 @@ class Mosaics:
 
     @classmethod
     def open(cls, task: Task, bank: Bank, perlin: str | Path | None, device: torch.device) -> Mosaics:
-        """Open the mosaics of a task from its files; images and fields are mapped, or held on a GPU if they fit.
+        """Open the mosaics of a task from its files (see `open_all`)."""
+        return cls.open_all(task, {bank.split: bank}, perlin, device)[bank.split]
+
+    @classmethod
+    def open_all(
+        cls, task: Task, banks: Mapping[str, Bank], perlin: str | Path | None, device: torch.device
+    ) -> dict[str, Mosaics]:
+        """Open the mosaics of a task for several splits of its bank, which share one copy of the Perlin fields.
+
+        On a CPU, images and fields are mapped. A GPU holds the fields, which every split needs, then the images of one
+        split after the other, each as a whole if it fits.
+
+        Args:
+            banks: by split.
+
+        Returns:
+            The mosaics by split.
 
         Raises:
             InputError: task, bank and Perlin bank do not fit together.
         """
-        fields, images = PerlinFields.open(perlin) if perlin else None, bank
+        fields, images = PerlinFields.open(perlin) if perlin else None, dict(banks)
         if device.type == "cuda":
-            most = torch.cuda.mem_get_info(device)[0] // 2  # the rest is for activations
-            if np.prod(bank.images.shape) <= most:
-                images = DeviceBank(uploaded(bank.images, device))
-                most -= images.images.nbytes
-            if fields and 2 * fields.coarse.size <= most:
+            sizes = [bank.images.nbytes for bank in banks.values()]
+            on_it = fitting(torch.cuda.mem_get_info(device)[0], [fields.nbytes if fields else 0, *sizes])
+            if fields and on_it[0]:
                 fields = fields.to(device)
-        return cls(task, images, fields, device)
+            held = [split for split, fits in zip(banks, on_it[1:]) if fits]
+            images |= {split: DeviceBank(uploaded(banks[split].images, device)) for split in held}
+        return {split: cls(task, each, fields, device) for split, each in images.items()}
 
     @property
     def label_count(self) -> int:
@@ -164,10 +172,14 @@ class Mosaics:
 
     def _noised(self, mosaics: torch.Tensor, draws: Draws) -> torch.Tensor:
         if self.task.kind == "noisy":
-            return mosaics.add_(draws.normal.to(self.device) * self.task.gaussian)
-        coloured = shift_colours(mosaics, draws.hue.to(self.device), draws.lightness.to(self.device))
+            return mosaics.add_(self._here(draws.normal) * self.task.gaussian)
+        coloured = shift_colours(mosaics, self._here(draws.hue), self._here(draws.lightness))
         moved = self.task.flow.displace(coloured, *self.perlin.take(draws.fields, self.device))
         return truncated(moved.clamp_(0, 1).mul_(255))
+
+    def _here(self, drawn: torch.Tensor) -> torch.Tensor:
+        """Return random numbers on the device; those in pinned memory are copied there while it computes."""
+        return drawn.to(self.device, non_blocking=True)
 
     def batches(
         self, labels: Any, start: int, *, seed: int, name: str, kind: str, ahead: int = 0
@@ -190,7 +202,8 @@ class Mosaics:
         blocks = range(start // BLOCK, -(-stop // BLOCK)) if len(labels) else ()
 
         def drawn(block: int) -> tuple[int, Draws]:
-            return block, self.draw(block_source(seed, name, kind, block), BLOCK)
+            draws = self.draw(block_source(seed, name, kind, block), BLOCK)
+            return block, pinned(draws) if self.device.type == "cuda" else draws
 
         for block, draws in _made_ahead(drawn, blocks, ahead):
             first, last = max(start, block * BLOCK), min(stop, (block + 1) * BLOCK)
@@ -226,6 +239,29 @@ def _made_ahead(make: Callable[[A], B], inputs: Iterable[A], threads: int) -> It
             result = waiting.popleft().result()
             waiting.extend(pool.submit(make, one) for one in islice(inputs, 1))
             yield result
+
+
+def fitting(free: int, sizes: Sequence[int]) -> list[bool]:
+    """Decide which of some arrays a GPU can hold, the first ones first, with room left for a network's activations.
+
+    Args:
+        free: bytes that are free. sizes: bytes of each array.
+    """
+    left, found = free - min(free // 2, _ROOM), []
+    for size in sizes:
+        found.append(size <= left)
+        left -= size if found[-1] else 0
+    return found
+
+
+def view_digests(bank: Bank, perlin: str | Path | None) -> dict[str, str]:
+    """Return digests of the files of images and of fields by path, for the provenance: from their own attributes.
+
+    The files hold gigabytes, which each job would have to read. A bank of images carries its checksum; fields follow
+    from what `describe_perlin` returns.
+    """
+    fields = {str(perlin): value_digest(describe_perlin(perlin))} if perlin else {}
+    return {str(bank.path): bank.checksum, **fields}
 
 
 def view_dependencies(task: dict[str, Any], bank: Bank, perlin: str | Path | None) -> dict[str, Any]:

@@ -48,6 +48,11 @@ def cut(draws: Draws, part: slice) -> Draws:
     return type(draws)(*(drawn[part] for drawn in draws))
 
 
+def pinned(draws: Draws) -> Draws:
+    """Return draws in pinned memory of the host, from which a GPU copies them while it computes."""
+    return type(draws)(*(drawn.pin_memory() for drawn in draws))
+
+
 class Source(Protocol):
     """A source of random numbers."""
 

@@ -22,7 +22,7 @@ from rehash.errors import InputError, unknown
 from rehash.hdf5 import created, opened, read_attributes, write_attributes
 from rehash.progress import progress
 from rehash.seeds import stream
-from rehash.store import write_csv
+from rehash.store import value_digest, write_csv
 
 RESOLUTIONS = {"coarse": 1, "fine": 2}  # and their frequency, as a multiple of the declared lattice's
 BLOCK = 512  # fields that share a random stream
@@ -232,4 +232,4 @@ def measure_spectrum(path: str | Path, output: str | Path) -> dict[str, Any]:
         found = {resolution: file[resolution][:SAMPLE] for resolution in RESOLUTIONS}
         notes = {"seed": int(file.attrs["seed"]), "lattice": [int(side) for side in file.attrs["lattice"]]}
     write_csv(spectrum(found), output)
-    return notes
+    return {**notes, "digests": {str(path): value_digest(describe_perlin(path))}}

@@ -15,7 +15,7 @@ from rehash.equihash.databases.label_files import LabelFile
 from rehash.equihash.databases.labels import Database
 from rehash.equihash.databases.queries import Queries
 from rehash.equihash.images.banks import Bank
-from rehash.equihash.images.mosaics import Mosaics, view_dependencies
+from rehash.equihash.images.mosaics import Mosaics, view_dependencies, view_digests
 from rehash.equihash.images.noise import BLOCK
 from rehash.equihash.images.task import Task
 from rehash.equihash.index.fingerprints import Origin, write_shard
@@ -140,7 +140,7 @@ class Shown:
 
 @dataclass(frozen=True, eq=False)
 class _Encoder:
-    """A network and the mosaics that it is shown."""
+    """A network and the mosaics that it is shown; `digests` are those of their files, for the provenance."""
 
     network: Network
     mosaics: Mosaics
@@ -149,6 +149,7 @@ class _Encoder:
     model: str
     views: dict[str, Any]
     compute: Compute
+    digests: dict[str, str]
 
     @classmethod
     def open(
@@ -158,7 +159,9 @@ class _Encoder:
         network, about = open_network(weights, task, target)
         views = {**view_dependencies(shown.task, images, perlin), "split": shown.split}
         mosaics = Mosaics.open(task, images, perlin, target)
-        return cls(network, mosaics, about["bits"], shown.seed, file_digest(weights)[:16], views, compute)
+        model = file_digest(weights)
+        digests = {**view_digests(images, perlin), str(weights): model}
+        return cls(network, mosaics, about["bits"], shown.seed, model[:16], views, compute, digests)
 
     def logits(self, each: ViewList, skipped: int) -> Iterator[np.ndarray]:
         """Yield the logits of a list of views, without the first `skipped`, in blocks."""
@@ -206,7 +209,7 @@ def encode_shard(
     title = Path(output).name
     with finished(job, output, identity, saving, encoder.mosaics.device, title=title, unit="item") as notes:
         write_shard(output, job.codes, start=part.start, n_items=part.database.n_items, **about)
-        return {**notes, "items": job.total}
+        return {**notes, "items": job.total, "digests": {**encoder.digests, part.path: part.checksum}}
 
 
 def encode_queries(
@@ -235,4 +238,4 @@ def encode_queries(
     with finished(job, output, identity, saving, encoder.mosaics.device, title=title, unit="item") as notes:
         whose = Origin(asked.database.n_items, encoder.bits, **about)
         QueryCodes.cut(job.codes, job.abs_logits, asked, queries, whose).write(output)
-        return {**notes, "items": job.total}
+        return {**notes, "items": job.total, "digests": encoder.digests}

@@ -90,7 +90,7 @@ def generate_fingerprints(labels: str | Path, output: str | Path, **settings: An
         at += len(logits)
     digests = {**about, "config": config_digest(part.database, settings["seed"], {})}
     write_shard(output, codes, start=part.start, n_items=part.database.n_items, **digests)
-    return {"items": len(codes)}
+    return {"items": len(codes), "digests": {part.path: part.checksum}}
 
 
 def generate_query_codes(

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from rehash.equihash.images.banks import Bank
-from rehash.equihash.images.mosaics import Mosaics, view_dependencies
+from rehash.equihash.images.mosaics import Mosaics, view_dependencies, view_digests
 from rehash.equihash.images.noise import DeviceSource, StreamSource
 from rehash.equihash.images.task import Task
 from rehash.equihash.learning import objectives
@@ -283,7 +283,7 @@ def train_hash(
     """
     target, task, keys, seed = compute.start(), Task.of(training.task), training.keys, training.seed
     banks = {split: Bank.open(bank, split) for split in SPLITS}
-    mosaics = {split: Mosaics.open(task, banks[split], perlin, target) for split in SPLITS}
+    mosaics = Mosaics.open_all(task, banks, perlin, target)
     identity = {
         **vars(training), **view_dependencies(training.task, banks["train"], perlin), "shape": list(task.shape),
         "device": target.type, "threads": compute.threads,
@@ -303,4 +303,4 @@ def train_hash(
         for rows, path in ((job.history, history), (job.losses, losses)):
             write_csv(pd.DataFrame([{**first, **row} for row in rows]), path)
         write_network(weights, job.network, identity)
-        return notes
+        return {**notes, "digests": view_digests(banks["train"], perlin)}
