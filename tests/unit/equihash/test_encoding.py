@@ -201,6 +201,29 @@ def test_shards_of_two_kinds_of_device_are_not_merged(small, tmp_path, monkeypat
         check_shards(paths)
 
 
+def test_fingerprints_of_two_precisions_are_not_mixed(small, tmp_path):
+    """Not in an index, not with queries, and not in one shard after a restart."""
+    paths = [tmp_path / "one.h5", tmp_path / "two.h5"]
+    small.encode(small.labels[0], paths[0])
+    small.encode(small.labels[1], paths[1], precision="bfloat16")
+    with pytest.raises(InputError, match=r"is of precision bfloat16; expected precision float32, as .*; encode all"):
+        check_shards(paths)
+    small.encode(small.queries, tmp_path / "q.h5", precision="bfloat16")
+    assert QueryCodes.read(tmp_path / "q.h5").origin.precision == "bfloat16"
+    with pytest.raises(InputError, match="config: equihash: unknown precision 'bfloat61'; did you mean 'bfloat16'"):
+        small.encode(small.labels[0], tmp_path / "x.h5", precision="bfloat61")
+
+
+def test_on_a_cpu_tf32_is_float32(small, tmp_path):
+    found = []
+    for precision in ("float32", "tf32", "bfloat16"):
+        small.encode(small.labels[0], tmp_path / f"{precision}.h5", precision=precision)
+        with h5py.File(tmp_path / f"{precision}.h5") as file:
+            order = np.argsort(file["ids"][:])
+            found.append(file["codes"][:][order])
+    assert (found[0] == found[1]).all() and 0 < (found[0] != found[2]).mean() < 0.2
+
+
 def test_a_damaged_file_of_query_codes(small, tmp_path):
     (tmp_path / "codes.h5").write_bytes(small.codes.read_bytes())
     damage(tmp_path / "codes.h5", negative=lambda _: np.zeros((5, 3), np.uint8))
@@ -251,12 +274,17 @@ def test_killed_queries_go_on_where_they_were(small, tmp_path, monkeypatch, bloc
     assert (tmp_path / "c.h5").read_bytes() == small.codes.read_bytes()
 
 
-@pytest.mark.parametrize("other", ["labels", "network", "noise", "split", "device"])
+@pytest.mark.parametrize("other", ["labels", "network", "noise", "split", "device", "precision"])
 def test_a_state_is_never_continued_on_something_else(small, tmp_path, monkeypatch, other, caplog):
     """Labels of other code have the same seed, name and number."""
     caplog.set_level("INFO", logger="rehash")
     (of,) = draw_shards(small.database, tmp_path, 1)
-    changed = {"network": {"number": 1}, "noise": {"seed": 6}, "split": {"split": "valid"}}.get(other, {})
+    changed = {
+        "network": {"number": 1},
+        "noise": {"seed": 6},
+        "split": {"split": "valid"},
+        "precision": {"precision": "tf32"},
+    }.get(other, {})
     stopped(small, of, tmp_path / "s.h5", 2, monkeypatch)
     if other == "device":
         monkeypatch.setattr(encode, "device_kind", lambda device: "another GPU")

@@ -185,6 +185,36 @@ def test_training_learns(bank, name):
     assert last["different_distance_median"] > last["same_distance_median"]
 
 
+@pytest.mark.parametrize("forward", ["once", "recomputed"])
+def test_a_network_is_trained_in_its_precision(bank, forward, monkeypatch):
+    """Its gradients, too; the objective and the optimiser are float32 outside. On a CPU tf32 is float32."""
+    matmul, seen, ends = torch.backends.cuda.matmul, [], {}
+    layer = torch.nn.Conv2d._conv_forward
+
+    def noted(self, views, *parameters):
+        output = layer(self, views, *parameters)
+        seen.append((matmul.allow_tf32, output.dtype))
+        if output.requires_grad:
+            output.register_hook(lambda gradient: seen.append((matmul.allow_tf32, gradient.dtype)))
+        return output
+
+    monkeypatch.setattr(torch.nn.Conv2d, "_conv_forward", noted)
+    for precision in ("float32", "tf32", "bfloat16"):
+        training = job(bank, steps=2, precision=precision, forward=forward)
+        objective = training.objective.forward
+        training.objective.forward = lambda *a, run=objective: seen.append((matmul.allow_tf32, a[0].dtype)) or run(*a)
+        seen.clear()
+        training.step()
+        inside, outside = (precision == "tf32", torch.bfloat16 if precision == "bfloat16" else torch.float32), False
+        assert set(seen) == {inside, (outside, torch.float32)} and seen.count((outside, torch.float32)) in (
+            1,
+            len(seen),
+        )
+        assert not matmul.allow_tf32 and {p.grad.dtype for p in training.parameters} == {torch.float32}
+        ends[precision] = bytes_of(training.network.state_dict())
+    assert ends["float32"] == ends["tf32"] != ends["bfloat16"]
+
+
 class Breaks(Objective):
     """Fine for three steps."""
 
@@ -256,6 +286,8 @@ def test_impossible_settings_are_named(bank, tmp_path):
         run_training(tmp_path, bank, bits=12)
     with pytest.raises(InputError, match="unknown forward 'onec'; did you mean 'once'"):
         run_training(tmp_path, bank, schedule={"forward": "onec"})
+    with pytest.raises(InputError, match="unknown precision 'float23'; did you mean 'float32'"):
+        run_training(tmp_path, bank, schedule={"precision": "float23"})
     assert not [path for path in tmp_path.iterdir() if not path.name.startswith(".")]
 
 

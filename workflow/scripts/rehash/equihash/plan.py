@@ -361,6 +361,7 @@ def encoding_params(config: dict, task: str, database: str) -> dict[str, Any]:
         "task": task_settings(config, task),
         "split": of_task(config, task, database)["split"],
         "seed": config["seed"],
+        "precision": config["equihash"]["precision"],
     }
 
 

@@ -26,7 +26,6 @@ from rehash.job import Saving
 from rehash.store import file_digest
 from rehash.training import Compute, State, device_kind, finished
 
-PRECISION = "float32"  # of the network while it encodes, whatever it was trained in
 _ROWS_ON_A_CPU = 128  # few enough for their activations to stay in its caches: half the time of a whole block
 _THREADS_BESIDE_A_GPU = 4  # to draw the noise of blocks to come
 
@@ -125,17 +124,19 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Shown:
-    """The settings of the views that a network is shown, besides their files.
+    """The settings of the views that a network is shown, besides their files, and what it computes in.
 
     Attributes:
         task: the block of a config that `Task.of` takes.
         split: the split of the bank.
         seed: the seed of the noise.
+        precision: what the network computes in, whatever it was trained in (`rehash.equihash.learning.precision`).
     """
 
     task: dict[str, Any]
     split: str
     seed: int
+    precision: str = "float32"
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,6 +150,7 @@ class _Encoder:
     model: str
     views: dict[str, Any]
     compute: Compute
+    precision: str
     digests: dict[str, str]
 
     @classmethod
@@ -156,12 +158,13 @@ class _Encoder:
         cls, weights: str | Path, bank: str | Path, perlin: str | Path | None, shown: Shown, compute: Compute
     ) -> _Encoder:
         target, task, images = compute.start(), Task.of(shown.task), Bank.open(bank, shown.split)
-        network, about = open_network(weights, task, target)
+        network, about = open_network(weights, task, target, shown.precision)
         views = {**view_dependencies(shown.task, images, perlin), "split": shown.split}
         mosaics = Mosaics.open(task, images, perlin, target)
         model = file_digest(weights)
         digests = {**view_digests(images, perlin), str(weights): model}
-        return cls(network, mosaics, about["bits"], shown.seed, model[:16], views, compute, digests)
+        said = (about["bits"], shown.seed, model[:16], views, compute, shown.precision)
+        return cls(network, mosaics, *said, digests)
 
     def logits(self, each: ViewList, skipped: int) -> Iterator[np.ndarray]:
         """Yield the logits of a list of views, without the first `skipped`, in blocks."""
@@ -170,7 +173,7 @@ class _Encoder:
 
     def about(self, database: Database) -> dict[str, str]:
         """Return model, config, device and precision of the fingerprints that it makes (see `fingerprints.Origin`)."""
-        made_on = {"device": device_kind(self.mosaics.device), "precision": PRECISION}
+        made_on = {"device": device_kind(self.mosaics.device), "precision": self.precision}
         return {"model": self.model, "config": config_digest(database, self.seed, self.views), **made_on}
 
     def identity(self, views: Sequence[ViewList], labels: str, kept: int, about: dict[str, Any]) -> dict[str, Any]:

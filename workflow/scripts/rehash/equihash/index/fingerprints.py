@@ -82,7 +82,10 @@ class Origin:
             theirs, ours = (
                 ", ".join(f"{name} {getattr(each, name) or 'none'}" for name in apart) for each in (other, self)
             )
-            way_out = "; encode all shards of the database, and its queries, on one kind of device (profiles/README.md)"
+            way_out = (
+                "; encode all shards of the database, and its queries, on one kind of device (profiles/README.md), in "
+                "one precision"
+            )
             advice = way_out if {"device", "precision"} >= set(apart) else ""
             raise InputError(f"{path}: is of {theirs}; expected {ours}, as {whose}{advice}")
 

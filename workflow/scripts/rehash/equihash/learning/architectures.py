@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from rehash.equihash.learning.pooling import AveragePool, MaxPool
+from rehash.equihash.learning.precision import HashNetwork
 from rehash.errors import InputError, unknown
 from rehash.seeds import integer
 
@@ -112,8 +113,8 @@ def small_photo_cnn(bits: int, shape: Shape) -> nn.Module:
     )
 
 
-def _named(**layers: nn.Module) -> nn.Sequential:
-    return nn.Sequential(OrderedDict(layers))
+def _named(**layers: nn.Module) -> HashNetwork:
+    return HashNetwork(OrderedDict(layers))
 
 
 NETWORKS: dict[str, Callable[[int, Shape], nn.Module]] = {

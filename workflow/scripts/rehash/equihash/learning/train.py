@@ -19,6 +19,7 @@ from rehash.equihash.images.task import Task
 from rehash.equihash.learning import objectives
 from rehash.equihash.learning.architectures import build_network
 from rehash.equihash.learning.objectives.base import Objective
+from rehash.equihash.learning.precision import arithmetic, check_precision, gradient_arithmetic
 from rehash.equihash.learning.triplets import draw_pairs, see_triplets, summary
 from rehash.equihash.learning.weights import write_network
 from rehash.errors import InputError, unknown
@@ -45,7 +46,8 @@ class Schedule:
             micro-batch again for its gradient, so that memory holds one micro-batch; the numbers are the same. "twice"
             does this as the public loops of ShannonHamming and HashNetShannon do, where the second pass updates
             BatchNorm's running statistics again; those of HashNet and JMLH run once.
-        bfloat16: matrix products of the network in bfloat16 (autocast). channels_last: the layout of activations.
+        precision: what the network computes in, but for its last layers (`rehash.equihash.learning.precision`).
+        channels_last: the layout of activations.
         evaluate_every: steps between evaluations. evaluation_pairs: triplets in an evaluation.
     """
 
@@ -55,13 +57,14 @@ class Schedule:
     learning_rate: float = 1e-3
     clip: float = 10.0
     forward: str = "once"
-    bfloat16: bool = False
+    precision: str = "float32"
     channels_last: bool = True
     evaluate_every: int = 1000
     evaluation_pairs: int = 1000
 
     def __post_init__(self) -> None:
-        """Raise an InputError for an unknown `forward` mode."""
+        """Raise an InputError for an unknown `forward` mode or precision."""
+        check_precision(self.precision, "training")
         if self.forward not in FORWARDS:
             raise unknown("forward", self.forward, FORWARDS, "training")
 
@@ -142,11 +145,14 @@ class HashTraining:
         loss.backward()
         gradients = logits.grad.flatten(0, 1).split([len(shown) for shown in views])
         if schedule.forward == "once":
-            torch.autograd.backward(outputs, gradients)
+            with gradient_arithmetic(schedule.precision):
+                torch.autograd.backward(outputs, gradients)
         else:
             with self._second_pass():
                 for shown, gradient in zip(views, gradients):
-                    self._logits(shown).backward(gradient)
+                    again = self._logits(shown)
+                    with gradient_arithmetic(schedule.precision):
+                        again.backward(gradient)
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
         self._check(norm, "the gradient")
         torch.nn.utils.clip_grad_value_(self.parameters, schedule.clip)
@@ -160,8 +166,8 @@ class HashTraining:
     def _logits(self, views: torch.Tensor) -> torch.Tensor:
         if self.schedule.channels_last:
             views = views.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.schedule.bfloat16):
-            return self.network(views).float()
+        with arithmetic(self.schedule.precision, self.device):
+            return self.network(views)
 
     @contextmanager
     def _second_pass(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ import torch
 
 from rehash.equihash.images.task import Task
 from rehash.equihash.learning.architectures import build_network
+from rehash.equihash.learning.precision import arithmetic, check_precision
 from rehash.errors import InputError
 from rehash.store import write_bytes
 from rehash.tensors import pack_tensors, read_tensors
@@ -46,18 +47,30 @@ def read_network(path: str | Path, device: torch.device) -> tuple[torch.nn.Modul
     return network.to(device).eval(), identity
 
 
-def open_network(path: str | Path, task: Task, device: torch.device) -> tuple[Network, dict[str, Any]]:
+def open_network(
+    path: str | Path, task: Task, device: torch.device, precision: str = "float32"
+) -> tuple[Network, dict[str, Any]]:
     """Read a network as a function from a task's views to logits, float32 (n, bits), and its identity.
 
+    Args:
+        precision: what it computes in, whatever it was trained in (`rehash.equihash.learning.precision`).
+
     Raises:
-        InputError: the file is not a network (see `read_network`), or one for views of another shape.
+        InputError: the file is not a network (see `read_network`), or one for views of another shape; or there is no
+            such precision.
     """
+    check_precision(precision, "config: equihash")
     network, about = read_network(path, device)
     if tuple(about["shape"]) != task.shape:
         found, expected = (" x ".join(map(str, shape)) for shape in (about["shape"], task.shape))
         raise InputError(f"{path}: its network takes views of {found}; the task's are {expected}")
     network.to(memory_format=torch.channels_last)  # takes a third of the time on a CPU
-    return (lambda views: network(views.contiguous(memory_format=torch.channels_last))), about
+
+    def logits(views: torch.Tensor) -> torch.Tensor:
+        with arithmetic(precision, device):
+            return network(views.contiguous(memory_format=torch.channels_last))
+
+    return logits, about
 
 
 def misfits(expected: Mapping[str, torch.Tensor], found: Mapping[str, Any]) -> list[str]:
