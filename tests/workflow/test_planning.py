@@ -14,7 +14,7 @@ import yaml
 from graphs import DEFAULT, GPU_RULES, PAPER, ROOT, RULES, merged, snakemake
 from rehash import graph
 from rehash.config import validated
-from rehash.digest import reached_definitions
+from rehash.digest import SCRIPTS, reached_definitions
 from rehash.equihash import sizes
 from rehash.hash_encoders import plan
 from rehash.hash_encoders.studies import STUDIES
@@ -227,7 +227,7 @@ def test_a_second_attempt_asks_for_twice_as_much(size):
     names = {"task": "digits", "model": "shannon_hamming", "variant": "default", "seed": "1", "database": "small"}
     names |= {"shards": "2", "partitions": "2", "dataset": "mnist5k", "benchmark": "rotation", "study": "capacity"}
     names |= {"protocol": "scripts", "perlin": "small", "input_mb": 100, "bits": 40, "work": 20, "views": 1e6}
-    names |= {"depth": "1", "layer_width": "40", "amount": 60}
+    names |= {"depth": "1", "layer_width": "40", "amount": 60, "gpu": False}
     names["config"] = validated(merged(DEFAULT))
     wanted = [name for name, p in inspect.signature(size).parameters.items() if p.kind != p.VAR_KEYWORD]
     given = {name: names[name] for name in wanted if name in names}
@@ -238,8 +238,91 @@ def test_a_second_attempt_asks_for_twice_as_much(size):
 def test_memory_and_time_grow_with_the_work_and_the_attempt():
     assert graph.memory_mb(200, 1) > graph.memory_mb(50, 1) and graph.memory_mb(50, 2) == 2 * graph.memory_mb(50, 1)
     config = validated(yaml.safe_load(DEFAULT.read_text()))
-    first, second = (plan.training_minutes(config, "capacity", "mnist", "scripts", attempt) for attempt in (1, 2))
+    first, second = (
+        plan.training_minutes(config, "capacity", "mnist", "scripts", False, attempt) for attempt in (1, 2)
+    )
     assert second == pytest.approx(2 * first, abs=2) and first > graph.minutes(0, 1)
+
+
+def test_the_time_of_a_training_or_encoding_follows_from_its_device():
+    """On a GPU it asks for less, whatever `device` says: a cluster refuses jobs that are longer than it allows."""
+    config = validated(merged(DEFAULT, PAPER))
+    names = {"task": "mnist", "model": "shannon_hamming", "variant": "default", "seed": "1", "database": "10mdb"}
+    names |= {"dataset": "mnist", "benchmark": "rotation", "study": "capacity", "protocol": "scripts", "shards": "1"}
+    told = [size for size in SIZES if "gpu" in inspect.signature(size).parameters]
+    assert {size.__name__ for size in told if size.__module__.endswith(".sizes")} == {
+        "training_minutes", "distance_minutes", "shard_minutes", "query_minutes", "view_minutes"
+    }  # fmt: skip
+    assert {size.__module__ for size in told} == {module.__name__ for module in (plan, tgsh, sizes)}
+    for size in told:
+        wanted = inspect.signature(size).parameters
+        given = {name: value for name, value in {**names, "views": 1e8}.items() if name in wanted}
+        times = {
+            (device, gpu): size(**given, config={**config, "device": device}, gpu=gpu, attempt=1)
+            for device in ("auto", "cuda", "cpu")
+            for gpu in (False, True)
+        }
+        assert len({times[device, True] for device in ("auto", "cuda", "cpu")}) == 1
+        assert len({times[device, False] for device in ("auto", "cuda", "cpu")}) == 1
+        assert times["auto", True] < times["auto", False]
+
+
+TIMES = """
+import sys
+from functools import partial
+sys.path.insert(0, "{scripts}")
+from rehash import graph
+
+time_of = partial(graph.bound_minutes, {{"max_runtime": config.get("most")}}, workflow.get_rule)
+
+rule all:
+    input: "here", "there", "elsewhere"
+
+def minutes(config, gpu, attempt, work): return attempt * (work if gpu else 10 * work)
+
+rule here:
+    output: "here"
+    resources: gpu={gpus}, runtime=time_of(minutes, work=6)
+    shell: "touch {{output}}"
+
+rule there:
+    output: "there"
+    resources: gpu={gpus}, runtime=time_of(minutes, work=5)
+    shell: "touch {{output}}"
+
+rule elsewhere:
+    output: "elsewhere"
+    resources: runtime=time_of(graph.growing, amount=70)
+    shell: "touch {{output}}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("gpus", "words", "expected"),
+    [
+        (0, [], {"here": 60, "there": 50, "elsewhere": 70}),
+        (1, [], {"here": 6, "there": 5, "elsewhere": 70}),
+        (0, ["--set-resources", "here:gpu=1", "there:gpu=0"], {"here": 6, "there": 50, "elsewhere": 70}),
+        (1, ["--set-resources", "here:gpu=0", "there:gpu=2"], {"here": 60, "there": 5, "elsewhere": 70}),
+        (0, ["--set-resources", 'here:gres="gpu:a100:1"'], {"here": 6, "there": 50, "elsewhere": 70}),
+        (0, ["--config", "most=55"], {"here": 55, "there": 50, "elsewhere": 55}),
+        (0, ["--config", "most=4", "--set-resources", "here:gpu=1"], {"here": 4, "there": 4, "elsewhere": 4}),
+    ],
+)
+def test_run_times_follow_from_what_a_job_is_given_and_have_a_limit(tmp_path, gpus, words, expected):
+    """A cluster's login node has no GPU; the profile's line, in any of a site's words, says that its jobs have one."""
+    (tmp_path / "Snakefile").write_text(TIMES.format(scripts=SCRIPTS, gpus=gpus))
+    command = [sys.executable, "-m", "snakemake", "-n", "--cores", "1", *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200)
+    text = done.stdout + done.stderr
+    found = re.findall(r"^rule (\w+):\n(?:    .*\n)*?    resources: .*?runtime=(\d+)", text, flags=re.M)
+    assert {rule: int(time) for rule, time in found} == expected, text
+
+
+def test_every_run_time_has_the_limit():
+    times = re.findall(r"runtime=(\w+)\(", "\n".join(RULES.values()))
+    assert len(times) > 20 and set(times) == {"time_of"}
+    assert validated(merged(DEFAULT))["max_runtime"] is None
 
 
 # The config is the default one, found beside the Snakefile, with one's own laid over it.

@@ -21,6 +21,7 @@ config = validated(config)
 wings = [HASH_ENCODERS, TGSH, EQUIHASH]
 
 of = partial(graph.bound, config)  # makes a function of the config one of a job's wildcards, attempt and input
+time_of = partial(graph.bound_minutes, config, workflow.get_rule)  # the same for a run time, which has a limit
 digest, log_of, benchmark_of = graph.digest_of, graph.log_of, graph.benchmark_of
 gpus = graph.gpus(config["device"], graph.machine_has_gpu())
 compute = {"device": config["device"], "threads": config["threads"]}

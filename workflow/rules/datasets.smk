@@ -11,7 +11,7 @@ rule fetch_file:
         "../../envs/data.yaml"
     resources:
         **graph.untracked(mirrors=of(graph.mirrors)),
-        runtime=of(graph.growing, amount=60),
+        runtime=time_of(graph.growing, amount=60),
     params:
         code=digest("fetch_file"),
         md5=of(graph.download_md5),
@@ -37,7 +37,7 @@ rule build_dataset:
     resources:
         **graph.untracked(words=of(graph.dataset_words)),
         mem_mb=of(graph.growing, amount=4000),
-        runtime=of(graph.growing, amount=30),
+        runtime=time_of(graph.growing, amount=30),
     params:
         code=of(graph.reader_digest),
         description=of(graph.dataset_description),

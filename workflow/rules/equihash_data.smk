@@ -22,7 +22,7 @@ rule build_bank:
     resources:
         **graph.untracked(words=of(equihash.bank_words)),
         mem_mb=of(sizes.bank_mb),
-        runtime=of(graph.growing, amount=120),
+        runtime=time_of(graph.growing, amount=120),
     params:
         code=of(equihash.bank_digest),
         description=of(equihash.bank_description),
@@ -43,7 +43,7 @@ rule generate_perlin:
         "../../envs/analysis.yaml"
     resources:
         mem_mb=of(graph.growing, amount=2000),
-        runtime=of(sizes.perlin_minutes),
+        runtime=time_of(sizes.perlin_minutes),
     params:
         code=digest("generate_perlin"),
         fields=of(equihash.perlin_params),
@@ -115,7 +115,7 @@ rule draw_labels:
         "../../envs/analysis.yaml"
     resources:
         mem_mb=of(graph.growing, amount=2000),
-        runtime=of(sizes.label_minutes),
+        runtime=time_of(sizes.label_minutes),
     params:
         code=digest("draw_labels"),
         labels=of(equihash.label_params),
@@ -140,7 +140,7 @@ rule draw_queries:
         "../../envs/analysis.yaml"
     resources:
         mem_mb=of(sizes.query_mb),
-        runtime=of(sizes.label_minutes),
+        runtime=time_of(sizes.label_minutes),
     params:
         code=digest("draw_queries"),
         queries=of(equihash.query_params),

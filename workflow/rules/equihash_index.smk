@@ -22,7 +22,7 @@ rule encode_shard:
         **saving,
         gpu=gpus,
         mem_mb=of(sizes.shard_mb),
-        runtime=of(sizes.shard_minutes),
+        runtime=time_of(sizes.shard_minutes),
     params:
         code=digest("encode_shard"),
         shown=of(equihash.encoding_params),
@@ -54,7 +54,7 @@ rule encode_queries:
         **saving,
         gpu=gpus,
         mem_mb=of(sizes.query_codes_mb),
-        runtime=of(sizes.query_minutes),
+        runtime=time_of(sizes.query_minutes),
     params:
         code=digest("encode_queries"),
         shown=of(equihash.encoding_params),
@@ -81,7 +81,7 @@ rule generate_fingerprints:
         "../../envs/analysis.yaml"
     resources:
         mem_mb=of(sizes.synthetic_mb),
-        runtime=of(sizes.synthetic_minutes),
+        runtime=time_of(sizes.synthetic_minutes),
     params:
         code=digest("generate_fingerprints"),
         synthetic=of(equihash.synthetic_params),
@@ -107,7 +107,7 @@ rule generate_query_codes:
         "../../envs/analysis.yaml"
     resources:
         mem_mb=of(sizes.synthetic_mb),
-        runtime=of(sizes.synthetic_minutes),
+        runtime=time_of(sizes.synthetic_minutes),
     params:
         code=digest("generate_query_codes"),
         synthetic=of(equihash.synthetic_params),
@@ -133,7 +133,7 @@ rule merge_index:
         "../../envs/analysis.yaml"
     resources:
         mem_mb=of(sizes.merge_mb),
-        runtime=of(sizes.partition_minutes),
+        runtime=time_of(sizes.partition_minutes),
     params:
         code=digest("merge_index"),
     message:
@@ -159,7 +159,7 @@ rule evaluate_partition:
         "../../envs/analysis.yaml"
     resources:
         mem_mb=of(sizes.partition_mb),
-        runtime=of(sizes.partition_minutes),
+        runtime=time_of(sizes.partition_minutes),
     params:
         code=digest("evaluate_partition"),
         probes=of(equihash.probes),
@@ -186,7 +186,7 @@ rule evaluate_index:
         "../../envs/analysis.yaml"
     resources:
         mem_mb=of(sizes.evaluation_mb),
-        runtime=of(sizes.summary_minutes),
+        runtime=time_of(sizes.summary_minutes),
     params:
         code=digest("evaluate_index"),
         tables=equihash.TABLES,

@@ -23,7 +23,7 @@ rule train_hash:
         **saving,
         gpu=gpus,
         mem_mb=of(sizes.training_mb),
-        runtime=of(sizes.training_minutes),
+        runtime=time_of(sizes.training_minutes),
     params:
         code=of(equihash.training_digest),
         training=of(equihash.run_params),
@@ -93,7 +93,7 @@ rule measure_distances:
     resources:
         gpu=gpus,
         mem_mb=of(graph.growing, amount=4000),
-        runtime=of(sizes.distance_minutes),
+        runtime=time_of(sizes.distance_minutes),
     params:
         code=digest("measure_distances"),
         distances=of(equihash.distance_params),

@@ -26,7 +26,7 @@ rule train_mlps:
         **saving,
         gpu=gpus,
         mem_mb=of(encoders.training_mb),
-        runtime=of(encoders.training_minutes),
+        runtime=time_of(encoders.training_minutes),
         networks=of(encoders.networks_planned),
     params:
         code=digest("train_mlps"),
@@ -56,7 +56,7 @@ rule measure_properties:
     resources:
         gpu=gpus,
         mem_mb=of(encoders.properties_mb),
-        runtime=of(encoders.measuring_minutes),
+        runtime=time_of(encoders.measuring_minutes),
     params:
         code=digest("measure_properties"),
         compute=compute,
@@ -82,7 +82,7 @@ rule measure_random_inputs:
     resources:
         gpu=gpus,
         mem_mb=of(graph.memory_mb),
-        runtime=of(graph.minutes, work=30),
+        runtime=time_of(graph.minutes, work=30),
     params:
         code=digest("measure_random_inputs"),
         compute=compute,
@@ -108,7 +108,7 @@ rule measure_regions:
     threads: config["threads"]
     resources:
         mem_mb=of(graph.memory_mb, per_input_mb=16),
-        runtime=of(graph.minutes, work=60),
+        runtime=time_of(graph.minutes, work=60),
     params:
         code=digest("measure_regions"),
         lines=of(encoders.regions_lines),

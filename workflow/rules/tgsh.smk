@@ -49,7 +49,7 @@ rule train_flynet:
         **saving,
         gpu=gpus,
         mem_mb=of(graph.memory_mb, base=2500),
-        runtime=of(tgsh.training_minutes),
+        runtime=time_of(tgsh.training_minutes),
     params:
         code=digest("train_flynet"),
         training=of(tgsh.training_params),
@@ -78,7 +78,7 @@ rule train_baselines:
         **saving,
         gpu=gpus,
         mem_mb=of(graph.memory_mb, base=2500),
-        runtime=of(tgsh.baseline_minutes),
+        runtime=time_of(tgsh.baseline_minutes),
     params:
         code=digest("train_baselines"),
         training=of(tgsh.baseline_params),
@@ -129,7 +129,7 @@ rule measure_accuracy:
     resources:
         gpu=gpus,
         mem_mb=of(graph.memory_mb),
-        runtime=of(tgsh.measuring_minutes),
+        runtime=time_of(tgsh.measuring_minutes),
     params:
         code=digest("measure_accuracy"),
         compute=compute,
@@ -181,7 +181,7 @@ rule measure_responses:
     resources:
         gpu=gpus,
         mem_mb=of(tgsh.measuring_mb),
-        runtime=of(tgsh.measuring_minutes),
+        runtime=time_of(tgsh.measuring_minutes),
     params:
         code=digest("measure_responses"),
         gallery=config["tgsh"]["measurements"]["gallery"],
@@ -210,7 +210,7 @@ rule measure_codes:
     resources:
         gpu=gpus,
         mem_mb=of(tgsh.measuring_mb),
-        runtime=of(tgsh.measuring_minutes),
+        runtime=time_of(tgsh.measuring_minutes),
     params:
         code=digest("measure_codes"),
         references=config["tgsh"]["measurements"]["references"],
@@ -232,7 +232,7 @@ rule invert_encoder:
         "../../envs/analysis.yaml"
     resources:
         mem_mb=of(graph.growing, amount=4000),
-        runtime=of(graph.growing, amount=30),
+        runtime=time_of(graph.growing, amount=30),
     params:
         code=digest("invert_encoder"),
         networks=of(tgsh.network_params),
@@ -258,7 +258,7 @@ rule generate_digits:
         "../../envs/analysis.yaml"
     resources:
         mem_mb=of(graph.memory_mb),
-        runtime=of(tgsh.measuring_minutes),
+        runtime=time_of(tgsh.measuring_minutes),
     params:
         code=digest("generate_digits"),
     message:

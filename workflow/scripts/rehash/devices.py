@@ -31,7 +31,7 @@ def visible_devices() -> list[str]:
 
 def asks_for_gpu(resources: Mapping[str, Any]) -> bool:
     """Return whether a job with these resources is given a GPU: by `gpu`, or by the words of a scheduler in `gres`."""
-    return bool(int(resources.get("gpu") or 0)) or "gpu" in str(resources.get("gres") or "")
+    return str(resources.get("gpu") or 0) != "0" or "gpu" in str(resources.get("gres") or "")
 
 
 def check_gpu(device: str) -> None:

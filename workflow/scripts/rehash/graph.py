@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from rehash.devices import asks_for_gpu
 from rehash.digest import code_digest
 from rehash.errors import unknown
 
@@ -40,6 +41,28 @@ def bound(config: dict, function: Callable[..., Any], **fixed: Any) -> Callable[
     wanted = {"wildcards", *({"attempt"} & parameters.keys()), *({"input"} if "input_mb" in parameters else ())}
     own = inspect.signature(answer)
     answer.__signature__ = own.replace(parameters=[p for name, p in own.parameters.items() if name in wanted])
+    return answer
+
+
+def bound_minutes(
+    config: dict, get_rule: Callable[[str], Any], function: Callable[..., int], **fixed: Any
+) -> Callable[..., int]:
+    """Wrap a function that returns a run time in minutes as `bound` does; the answer is at most `max_runtime`.
+
+    Its argument `gpu`, if it has one, is whether the jobs of its rule get a GPU: by the rule, or by what a profile or
+    --set-resources says in its place.
+
+    Args:
+        get_rule: Snakemake's rule of a name, with its resources.
+    """
+    on = {gpu: bound(config, function, **fixed, gpu=gpu) for gpu in (False, True)}
+    most = config["max_runtime"]
+
+    def answer(wildcards: Any, attempt: int, rulename: str) -> int:
+        asked = {name: resource.raw for name, resource in get_rule(rulename).resources.items()}
+        found = on[asks_for_gpu(asked)](wildcards, attempt=attempt)
+        return found if most is None else min(found, most)
+
     return answer
 
 

@@ -40,11 +40,10 @@ def _views(config: dict, task: str, schedule: dict) -> float:
     return schedule["steps"] * schedule["micro_batches"] * 2 * schedule["pairs"] * height * width / 56**2 / 1e6
 
 
-def training_minutes(config: dict, task: str, model: str, variant: str, seed: str, attempt: int) -> int:
+def training_minutes(config: dict, task: str, model: str, variant: str, seed: str, gpu: bool, attempt: int) -> int:
     """Return a generous run time limit of a training: 8 ms for a view of 56 x 56 pixels on a CPU, 0.3 ms on a GPU."""
     schedule = run_params(config, task, model, variant, seed)["schedule"]
-    speed = 3e-4 if config["device"] == "cuda" else 8e-3
-    return minutes(_views(config, task, schedule) * 1e6 * speed / 60, attempt)
+    return minutes(_views(config, task, schedule) * 1e6 * (3e-4 if gpu else 8e-3) / 60, attempt)
 
 
 def training_mb(config: dict, task: str, model: str, variant: str, seed: str, attempt: int) -> int:
@@ -55,11 +54,11 @@ def training_mb(config: dict, task: str, model: str, variant: str, seed: str, at
     return int((_NETWORK_MB + held * height * width * 400 / 1e6) * attempt)
 
 
-def distance_minutes(config: dict, task: str, attempt: int) -> int:
-    """Return a generous run time limit to measure a task's distances: 8 ms for a view of 56 x 56 pixels."""
+def distance_minutes(config: dict, task: str, gpu: bool, attempt: int) -> int:
+    """Return a generous run time limit to measure a task's distances, with as long for a view as a training has."""
     _, height, width = shape_of(config, task)
     views = 3 * config["equihash"]["distances"]["triplets"] * len(weights(config, task))
-    return minutes(views * height * width / 56**2 * 8e-3 / 60, attempt)
+    return minutes(views * height * width / 56**2 * (3e-4 if gpu else 8e-3) / 60, attempt)
 
 
 def _share(config: dict, task: str, database: str, parts: str) -> float:
@@ -72,21 +71,20 @@ def _queries(config: dict, database: str) -> int:
     return len(sizes(config, database)) * found["positives"] + found["negatives"] + 3 * found["pairs"]
 
 
-def shard_minutes(config: dict, *, task: str, database: str, shards: str, attempt: int, **_: str) -> int:
+def shard_minutes(config: dict, *, task: str, database: str, shards: str, gpu: bool, attempt: int, **_: str) -> int:
     """Return a generous run time limit to encode a shard (see `view_minutes`)."""
-    return view_minutes(config, task, _share(config, task, database, shards), attempt)
+    return view_minutes(config, task, _share(config, task, database, shards), gpu, attempt)
 
 
-def query_minutes(config: dict, *, task: str, database: str, attempt: int, **_: str) -> int:
+def query_minutes(config: dict, *, task: str, database: str, gpu: bool, attempt: int, **_: str) -> int:
     """Return a generous run time limit to encode a database's queries (see `view_minutes`)."""
-    return view_minutes(config, task, _queries(config, database), attempt)
+    return view_minutes(config, task, _queries(config, database), gpu, attempt)
 
 
-def view_minutes(config: dict, task: str, views: float, attempt: int) -> int:
+def view_minutes(config: dict, task: str, views: float, gpu: bool, attempt: int) -> int:
     """Return a generous run time limit to encode views: 3 ms a view of 56 x 56 pixels on a CPU, 0.1 ms on a GPU."""
     _, height, width = shape_of(config, task)
-    speed = 1e-4 if config["device"] == "cuda" else 3e-3
-    return minutes(views * height * width / 56**2 * speed / 60, attempt)
+    return minutes(views * height * width / 56**2 * (1e-4 if gpu else 3e-3) / 60, attempt)
 
 
 def shard_mb(config: dict, *, task: str, model: str, database: str, shards: str, attempt: int, **_: str) -> int:
