@@ -6,9 +6,11 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from rehash.equihash.images.noise import StreamSource
 from rehash.equihash.learning import objectives
+from rehash.equihash.learning.objectives import jmlh
 from rehash.equihash.learning.objectives.base import sharpness
 from rehash.errors import InputError
 from rehash.seeds import stream
@@ -184,6 +186,34 @@ def test_jmlh_passes_the_gradient_straight_through():
     assert torch.allclose(z.grad, bits.grad * p * (1 - p), rtol=1e-5, atol=1e-8)
 
 
+@pytest.mark.parametrize("rows", [1, 3, 4, 5, 9, 10, 50])
+def test_jmlh_scores_some_rows_at_a_time(rows, monkeypatch):
+    """With the loss and the gradients of all at once, forward and backward, and no table of scores for all."""
+    classes, largest = 70, []
+
+    class Watched(TorchDispatchMode):
+        def __torch_dispatch__(self, operation, types, arguments=(), options=None):
+            found = operation(*arguments, **options or {})
+            if torch.is_tensor(found):
+                largest.append(found.numel())
+            return found
+
+    targets = torch.from_numpy(np.random.default_rng(2).integers(classes, size=(5, 2)))
+    ends = []
+    for held in (rows, 10**6):
+        monkeypatch.setattr(jmlh, "_SCORES", held * classes + classes // 2)
+        z, objective = some_logits().double().requires_grad_(), made("jmlh", classes=classes).double()
+        largest.clear()
+        with Watched():
+            loss = objective(z, targets, 0, source())["classification"]
+            (loss * 3).backward()
+        if rows < 10 and held == rows:
+            assert max(largest) <= max(rows * classes, classes * BITS, 10 * BITS) < 10 * classes
+        ends.append([loss.detach(), z.grad, objective.weight.grad, objective.bias.grad])
+    torch.testing.assert_close(ends[0], ends[1], rtol=1e-13, atol=1e-15)
+    assert all(gradient.abs().max() > 0 for gradient in ends[0][1:])
+
+
 def test_jmlh_shows_its_classes_only():
     objective = made("jmlh", classes=6)
     batch = objective.draw(np.random.default_rng(0), 50)
@@ -225,6 +255,7 @@ def test_settings_are_read_and_checked():
 
 TOY = '''
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from rehash.equihash.learning.objectives.base import Objective
 
 class Toy(Objective):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy, logsigmoid
+from torch.utils.checkpoint import checkpoint
 
 from rehash.equihash.images.noise import Source
 from rehash.equihash.learning.objectives.base import Batch, Objective, at_least
@@ -12,6 +13,7 @@ from rehash.errors import InputError
 from rehash.seeds import stream
 
 _PUBLIC_SEED = 0xCAFE
+_SCORES = 2**25  # held at a time: 134 MB of float32, and its logarithms and gradient as much again each
 
 
 def public_labels(classes: int, label_count: int, cells: int) -> np.ndarray:
@@ -91,10 +93,28 @@ class Jmlh(Objective):
         p = logits.sigmoid()
         hard = (p > source.uniform(*p.shape).to(p.device)).to(p.dtype)
         bits = hard + p - p.detach()
-        scores = bits.flatten(0, 1) @ self.weight.t() + self.bias
         # p log 2p + (1 - p) log 2(1 - p)
         divergence = p * logsigmoid(logits) + (1 - p) * logsigmoid(-logits) + np.log(2)
         return {
-            "classification": cross_entropy(scores, targets.flatten()),
+            "classification": self._classification(bits.flatten(0, 1), targets.flatten()),
             "divergence": self.kl_weight * divergence.sum(2).mean(),
         }
+
+    def _classification(self, bits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return the mean cross-entropy of the classifier on bits (N, k), whose classes are targets, int64 (N,).
+
+        Scores of many classes take gigabytes. So where there are more than `_SCORES`, memory holds those of some rows
+        at a time: they are computed, added up, and for the gradient computed again.
+        """
+        rows = max(1, _SCORES // self.classes)
+        if len(bits) <= rows:
+            return cross_entropy(self._scores(bits), targets)
+        parts = zip(bits.split(rows), targets.split(rows))
+        lost = [checkpoint(self._lost, *part, use_reentrant=False, preserve_rng_state=False) for part in parts]
+        return torch.stack(lost).sum() / len(bits)
+
+    def _lost(self, bits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return cross_entropy(self._scores(bits), targets, reduction="sum")
+
+    def _scores(self, bits: torch.Tensor) -> torch.Tensor:
+        return bits @ self.weight.t() + self.bias
