@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from rehash.equihash.images.banks import Bank
 from rehash.equihash.images.mosaics import CPU, Mosaics
@@ -228,6 +229,45 @@ def test_a_loss_that_is_no_number_stops_the_training(bank):
         for _ in range(6):
             training.step()
     assert all(torch.isfinite(tensor).all() for tensor in training.state()[0].values())
+
+
+class Steep(Objective):
+    """A loss of 0 with a gradient, and a term of another type."""
+
+    def forward(self, logits, targets, step, source):
+        return {"loss": (logits - logits.detach()).sum(), "other": logits.mean().double()}
+
+
+def test_a_gradient_that_is_no_number_reaches_neither_parameters_nor_a_state(bank, monkeypatch):
+    training = job(bank, Steep(16, 30**4, 5), learning_rate=0.0)
+    norm = torch.nn.utils.get_total_norm
+    monkeypatch.setattr(
+        torch.nn.utils, "get_total_norm", lambda g: norm(g) * (np.inf if training.finished_steps == 3 else 1)
+    )
+    with pytest.raises(InputError, match="the gradient is inf at step 3 of the objective Steep"):
+        for _ in range(6):
+            training.step()
+    assert training.finished_steps == 3 and all(torch.isfinite(t).all() for t in training.state()[0].values())
+
+
+@pytest.mark.parametrize("name", ["hash_net", "jmlh", "shannon_hamming"])
+def test_a_step_waits_for_a_gpu_once(bank, name):
+    """What it reads of the device's numbers: loss, norm and terms together, as one list."""
+    training, read = job(bank, name, {"jmlh": {"classes": 40}}.get(name, {})), []
+    training.step()
+
+    class Watched(TorchDispatchMode):
+        def __torch_dispatch__(self, operation, types, arguments=(), options=None):
+            if operation.name() == "aten::_local_scalar_dense":
+                read.append(arguments[0])
+            return operation(*arguments, **options or {})
+
+    training.optimiser.step = lambda: None  # Adam reads its count of steps, which lies on the CPU
+    training.schedule = dataclasses.replace(training.schedule, evaluate_every=100)
+    sums = dict(training.sums)
+    with Watched():
+        training.step()
+    assert not read and sums.keys() == training.sums.keys() and all(training.sums[t] != sums[t] for t in sums)
 
 
 def run_training(folder, bank, *, every_s=30, **changed):

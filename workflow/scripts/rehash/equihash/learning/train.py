@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -141,7 +142,6 @@ class HashTraining:
         targets = torch.from_numpy(np.ascontiguousarray(batch.targets)).to(self.device)
         terms = self.objective(logits, targets, step, self._source("objective", step))
         loss = torch.stack(list(terms.values())).sum()
-        self._check(loss, "the loss")
         loss.backward()
         gradients = logits.grad.flatten(0, 1).split([len(shown) for shown in views])
         if schedule.forward == "once":
@@ -154,11 +154,14 @@ class HashTraining:
                     with gradient_arithmetic(schedule.precision):
                         again.backward(gradient)
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
-        self._check(norm, "the gradient")
+        # All numbers of a step come from a GPU together, since each time it would wait for the next step's work.
+        lost, steepness, *values = torch.stack([loss.detach(), norm, *(v.detach() for v in terms.values())]).tolist()
+        self._check(lost, "the loss")
+        self._check(steepness, "the gradient")
         torch.nn.utils.clip_grad_value_(self.parameters, schedule.clip)
         self.optimiser.step()
-        for term, value in {"loss": loss, **terms}.items():
-            self.sums[term] = self.sums.get(term, 0.0) + value.item()
+        for term, value in {"loss": lost, **dict(zip(terms, values))}.items():
+            self.sums[term] = self.sums.get(term, 0.0) + value
         self.finished_steps += 1
         if self.done or self.finished_steps % schedule.evaluate_every == 0:
             self._evaluate()
@@ -181,12 +184,12 @@ class HashTraining:
             for buffer, value in zip(self.network.buffers(), before):
                 buffer.copy_(value)
 
-    def _check(self, value: torch.Tensor, what: str) -> None:
+    def _check(self, value: float, what: str) -> None:
         """Raise an InputError if a value is not finite, before it reaches the parameters or a saved state."""
-        if not torch.isfinite(value):
+        if not math.isfinite(value):
             norm = torch.nn.utils.get_total_norm([p.detach() for p in self.parameters]).item()
             raise InputError(
-                f"{self.where}: {what} is {value.item()} at step {self.finished_steps} of the objective "
+                f"{self.where}: {what} is {value} at step {self.finished_steps} of the objective "
                 f"{type(self.objective).__name__} (norm of the parameters {norm:.4g}); the state saved before is kept. "
                 "Try a smaller learning_rate or clip"
             )
