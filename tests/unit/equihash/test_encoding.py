@@ -123,6 +123,17 @@ def test_a_killed_encoding_ends_with_the_same_bytes(tmp_path, stopped_after):
     assert (job.codes == undisturbed.codes).all() and (job.abs_logits == undisturbed.abs_logits).all()
 
 
+def test_an_encoding_writes_what_is_new_since_it_was_saved_last(tmp_path):
+    views = lists(20, 0, 9, 15)
+    job, state, sizes = Encoding(views, made, 8, kept=23), StateFile(tmp_path / "out", {"a": 1}), []
+    while not job.done:
+        job.step()
+        state.save(*job.state())
+        sizes.append(state.path.stat().st_size)
+    lengths = {path.name.rpartition(".")[2]: path.stat().st_size for path in tmp_path.iterdir() if path != state.path}
+    assert lengths == {"codes": 44, "abs_logits": 23 * 8 * 4} and max(sizes) - min(sizes) < 50
+
+
 def test_nothing_to_encode(tmp_path):
     job = Encoding(lists(0, 0), made, 8, kept=3)
     with StateFile(tmp_path / "out", {}) as state:

@@ -122,7 +122,7 @@ def no_cuda(monkeypatch):
 @pytest.mark.parametrize("given", GIVEN, ids=str)
 @pytest.mark.parametrize("device", ["auto", "cuda"])
 def test_a_job_that_was_given_a_gpu_never_computes_without_one(tmp_path, rule, no_cuda, device, given):
-    words = rf"config: device is {device} and the job was given a GPU, but torch .* can use none .*: 3\).*device: cpu"
+    words = rf"config: device is {device} and the job has a GPU, but torch .* can use none .*: 3\).*device: cpu"
     begun = False
     with pytest.raises(InputError, match=words), job.recorded(rule(device, **given)):
         begun = True

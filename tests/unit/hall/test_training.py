@@ -110,6 +110,107 @@ def test_changed_code_restarts_or_continues(tmp_path):
     assert newest.continued_from == ["old", "new"]
 
 
+def grown(folder: Path, key: dict | None = None, **options) -> StateFile:
+    return StateFile(folder / "out", key or {}, **options)
+
+
+def rows(n: int) -> dict[str, torch.Tensor]:
+    """The first n rows of two tensors that grow, and one that changes."""
+    codes = torch.arange(3 * n, dtype=torch.uint8).reshape(n, 3)
+    return {"codes": codes, "logits": torch.arange(float(n)) ** 2, "other": torch.full((2,), float(n))}
+
+
+GROWN = ("codes", "logits")
+
+
+def loaded(state: StateFile) -> int:
+    """How many rows a state has; they have to be the right ones."""
+    tensors, values = state.load()
+    n = values["n"]
+    assert set(tensors) == set(rows(n)) and all(torch.equal(tensors[k], v) for k, v in rows(n).items())
+    assert all(tensors[k].dtype == v.dtype for k, v in rows(n).items())
+    return n
+
+
+def test_rows_that_were_saved_are_not_written_again(tmp_path, monkeypatch):
+    state, files = grown(tmp_path), {}
+    for n in (0, 2, 2, 5, 9):
+        state.save(rows(n), {"n": n}, GROWN)
+        assert loaded(grown(tmp_path)) == n
+    again = grown(tmp_path)
+    assert loaded(again) == 9
+    path = tmp_path / f"{again.path.name}.codes"
+    with open(path, "rb+") as file:  # what lies there already is left alone
+        file.write(b"\xff" * 27)
+    again.save(rows(11), {"n": 11}, GROWN)
+    assert path.read_bytes() == b"\xff" * 27 + bytes(range(27, 33))
+    assert again.path.stat().st_size < 2000, "the file that is written whole holds none of the rows"
+    files = sorted(each.name.removeprefix(again.path.name) for each in tmp_path.iterdir())
+    assert files == ["", ".codes", ".logits"]
+    discard_state(tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_rows_of_a_saving_that_was_not_finished_do_not_count(tmp_path, monkeypatch):
+    state = grown(tmp_path)
+    state.save(rows(4), {"n": 4}, GROWN)
+
+    def killed(*_):
+        raise Killed
+
+    monkeypatch.setattr(training, "write_bytes", killed)
+    with pytest.raises(Killed):
+        state.save(rows(7), {"n": 7}, GROWN)
+    monkeypatch.undo()
+    assert (tmp_path / f"{state.path.name}.codes").stat().st_size == 21
+    again = grown(tmp_path)
+    assert loaded(again) == 4
+    again.save(rows(6), {"n": 6}, GROWN)
+    assert loaded(grown(tmp_path)) == 6
+
+
+@pytest.mark.parametrize("damage", ["cut", "bit", "gone"])
+def test_damaged_rows_start_anew(tmp_path, caplog, damage):
+    state = grown(tmp_path)
+    state.save(rows(4), {"n": 4}, GROWN)
+    path = tmp_path / f"{state.path.name}.logits"
+    content = path.read_bytes()
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(content[:-1] if damage == "cut" else content[:-1] + bytes([content[-1] ^ 1]))
+    again = grown(tmp_path)
+    assert again.load() is None and "not a readable state" in caplog.text
+    again.save(rows(3), {"n": 3}, GROWN)
+    assert loaded(grown(tmp_path)) == 3
+
+
+def test_rows_of_another_code_or_configuration_are_not_continued(tmp_path):
+    grown(tmp_path, code="old").save(rows(4), {"n": 4}, GROWN)
+    other = grown(tmp_path, {"a": 2}, code="old")
+    assert other.load() is None
+    other.save(rows(6), {"n": 6}, GROWN)
+    fresh = grown(tmp_path, code="new")
+    assert fresh.load() is None
+    fresh.save(rows(2), {"n": 2}, GROWN)
+    assert loaded(grown(tmp_path, code="new")) == 2 and loaded(grown(tmp_path, {"a": 2}, code="old")) == 6
+
+
+def test_rows_that_cannot_be_written_are_told(tmp_path, monkeypatch):
+    state = grown(tmp_path)
+    state.save(rows(4), {"n": 4}, GROWN)
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"could not write .*\.codes: No space left on device; the state saved before"):
+        state.save(rows(5), {"n": 5}, GROWN)
+    monkeypatch.undo()
+    state.save(rows(6), {"n": 6}, GROWN)
+    assert loaded(grown(tmp_path)) == 6
+
+
 def test_asking_for_a_gpu_that_is_not_there(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert resolve_device("auto").type == "cpu"

@@ -48,11 +48,11 @@ def check_gpu(device: str) -> None:
 
     if torch.cuda.is_available():
         return
-    visible, built_for = os.environ.get("CUDA_VISIBLE_DEVICES", "not set"), f"CUDA {torch.version.cuda}"
+    visible, cuda = os.environ.get("CUDA_VISIBLE_DEVICES", "not set"), torch.version.cuda or "none"
     raise InputError(
-        f"config: device is {device} and the job was given a GPU, but torch {torch.__version__} can use none "
-        f"(CUDA_VISIBLE_DEVICES: {visible}); expected a node with a GPU whose driver is as new as {built_for}, for "
-        "which this torch was built (nvidia-smi says what a driver can do); or say device: cpu to compute without one"
+        f"config: device is {device} and the job has a GPU, but torch {torch.__version__}, built for CUDA {cuda}, "
+        f"can use none (CUDA_VISIBLE_DEVICES: {visible}); expected a node with a GPU and a driver as new as that CUDA "
+        "(nvidia-smi says which it can run); or say device: cpu to compute without one"
     )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import logging
+import math
 import os
 import platform
 import signal
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -24,12 +27,16 @@ from rehash.store import value_digest, write_bytes
 from rehash.tensors import pack_tensors, read_tensors
 
 log = logging.getLogger("rehash")
-STATE_VERSION = 2
-State = tuple[dict[str, torch.Tensor], dict[str, Any]]  # tensors, and JSON-like values
+STATE_VERSION = 3
+Tensors, Values = dict[str, torch.Tensor], dict[str, Any]  # values are JSON-like
+State = tuple[Tensors, Values] | tuple[Tensors, Values, tuple[str, ...]]  # and names of tensors that only gain rows
 
 
 class Job(Protocol):
-    """Work in steps, whose state can be saved: after `restore(*state())` the remaining steps give the same bytes."""
+    """Work in steps, whose state can be saved: restored in another object, the remaining steps give the same bytes.
+
+    `state` may say which of its tensors only gain rows at their end; these are appended to a file, not written anew.
+    """
 
     done: bool
     total: int  # steps at most
@@ -48,7 +55,7 @@ class StateFile:
     The name carries a digest of `key` (the job's parameters), so that a job never loads the state of another
     configuration, and going back to an earlier configuration finds the earlier state. `code` is the digest of the code;
     where it differs from the saved one, `on_code_change` decides: "restart", or "continue" (and `continued_from`
-    says so).
+    says so). Tensors that only gain rows lie in a file each beside it, whose name goes on with theirs.
     """
 
     def __init__(
@@ -61,6 +68,7 @@ class StateFile:
         self.continued_from: list[str] = []
         self.seconds_before = 0.0
         self._start = time.monotonic()
+        self._grown: dict[str, _GrownFile] = {}
 
     def __enter__(self) -> StateFile:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +103,7 @@ class StateFile:
         """Return the wall time spent on the job in seconds, with that of earlier runs whose state was loaded."""
         return self.seconds_before + time.monotonic() - self._start
 
-    def load(self) -> State | None:
+    def load(self) -> tuple[Tensors, Values] | None:
         """Return the saved state, or None if there is none that can be used (the log says why).
 
         Raises:
@@ -121,12 +129,34 @@ class StateFile:
                 return None
             log.warning("the code has changed since %s was saved; going on, as the config says", self.path)
             self.continued_from = [*self.continued_from, header["code"]]
+        try:
+            grown = {name: _GrownFile.open(self._path_of(name), said) for name, said in header["grown"].items()}
+            tensors |= {name: file.rows() for name, file in grown.items()}
+        except (OSError, ValueError) as error:
+            log.warning("%s: not a readable state (%s); starting anew", self.path, error)
+            self.continued_from = []
+            return None
+        self._grown = grown
         self.seconds_before = header["seconds"]
         return tensors, header["values"]
 
-    def save(self, tensors: dict[str, torch.Tensor], values: dict[str, Any]) -> None:
-        """Save a state in place of the last one, whole or not at all."""
+    def _path_of(self, name: str) -> Path:
+        return self.path.with_name(f"{self.path.name}.{name}")
+
+    def save(self, tensors: Tensors, values: Values, grown: tuple[str, ...] = ()) -> None:
+        """Save a state in place of the last one, whole or not at all.
+
+        Args:
+            grown: names of tensors that have all rows of the state that was saved or loaded last, and perhaps more.
+                Only the new rows are written; they count once the rest of the state says so.
+        """
+        for name in grown:
+            if name not in self._grown:
+                self._grown[name] = _GrownFile.create(self._path_of(name), tensors[name])
+            self._grown[name].append(tensors[name])
+        tensors = {name: tensor for name, tensor in tensors.items() if name not in grown}
         header = {
+            "grown": {name: file.about() for name, file in self._grown.items()},
             "digest": self.digest,
             "code": self.code,
             "continued_from": self.continued_from,
@@ -135,6 +165,75 @@ class StateFile:
         }
         # safetensors' save_file writes through a hidden file of its own, which a kill would leave behind.
         write_bytes(pack_tensors(tensors, header), self.path)
+
+
+class _GrownFile:
+    """The rows of a tensor, to which others are appended, with a running checksum of their bytes."""
+
+    def __init__(self, path: Path, kind: str, width: list[int]) -> None:
+        self.path, self.kind, self.width = path, kind, width
+        self.count, self.digest = 0, hashlib.sha256()
+
+    @classmethod
+    def create(cls, path: Path, tensor: torch.Tensor) -> _GrownFile:
+        """Create an empty file for rows like a tensor's, (n, ...)."""
+        path.write_bytes(b"")
+        return cls(path, tensor.numpy().dtype.str, list(tensor.shape[1:]))
+
+    @classmethod
+    def open(cls, path: Path, about: dict[str, Any]) -> _GrownFile:
+        """Open a file as `about` described it, without the rows that were appended since.
+
+        Raises:
+            OSError, ValueError: the file cannot be read, or its content is not what was described.
+        """
+        file = cls(path, about["kind"], about["width"])
+        with open(path, "rb+") as opened:
+            content = opened.read(about["rows"] * file.row_bytes)
+            opened.truncate(len(content))
+        file.digest.update(content)
+        file.count = about["rows"]
+        if file.about() != about:
+            raise ValueError(f"{path} has the checksum {file.digest.hexdigest()}; expected {about['checksum']}")
+        return file
+
+    @property
+    def row_bytes(self) -> int:
+        """Return the number of bytes of a row."""
+        return np.dtype(self.kind).itemsize * math.prod(self.width)
+
+    def about(self) -> dict[str, Any]:
+        """Return a JSON-like description: type, shape of a row, number of rows and SHA-256 of them."""
+        checksum = self.digest.hexdigest()
+        return {"kind": self.kind, "width": self.width, "rows": self.count, "checksum": checksum}
+
+    def append(self, tensor: torch.Tensor) -> None:
+        """Append the rows of a tensor, (n, ...), that come after those which are in the file, and flush it to disk.
+
+        Raises:
+            OSError: the file could not be written; names it. What was appended before still counts.
+        """
+        added = np.ascontiguousarray(tensor[self.count :].numpy())
+        if not len(added):
+            return
+        try:
+            with open(self.path, "rb+") as opened:
+                opened.seek(self.count * self.row_bytes)  # rows of a saving that failed may stand behind
+                opened.write(added)
+                opened.flush()
+                os.fsync(opened.fileno())
+        except OSError as error:
+            reason = f"could not write {self.path}: {error.strerror}; the state saved before is kept"
+            raise OSError(error.errno, reason) from error
+        self.digest.update(added)
+        self.count += len(added)
+
+    def rows(self) -> torch.Tensor:
+        """Return all rows, (n, ...), memory-mapped."""
+        shape = (self.count, *self.width)
+        if not math.prod(shape):
+            return torch.from_numpy(np.empty(shape, self.kind))
+        return torch.from_numpy(np.memmap(self.path, self.kind, "c", shape=shape))
 
 
 def run(

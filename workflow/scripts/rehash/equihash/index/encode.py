@@ -113,7 +113,8 @@ class Encoding:
     def state(self) -> State:
         done = self.finished_steps
         parts = {"codes": self.codes[:done], "abs_logits": self.abs_logits[:done]}
-        return {name: torch.from_numpy(part) for name, part in parts.items()}, {"finished_steps": done}
+        tensors = {name: torch.from_numpy(part) for name, part in parts.items()}
+        return tensors, {"finished_steps": done}, tuple(tensors)
 
     def restore(self, tensors: dict[str, torch.Tensor], values: dict[str, Any]) -> None:
         self.finished_steps = values["finished_steps"]
