@@ -126,7 +126,7 @@ def test_a_part_of_every_wing(slurm, built, tmp_path):
         "hash_encoders/mnist5k/label_noise.pdf",
         "tgsh/mnist5k/augment/training.csv",
         *(f"equihash/models/digits/hash_net/{VARIANT}/seed={seed}/training.csv" for seed in (1, 2)),
-        "equihash/databases/few/labels/0-of-2.h5",
+        "equihash/databases/few/labels/0-of-1.h5",
     ]
     snakemake(
         tmp_path, *(f"results/{target}" for target in targets), "--workflow-profile", PROFILES / "slurm", *ON_SLURM
