@@ -53,10 +53,11 @@ def test_default_graph(tmp_path):
         "collect_study": len(plan.COLLECTED),
         **dict.fromkeys(a_benchmark, 3),
         **dict.fromkeys(two_each, 2),
-        "draw_labels": 2 + 1,
-        "encode_shard": 2 * 2 + 1,  # two networks of digits in two shards each, one of photographs
-        **dict.fromkeys(("merge_index", "evaluate_partition"), 2 * 2 + 1),
-        **dict.fromkeys(("encode_queries", "evaluate_index"), 2 + 1),
+        "draw_labels": 2,
+        # two networks of digits, one of photos
+        **dict.fromkeys(
+            ("encode_shard", "merge_index", "evaluate_partition", "encode_queries", "evaluate_index"), 2 + 1
+        ),
         "build_bank": 3,
         "train_hash": 2 * 3,  # trained and untrained
     }

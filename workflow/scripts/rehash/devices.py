@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from itertools import count
@@ -37,16 +38,14 @@ def asks_for_gpu(resources: Mapping[str, Any]) -> bool:
 def check_gpu(device: str) -> None:
     """Raise an InputError if torch can use no GPU in a job that was given one, where the config says auto or cuda.
 
-    The job would otherwise compute on the CPU without a word, perhaps for weeks. torch is imported.
+    The job would otherwise compute on the CPU without a word, perhaps for weeks. Its script has imported torch, since
+    it computes with it; one that has not uses no GPU.
 
     Args:
         device: as the config says it (auto, cpu or cuda).
     """
-    if device == "cpu":
-        return
-    import torch  # a second or more, which jobs without a GPU need not wait for
-
-    if torch.cuda.is_available():
+    torch = sys.modules.get("torch")
+    if device == "cpu" or torch is None or torch.cuda.is_available():
         return
     visible, cuda = os.environ.get("CUDA_VISIBLE_DEVICES", "not set"), torch.version.cuda or "none"
     raise InputError(

@@ -17,12 +17,11 @@ from rehash.hash_encoders.networks import (
     Shape,
     Tensors,
     as_inputs,
-    forward,
+    backpropagate,
     initialise,
     is_of_norm,
     is_penalised,
     is_trained,
-    losses,
     squared_norms,
 )
 from rehash.hash_encoders.optimisers import COUNTS_STEPS, MOMENTS, OPTIMISERS
@@ -264,16 +263,16 @@ class CohortTraining:
         if snapshot != "trained" or self.protocol.patience is not None:
             trained.epochs[snapshot][repeat] = self.epoch
         for name, kept in trained.networks[snapshot].items():
-            kept[repeat] = self.tensors[name][row].detach().float().cpu()
+            kept[repeat] = self.tensors[name][row].float().cpu()
 
     # Batches
 
     def _set_tensors(self, tensors: Tensors, moments: Tensors | None = None) -> None:
         """Set parameters, statistics and moments (zeros without `moments`), and make a new optimiser."""
-        self.tensors = {k: v.detach().contiguous().requires_grad_(is_trained(k)) for k, v in tensors.items()}
+        self.tensors = {k: v.contiguous() for k, v in tensors.items()}
         self.trainable = {k: v for k, v in self.tensors.items() if is_trained(k)}
         self.moments = moments or {
-            f"{what}/{name}": torch.zeros_like(tensor, requires_grad=False)
+            f"{what}/{name}": torch.zeros_like(tensor)
             for name, tensor in self.trainable.items()
             for what in MOMENTS[self.protocol.optimiser]
         }
@@ -315,7 +314,7 @@ class CohortTraining:
 
     def _views(self, chosen: Callable[[str], bool], rows: slice) -> list[torch.Tensor]:
         """Return views of the chosen tensors' rows, and note whose they are."""
-        found = [(name, rows, tensor.detach()[rows]) for name, tensor in self.trainable.items() if chosen(name)]
+        found = [(name, rows, tensor[rows]) for name, tensor in self.trainable.items() if chosen(name)]
         self.slices += found
         return [view for _, _, view in found]
 
@@ -331,23 +330,23 @@ class CohortTraining:
         else:
             self._update(rows_MB)
 
+    @torch.no_grad()
     def _update(self, rows_MB: torch.Tensor) -> None:
         """Run forward, backward and one optimiser step for all running members; their gradients are independent."""
         members, batch = rows_MB.shape
         x_MBI = self.inputs.index_select(0, (rows_MB + self.image_start_M1).view(-1)).view(members, batch, -1)
         labels_MB = self.labels[rows_MB + self.label_start_M1]
         gates_LMWB = self._gates(batch) if self.dropped else None
-        logits, _ = forward(self.tensors, x_MBI.transpose(1, 2), self.shape, self.norm, training=True, gates=gates_LMWB)
-        loss_M = losses(logits, labels_MB, self.protocol.clip)
-        gradients = dict(zip(self.trainable, torch.autograd.grad(loss_M.sum(), list(self.trainable.values()))))
+        loss_M, right_M, gradients = backpropagate(
+            self.tensors, x_MBI, labels_MB, self.shape, self.norm, self.protocol.clip, gates_LMWB
+        )
         for name, those, view in self.slices:
             view.grad = gradients[name][those]
-        with torch.no_grad():
-            if self.penalised:
-                loss_M = loss_M + self.l2_M * squared_norms(self.tensors, self.shape)
-            self.loss_sum += loss_M * batch
-            self.correct_sum += (logits.max(1).indices == labels_MB).sum(1)  # a tenth of argmax's time on a CPU
-            self.steps += 1
+        if self.penalised:
+            loss_M = loss_M + self.l2_M * squared_norms(self.tensors, self.shape)
+        self.loss_sum += loss_M * batch
+        self.correct_sum += right_M
+        self.steps += 1
         self.optimiser.step()
 
     def _gates(self, batch: int) -> torch.Tensor:
@@ -366,7 +365,7 @@ class CohortTraining:
             self._rows = rows_MB.clone()
             changing = [*self.tensors.values(), self.loss_sum, self.correct_sum, self.steps]
             changing += [value for kept in self.optimiser.state.values() for value in kept.values()]
-            before = [v.detach().clone() for v in changing]
+            before = [v.clone() for v in changing]
             side = torch.cuda.Stream()
             side.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(side):
@@ -401,7 +400,7 @@ def _joined(arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, list[int]]:
 def _of_rows(tensors: Tensors, rows: list[int]) -> Tensors:
     """Return the chosen rows of stacked tensors; those of BatchNorm may have none, and are left out."""
     chosen = {name: [row for row in rows if row < len(tensor)] for name, tensor in tensors.items()}
-    return {name: tensors[name].detach()[those] for name, those in chosen.items() if those}
+    return {name: tensors[name][those] for name, those in chosen.items() if those}
 
 
 def _runs(values: list[float]) -> list[tuple[float, slice]]:
