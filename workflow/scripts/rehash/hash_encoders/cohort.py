@@ -24,7 +24,7 @@ from rehash.hash_encoders.networks import (
     is_trained,
     squared_norms,
 )
-from rehash.hash_encoders.optimisers import COUNTS_STEPS, MOMENTS, OPTIMISERS
+from rehash.hash_encoders.optimisers import OPTIMISERS, Group
 from rehash.hash_encoders.protocols import Protocol
 from rehash.hash_encoders.trained import Trained, epoch_of, snapshot_name
 from rehash.seeds import integer, stream
@@ -107,6 +107,7 @@ class CohortTraining:
         self.recipes, self.shape, self.seed, self.name, self.device = recipes, shape, seed, name, device
         self.protocol = recipes[0].protocol  # for what all recipes have in common
         self.norm = next(iter(norms), None)
+        self.optimiser, self.rate = OPTIMISERS[self.protocol.optimiser], self.protocol.learning_rate
         images, self.image_starts = _joined([recipe.images for recipe in recipes])
         labels, self.label_starts = _joined([recipe.labels for recipe in recipes])
         self.inputs, self.labels = as_inputs(images, device, dtype), torch.from_numpy(labels).to(device)
@@ -268,13 +269,13 @@ class CohortTraining:
     # Batches
 
     def _set_tensors(self, tensors: Tensors, moments: Tensors | None = None) -> None:
-        """Set parameters, statistics and moments (zeros without `moments`), and make a new optimiser."""
+        """Set parameters, statistics and moments (zeros without `moments`) of the running members."""
         self.tensors = {k: v.contiguous() for k, v in tensors.items()}
         self.trainable = {k: v for k, v in self.tensors.items() if is_trained(k)}
         self.moments = moments or {
             f"{what}/{name}": torch.zeros_like(tensor)
             for name, tensor in self.trainable.items()
-            for what in MOMENTS[self.protocol.optimiser]
+            for what in self.optimiser.moments
         }
         protocols = [self.recipes[recipe].protocol for recipe, _ in self.running]
         dropped = [(row, self.running[row][1], each.dropout) for row, each in enumerate(protocols) if each.dropout]
@@ -292,37 +293,31 @@ class CohortTraining:
         )
         self.loss_sum = torch.zeros(members, dtype=torch.float64, device=self.device)
         self.correct_sum = torch.zeros(members, dtype=torch.float64, device=self.device)
-        self._make_optimiser([each.l2 for each in protocols])
+        self._make_groups([each.l2 for each in protocols])
         self._captured: Callable[[], None] | None = None
 
-    def _make_optimiser(self, l2: list[float]) -> None:
-        """Make the optimiser of all running members; neighbours with one penalty share its group of hidden kernels.
+    def _make_groups(self, l2: list[float]) -> None:
+        """Make the optimiser's groups: the hidden kernels of neighbours with one penalty, and everything else.
 
-        The gradient of l2 * sum(w^2) is 2 * l2 * w, which is what torch's (coupled) weight_decay adds.
+        The gradient of l2 * sum(w^2) is 2 * l2 * w, which is what torch's weight decay adds.
         """
-        self.slices: list[tuple[str, slice, torch.Tensor]] = []  # of a tensor, as the optimiser's own parameters
-        groups = []
-        for penalty, rows in _runs(l2):
-            groups.append({"params": self._views(is_penalised, rows), "weight_decay": 2 * penalty})
-        groups.append({"params": self._views(lambda name: not is_penalised(name), slice(None)), "weight_decay": 0.0})
-        self.optimiser = OPTIMISERS[self.protocol.optimiser](groups, self.protocol, self.device)
-        for name, rows, view in self.slices:
-            kept = {what: self.moments[f"{what}/{name}"][rows] for what in MOMENTS[self.protocol.optimiser]}
-            if self.protocol.optimiser in COUNTS_STEPS:
-                kept["step"] = self.steps.to(torch.float32)
-            self.optimiser.state[view] = kept
-
-    def _views(self, chosen: Callable[[str], bool], rows: slice) -> list[torch.Tensor]:
-        """Return views of the chosen tensors' rows, and note whose they are."""
-        found = [(name, rows, tensor[rows]) for name, tensor in self.trainable.items() if chosen(name)]
-        self.slices += found
-        return [view for _, _, view in found]
+        kernels = [name for name in self.trainable if is_penalised(name)]
+        others = [name for name in self.trainable if not is_penalised(name)]
+        parts = [*((kernels, rows, 2 * penalty) for penalty, rows in _runs(l2)), (others, slice(None), 0.0)]
+        self.groups = [
+            Group(
+                *(names, rows, [self.trainable[name][rows] for name in names]),
+                moments=[[self.moments[f"{what}/{name}"][rows] for name in names] for what in self.optimiser.moments],
+                steps=[self.steps.to(torch.float32, copy=True) for _ in names],
+                weight_decay=decay,
+            )
+            for names, rows, decay in parts
+        ]
 
     def _set_rate(self, rate: float) -> None:
-        if any(group["lr"] != rate for group in self.optimiser.param_groups):
+        if rate != self.rate:
             self._captured = None
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        self.rate = rate
 
     def _train_batch(self, rows_MB: torch.Tensor) -> None:
         if self.device.type == "cuda" and rows_MB.shape[1] == self.protocol.batch_size:
@@ -340,14 +335,14 @@ class CohortTraining:
         loss_M, right_M, gradients = backpropagate(
             self.tensors, x_MBI, labels_MB, self.shape, self.norm, self.protocol.clip, gates_LMWB
         )
-        for name, those, view in self.slices:
-            view.grad = gradients[name][those]
         if self.penalised:
             loss_M = loss_M + self.l2_M * squared_norms(self.tensors, self.shape)
         self.loss_sum += loss_M * batch
         self.correct_sum += right_M
         self.steps += 1
-        self.optimiser.step()
+        for group in self.groups:
+            own = [gradients[name][group.rows] for name in group.names]
+            self.optimiser.update(group, own, self.rate, self.protocol)
 
     def _gates(self, batch: int) -> torch.Tensor:
         """Draw the gates of all members, (layers, M, W, B); a repeat has the same random numbers in every recipe.
@@ -364,7 +359,7 @@ class CohortTraining:
         if self._captured is None:
             self._rows = rows_MB.clone()
             changing = [*self.tensors.values(), self.loss_sum, self.correct_sum, self.steps]
-            changing += [value for kept in self.optimiser.state.values() for value in kept.values()]
+            changing += [*self.moments.values(), *(step for group in self.groups for step in group.steps)]
             before = [v.clone() for v in changing]
             side = torch.cuda.Stream()
             side.wait_stream(torch.cuda.current_stream())
