@@ -440,7 +440,7 @@ def test_an_unused_helper_plans_nothing(finished):
 
 
 def test_a_changed_loss_plans_training_and_what_follows(finished):
-    changed = (LOSSES, LOSSES.replace("mean(1)", "mean(1) * 2"))
+    changed = ("return losses_MB.mean(1), right_M", "return 2 * losses_MB.mean(1), right_M")
     follows = {"train_mlps", "measure_random_inputs", "measure_regions", "collect_regions"}
     follows |= {"plot_random_inputs", "plot_regions", *MEASURED}
     assert finished(hash_encoders__networks=changed) == follows

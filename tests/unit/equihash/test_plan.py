@@ -39,7 +39,7 @@ def test_variants_are_paths_that_can_be_read_back():
 def test_a_variant_changes_what_it_names_and_nothing_else():
     config = validated(copy.deepcopy(CONFIG))
     base = plan.run_params(config, "digits", "shannon_hamming", "default", "3210")
-    assert base["settings"]["lambda_s"] == 0.01 and base["schedule"]["steps"] == 120 and base["seed"] == 3210
+    assert base["settings"]["lambda_s"] == 0.01 and base["schedule"]["steps"] == 80 and base["seed"] == 3210
     varied = plan.run_params(config, "digits", "shannon_hamming", "lambda_s=0.5+steps=7+bits=32", "1")
     assert varied["settings"] == {**base["settings"], "lambda_s": 0.5}
     assert varied["schedule"] == {**base["schedule"], "steps": 7} and varied["bits"] == 32

@@ -99,7 +99,7 @@ def test_names_that_are_not_there(tree):
 
 def test_the_projects_own_scripts():
     train = reached_definitions("train_mlps")
-    assert ("rehash.hash_encoders.networks", "losses") in train and ("rehash.seeds", "stream") in train
+    assert ("rehash.hash_encoders.networks", "backpropagate") in train and ("rehash.seeds", "stream") in train
     assert not any(module.startswith("rehash.figures") or name == "encoding_properties" for module, name in train)
     assert ("rehash.hash_encoders.networks", "INITIALISATIONS") in train
 
