@@ -83,7 +83,7 @@ def test_redundancy_agrees_with_the_saved_networks(built):
 
 def test_training_log_says_what_it_does(built):
     log = (built / NETWORKS / "sample_size/scripts/depth=1/layer_width=30/networks.train_mlps.log").read_text()
-    assert "mnist5k sample_size scripts width 30: 3 of 3 cells done | finished" in log
+    assert "mnist5k sample_size scripts width 30: 2 of 2 cohorts done | finished" in log
 
 
 def test_studies_vary_what_they_say(built):

@@ -23,6 +23,7 @@ from rehash.store import read_csv
 from rehash.training import Compute
 from toys import SCRIPTS, digits
 
+EPOCHS = 200  # of a training that has not ended before it is killed
 KEYS = {"dataset": "toy", "study": "s", "protocol": "p", "depth": "2", "layer_width": "9"}
 
 
@@ -81,10 +82,10 @@ def start(arguments: dict) -> subprocess.Popen:
 @pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGTERM])
 def test_killed_process_goes_on(tmp_path, dataset, signal_number):
     once, again = tmp_path / "once", tmp_path / "again"
-    train(**arguments(dataset, once))
+    train(**arguments(dataset, once, EPOCHS))
     for delay in (0.05, 0.4):
         begun = time.time_ns()
-        process = start(arguments(dataset, again))
+        process = start(arguments(dataset, again, EPOCHS))
         while not any(p.stat().st_mtime_ns > begun for p in again.glob(".n.safetensors.*.state")):
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.02)
@@ -93,8 +94,8 @@ def test_killed_process_goes_on(tmp_path, dataset, signal_number):
         assert process.wait(30) == (-9 if signal_number == signal.SIGKILL else 143)
         process.stderr.close()
         assert not (again / "n.safetensors").exists() and not (again / "h.csv").exists()
-    notes = train(**arguments(dataset, again))
-    assert notes["epochs"] == [[20, 20]] * 3
+    notes = train(**arguments(dataset, again, EPOCHS))
+    assert notes["epochs"] == [[EPOCHS, EPOCHS]] * 3
     assert list(again.glob(".n.safetensors.*.state")), "kept until the job has written everything"
     discard_state(again / "n.safetensors")
     for name in ("n.safetensors", "h.csv"):

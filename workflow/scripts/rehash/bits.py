@@ -13,8 +13,8 @@ Codes = np.ndarray  # uint8 (N, ceil(K / 8))
 
 
 def pack(bits: np.ndarray) -> Codes:
-    """Pack bits, bool (..., K), into codes, uint8 (..., ceil(K / 8))."""
-    return np.packbits(bits, axis=-1)
+    """Pack bits, bool (..., K), into codes, uint8 (..., ceil(K / 8)), whose rows lie in one piece in memory."""
+    return np.ascontiguousarray(np.packbits(bits, axis=-1))
 
 
 def unpack(codes: Codes, n_bits: int) -> np.ndarray:
