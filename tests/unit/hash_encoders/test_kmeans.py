@@ -11,6 +11,13 @@ from rehash.hash_encoders.kmeans import STARTS, initial_centres, kmeans
 from toys import codes_with_classes
 
 
+@pytest.fixture(params=[0, module._FEW], ids=["one start after another", "all starts together"], autouse=True)
+def way(request, monkeypatch):
+    """Both ways to take the passes, whatever the number of codes."""
+    monkeypatch.setattr(module, "_FEW", request.param)
+    return request.param
+
+
 def as_bits(bits: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(bits).float()
 
@@ -90,5 +97,17 @@ def test_an_empty_cluster_gets_the_farthest_code():
     """Of centres at 0000, 0000 and 1111 the second is nearest to nothing: the first wins a tie."""
     bits = as_bits(np.array([[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 1, 1], [1, 1, 1, 1], [1, 1, 1, 1]], bool))
     centres = torch.tensor([[0.0] * 4, [0.0] * 4, [1.0] * 4])
-    labels, inertia = module._lloyd(bits, centres, 1e-9)
-    assert labels.tolist() == [0, 0, 1, 2, 2] and inertia == 0
+    both = module._lloyd_of_all(bits, torch.stack([centres, centres.flip(0)]), 1e-9)
+    for labels, inertia in (module._lloyd(bits, centres, 1e-9), both[0]):
+        assert labels.tolist() == [0, 0, 1, 2, 2] and inertia == 0
+    assert both[1][1] == 0
+
+
+@pytest.mark.parametrize(("n", "bits", "flip"), [(700, 20, 0.4), (2500, 60, 0.45), (60, 9, 0.3)])
+def test_both_ways_give_the_same_clusters(monkeypatch, n, bits, flip):
+    codes, _ = codes_with_classes(n, bits, 10, flip=flip)
+    found = []
+    for few in (0, n):
+        monkeypatch.setattr(module, "_FEW", few)
+        found.append(kmeans(as_bits(codes), 10, seed=2))
+    assert np.array_equal(found[0][0], found[1][0]) and found[0][1] == pytest.approx(found[1][1], rel=1e-6)

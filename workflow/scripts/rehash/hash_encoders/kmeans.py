@@ -13,6 +13,7 @@ import torch
 STARTS = 10
 _ITERATIONS = 300
 _TOLERANCE = 1e-4  # of the mean variance of a bit, of the squared movement of all centres: scikit-learn's default
+_FEW = 10_000  # codes up to which starts take each pass together; with more, skipped distances save more on a CPU
 _SLACK = 1e-2  # by which a bound on a distance has to hold: float32 rounds the root of a square near 0 by so much
 
 
@@ -29,11 +30,12 @@ def kmeans(bits_NB: torch.Tensor, clusters: int, *, seed: int) -> tuple[np.ndarr
         The cluster of each code, int64 (N,), and the inertia: the sum of squared distances to its centre.
     """
     tolerance = _TOLERANCE * float(bits_NB.mean(0).mul_(-1).add_(1).mul_(bits_NB.mean(0)).mean())
-    best, least = None, math.inf
-    for centres_KB in initial_centres(bits_NB, clusters, seed=seed):
-        labels_N, inertia = _lloyd(bits_NB, centres_KB, tolerance)
-        if inertia < least:
-            best, least = labels_N, inertia
+    starts_SKB = initial_centres(bits_NB, clusters, seed=seed)
+    if bits_NB.is_cuda or len(bits_NB) <= _FEW:
+        found = _lloyd_of_all(bits_NB, starts_SKB, tolerance)
+    else:
+        found = [_lloyd(bits_NB, centres_KB, tolerance) for centres_KB in starts_SKB]
+    best, least = min(found, key=lambda labels_and_inertia: labels_and_inertia[1])
     return best.cpu().numpy(), least
 
 
@@ -66,6 +68,48 @@ def initial_centres(bits_NB: torch.Tensor, clusters: int, *, seed: int) -> torch
 def _hamming(a_AB: torch.Tensor, b_NB: torch.Tensor, ones_N: torch.Tensor) -> torch.Tensor:
     """Compute Hamming distances, float32 (A, N); exact, since they are whole numbers below 2^24."""
     return torch.addmm(ones_N[None, :], a_AB, b_NB.T, alpha=-2).add_(a_AB.sum(1, keepdim=True))
+
+
+def _lloyd_of_all(
+    bits_NB: torch.Tensor, centres_SKB: torch.Tensor, tolerance: float
+) -> list[tuple[torch.Tensor, float]]:
+    """Run Lloyd's iterations of all starts together; return each start's clusters, int64 (N,), and inertia."""
+    ones_N, (starts, clusters, bits) = bits_NB.sum(1), centres_SKB.shape
+    numbers_K1 = torch.arange(clusters, device=bits_NB.device)[:, None]
+    found: dict[int, tuple[torch.Tensor, float]] = {}
+    open_A, labels_AN = torch.arange(starts, device=bits_NB.device), _nearest_of_all(bits_NB, centres_SKB)
+    for iteration in range(_ITERATIONS):
+        members_AKN = (labels_AN[:, None] == numbers_K1).to(bits_NB.dtype)
+        counts_AK = members_AKN.sum(2).long()
+        sums_AKB = (members_AKN.flatten(0, 1) @ bits_NB).view(-1, clusters, bits)
+        for row in (counts_AK == 0).any(1).nonzero()[:, 0].tolist():
+            sums_AKB[row], counts_AK[row] = _relocated(
+                bits_NB, labels_AN[row], centres_SKB[row], sums_AKB[row], counts_AK[row]
+            )
+        moved = torch.where(counts_AK[..., None] > 0, sums_AKB / counts_AK.clamp(min=1)[..., None], centres_SKB)
+        still_A = ((moved - centres_SKB) ** 2).sum((1, 2)) <= tolerance
+        centres_SKB, after_AN = moved, _nearest_of_all(bits_NB, moved)
+        ended_A = still_A | (after_AN == labels_AN).all(1)
+        if iteration == _ITERATIONS - 1:
+            ended_A.fill_(True)
+        labels_AN = after_AN
+        for row in ended_A.nonzero()[:, 0].tolist():
+            inertia = _squared(bits_NB, ones_N, centres_SKB[row], labels_AN[row]).sum(dtype=torch.float64)
+            found[int(open_A[row])] = labels_AN[row], float(inertia)
+        if len(found) == starts:
+            break
+        open_A, labels_AN, centres_SKB = (values[~ended_A] for values in (open_A, labels_AN, centres_SKB))
+    return [found[start] for start in range(starts)]
+
+
+def _nearest_of_all(bits_NB: torch.Tensor, centres_SKB: torch.Tensor) -> torch.Tensor:
+    """Return each code's nearest centre of each start, the first of equally near ones, int64 (S, N)."""
+    starts, clusters, _ = centres_SKB.shape
+    flat = centres_SKB.flatten(0, 1)
+    squared_SKN = torch.addmm((flat**2).sum(1)[:, None], flat, bits_NB.T, alpha=-2).view(starts, clusters, -1)
+    numbers_K1 = torch.arange(clusters, dtype=torch.float32, device=bits_NB.device)[:, None]
+    least_S1N = squared_SKN.amin(1, keepdim=True)
+    return torch.where(squared_SKN == least_S1N, numbers_K1, math.inf).amin(1).long()
 
 
 def _lloyd(bits_NB: torch.Tensor, centres_KB: torch.Tensor, tolerance: float) -> tuple[torch.Tensor, float]:
