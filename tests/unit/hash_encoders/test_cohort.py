@@ -273,7 +273,7 @@ def splitmix_numbers(key: int, step: int, shape: tuple[int, ...]) -> torch.Tenso
     count = math.prod(shape)
     words = -(-count // 4)
     found = []
-    for place in range(step * words + 1, (step + 1) * words + 1):
+    for place in range(step * 2**32 + 1, step * 2**32 + words + 1):
         word = mix((key + place * 0x9E3779B97F4A7C15) % 2**64)
         found += [((word >> 16 * part) + 2**15) % 2**16 / 2**16 for part in range(4)]
     return torch.tensor(found[:count], dtype=torch.float64).view(shape)

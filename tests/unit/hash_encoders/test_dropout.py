@@ -31,6 +31,15 @@ def test_gates_have_their_share_and_a_mean_of_one(share, dtype):
         assert gate[gate > 0].unique().tolist() == [pytest.approx(1 / kept)]
 
 
+def test_steps_of_any_size_have_numbers_of_their_own():
+    """A large step and the small last one of an epoch, whatever their places, share no run of gates."""
+    key, share = torch.tensor([5]), torch.tensor([0.5])
+    large = gates(key, 2, (1, 30, 64), share).flatten()
+    for step in range(60, 100):
+        small = gates(key, step, (1, 30, 2), share).flatten()
+        assert not (large.unfold(0, len(small), 1) == small).all(1).any()
+
+
 def test_gates_of_steps_and_members_are_independent():
     """Correlations of gates between neighbouring steps, members, layers, units and samples are as small as of chance."""
     keys, shares = torch.tensor([10, 11]), torch.full((2,), 0.5)

@@ -7,6 +7,7 @@ import torch
 _STEP = -0x61C8864680B583EB  # of SplitMix64's counter: 2^64 divided by the golden ratio, as a signed number
 _MIXERS = ((30, -0x40A7B892E31B1A47), (27, -0x6B2FB644ECCEEE15))  # shifts and factors of its finaliser
 _GATES_A_WORD = 4  # a word of 64 bits gives four numbers of 16 bits
+_WORDS_A_STEP = 2**32  # so that steps of any batch size, such as the last of an epoch, have words of their own
 _LEVELS = 2**16
 
 
@@ -45,7 +46,7 @@ def gates(keys: torch.Tensor, step: torch.Tensor | int, shape: tuple[int, ...], 
     """
     size = torch.Size(shape).numel()
     count = -(-size // _GATES_A_WORD)
-    drawn = words(keys, step * count, count).view(torch.int16)[:, :size].unflatten(1, shape)
+    drawn = words(keys, step * _WORDS_A_STEP, count).view(torch.int16)[:, :size].unflatten(1, shape)
     closed, one = (shares * _LEVELS).round().clamp(max=_LEVELS - 1), (-1, *[1] * len(shape))
     open_ = drawn >= (closed - _LEVELS // 2).to(torch.int32).view(one)
     return open_ * (_LEVELS / (_LEVELS - closed)).view(one)
