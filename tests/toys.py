@@ -52,6 +52,18 @@ def mixed(protocol: Protocol = SCRIPTS, **more) -> list[Recipe]:
     ]
 
 
+def effective(network: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A network's tensors, with what a bias in front of BatchNorm does: it only moves the running mean.
+
+    Its gradient is exactly zero; what Adam makes of its rounding errors is noise, which the running mean follows.
+    """
+    found = dict(network)
+    for name in network:
+        if name.endswith(".mean"):
+            found[name] = network[name] - found.pop(name.replace(".mean", ".bias"))
+    return found
+
+
 def property_row(**values) -> dict:
     """A row of a property table; everything not said is the same everywhere."""
     keys = dict(zip(KEYS, ("hash_encoders", "d", "capacity", "p", 1, 40, 99, 0.0, True, 0.0, 0.0, 0.0, 10, 0, 1)))

@@ -28,7 +28,7 @@ from rehash.hash_encoders.train import Training, train_mlps
 from rehash.job import Saving
 from rehash.store import read_csv, write_csv
 from rehash.training import set_reproducible
-from toys import SHAPE, cohort
+from toys import SHAPE, cohort, effective
 from toys import mixed as mixed_recipes
 
 _LAST_WORDS = 10.0  # seconds that a study has to stop its processes and to tell what it found
@@ -108,21 +108,9 @@ def _trained(
     networks = {
         f"{i}.{name}": tensor
         for i, trained in enumerate(job.trained)
-        for name, tensor in _effective(trained.networks["trained"]).items()
+        for name, tensor in effective(trained.networks["trained"]).items()
     }
     return networks, [epoch for trained in job.trained for epoch in trained.epochs["trained"]], len(replays)
-
-
-def _effective(network: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return a network with each bias in front of BatchNorm taken from the running mean, which is all that it moves.
-
-    The bias's gradient is exactly zero, and what Adam makes of its rounding errors is noise.
-    """
-    found = dict(network)
-    for name in network:
-        if name.endswith(".mean"):
-            found[name] = network[name] - found.pop(name.replace(".mean", ".bias"))
-    return found
 
 
 def _close(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> bool:

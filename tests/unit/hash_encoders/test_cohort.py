@@ -15,7 +15,7 @@ from rehash.hash_encoders.encode import encode
 from rehash.hash_encoders.networks import Shape, as_inputs, losses
 from rehash.hash_encoders.protocols import Protocol
 from rehash.seeds import integer, stream
-from toys import SCRIPTS, SHAPE, cohort, digits, mixed
+from toys import SCRIPTS, SHAPE, cohort, digits, effective, mixed
 
 FIGURES = Protocol("sgd", 0.05, 16, 4)
 DROPOUT = Protocol("sgd", 0.05, 16, 4, dropout=0.3)
@@ -202,18 +202,6 @@ def trained_together(recipes: list[Recipe], dtype=torch.float64, device="cpu", r
     while not job.done:
         job.step()
     return job
-
-
-def effective(network: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """A network's tensors, with what a bias in front of BatchNorm does: it only moves the running mean.
-
-    Its gradient is exactly zero; what Adam makes of its rounding errors is noise, which the running mean follows.
-    """
-    found = dict(network)
-    for name in network:
-        if name.endswith(".mean"):
-            found[name] = network[name] - found.pop(name.replace(".mean", ".bias"))
-    return found
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "sgd"])

@@ -35,7 +35,8 @@ def words(keys: torch.Tensor, first: torch.Tensor | int, count: int) -> torch.Te
 def gates(keys: torch.Tensor, step: torch.Tensor | int, shape: tuple[int, ...], shares: torch.Tensor) -> torch.Tensor:
     """Draw the gates of inverted dropout (Srivastava et al. 2014) for one step of training.
 
-    A gate is 0 with the probability of its member's share, rounded to a multiple of 2^-16, else 1 / (1 - share).
+    A gate is 0 with the probability of its member's share, rounded to a multiple of 2^-16 below 1, else
+    1 / (1 - share).
 
     Args:
         keys: int64 (M,), one for each member. step: the number of the step, from 0.
