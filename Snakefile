@@ -5,10 +5,7 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-# The defaults lie beside this file, wherever it is run from. Over them goes the config of the folder it is run in.
-configfile: str(workflow.current_basedir.join("config/config.yaml"))
-
-
+# The config of the folder that it is run in goes over the defaults (config/config.yaml beside this file).
 if Path("config/config.yaml").is_file():
 
     configfile: "config/config.yaml"
@@ -30,6 +27,7 @@ report: "workflow/report/workflow.rst"
 
 localrules:
     all,
+    datasets,
     hash_encoders,
     tgsh,
     equihash,
@@ -41,6 +39,4 @@ rule all:
     default_target: True
     input:
         "results/report.html",
-        rules.hash_encoders.input,
-        rules.tgsh.input,
-        rules.equihash.input,
+        [getattr(rules, wing.name).input for wing in asked],

@@ -103,7 +103,7 @@ def inside() -> str:
 def search() -> str:
     """The candidates for the protocol of the published MNIST curves, the best first."""
     table = pd.read_csv(RESULTS / "protocol_search.csv").query("epoch > 0")
-    settings = json.loads((RESULTS / "protocol_search.json").read_text())["settings"]
+    settings = json.loads((RESULTS / "protocol_search.json").read_text(encoding="utf-8"))["settings"]
     curves = pd.read_csv(PUBLISHED).query("dataset == 'mnist'")
     along = curves.query("study == 'training_time' and layer_width == 40").set_index(["metric", "x"]).value
     narrow = curves.query("study == 'capacity' and layer_width == 10").set_index("metric").value
@@ -215,7 +215,7 @@ def pages() -> dict[Path, str]:
         ],
         "config/README.md": [schema_table(load_schema())],
     }
-    return {ROOT / name: _filled((ROOT / name).read_text(), tables) for name, tables in made.items()}
+    return {ROOT / name: _filled((ROOT / name).read_text(encoding="utf-8"), tables) for name, tables in made.items()}
 
 
 def _filled(text: str, tables: list[str]) -> str:
@@ -228,4 +228,4 @@ def _filled(text: str, tables: list[str]) -> str:
 
 if __name__ == "__main__":
     for path, text in pages().items():
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")

@@ -9,6 +9,9 @@ import shutil
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
+from rehash.provenance import json_files
+
 KEPT = Path(__file__).parent / "results"
 TGSH = (
     "training",
@@ -27,7 +30,7 @@ TGSH = (
 def hash_encoders(results: Path, dataset: str, study: str, kept: str = "") -> tuple[str, dict[str, Path], list[Path]]:
     """Name; kept name -> table; provenance of a study, its cohorts and its dataset."""
     folder, name = results / "hash_encoders" / dataset, f"{kept or dataset}_{study}"
-    made_by = [folder / f"{study}.json", *sorted((folder / "networks" / study).rglob("*.json"))]
+    made_by = [folder / f"{study}.json", *json_files(folder / "networks" / study)]
     return name, {name: folder / f"{study}.csv"}, made_by
 
 
@@ -44,7 +47,7 @@ if __name__ == "__main__":
     for kept, path in tables.items():
         shutil.copy(path, KEPT / f"{kept}.csv")
     provenance = {
-        str(path.relative_to(results)): json.loads(path.read_text())
+        str(path.relative_to(results)): json.loads(path.read_text(encoding="utf-8"))
         for path in (results / "datasets" / f"{dataset}.json", *made_by)
     }
-    (KEPT / f"{name}.json").write_text(json.dumps(provenance, indent=1, sort_keys=True) + "\n")
+    (KEPT / f"{name}.json").write_text(json.dumps(provenance, indent=1, sort_keys=True) + "\n", encoding="utf-8")

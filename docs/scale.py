@@ -72,7 +72,7 @@ def known(results: Path, config: dict, database: str) -> pd.DataFrame:
 if __name__ == "__main__":
     config, results = {}, Path(sys.argv[1])
     for name in ("config.yaml", "scale.yaml"):
-        update_config(config, yaml.safe_load((ROOT / "config" / name).read_text()))
+        update_config(config, yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8")))
     config = validated(config)
     rows = [row for database in sys.argv[2:] for row in costs(results, config, database)]
     table = pd.DataFrame(rows).round({"seconds_mean": 2, "seconds_most": 2, "peak_mb": 0})

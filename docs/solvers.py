@@ -52,12 +52,18 @@ def codes_of(dataset: Path, networks: Path):
         seed=identity["seed"],
         dataset=identity["keys"]["dataset"],
     )
-    shape = network_shape(identity, images.train.images[0].size, networks)
-    norm = cell.protocol(Protocol(**identity["protocol"])).norm
-    splits = (chosen.images, chosen.true_labels), (images.test.images, images.test.labels)
+    shape = network_shape(identity, images.train.inputs[0].size, networks)
+    protocol = cell.protocol(Protocol(**identity["protocol"]))
+    splits = (chosen.inputs, chosen.true_labels), (images.test.inputs, images.test.labels)
     cpu = Compute("cpu", 1).start()
     packed = [
-        encode(cells[0]["trained"], as_inputs(inputs, cpu), torch.from_numpy(labels), shape, norm)[0]
+        encode(
+            cells[0]["trained"],
+            as_inputs(inputs, cpu, offset=protocol.offset),
+            torch.from_numpy(labels),
+            shape,
+            protocol.norm,
+        )[0]
         for inputs, labels in splits
     ]
     return identity, zip(*packed), [labels for _, labels in splits], shape.code_bits
@@ -80,9 +86,9 @@ def main(name: str, dataset: Path, networks: Path) -> None:
             print(rows[-1], flush=True)
     before = pd.read_csv(KEPT).query("networks != @name") if KEPT.exists() else pd.DataFrame()
     pd.concat([before, pd.DataFrame(rows)]).to_csv(KEPT, index=False)
-    made_from = json.loads(FROM.read_text()) if FROM.exists() else {}
+    made_from = json.loads(FROM.read_text(encoding="utf-8")) if FROM.exists() else {}
     made_from[name] = {**identity, "scikit-learn": sklearn.__version__}
-    FROM.write_text(json.dumps(made_from, indent=1, sort_keys=True) + "\n")
+    FROM.write_text(json.dumps(made_from, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

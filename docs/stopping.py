@@ -54,7 +54,9 @@ def stop(losses: list[float], patience: int, min_delta: float) -> int:
 
 def main(dataset: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    protocol = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["hash_encoders"]["protocols"]["figures"]
+    protocol = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))["hash_encoders"][
+        "protocols"
+    ]["figures"]
     protocol["clip"] = 0.0
     keys = {"dataset": "mnist", "study": "sample_size", "protocol": "figures", "depth": 1, "layer_width": 40}
     cells = [{"sample_size": n, "tiled": False, "epochs": [e for e in EPOCHS if e <= last]} for n, last in LAST.items()]
@@ -77,7 +79,7 @@ def main(dataset: Path, folder: Path) -> None:
     ]
     pd.DataFrame(rules).to_csv(RESULTS / "stopping_rules.csv", index=False)
     made_from = {**read_networks(networks)[1], "epochs": LAST, "torch": torch.__version__}
-    (RESULTS / "stopping.json").write_text(json.dumps(made_from, indent=1, sort_keys=True) + "\n")
+    (RESULTS / "stopping.json").write_text(json.dumps(made_from, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ ROWS: list[tuple[str, str, Callable[[dict[str, Any]], str]]] = [
 
 def gpu() -> tuple[pd.DataFrame, str]:
     """One row for each check; and the machine that it was measured on."""
-    found = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    found = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
     lines = []
     for what, name, told in ROWS:
         check = found.get(name, {"status": "not measured"})

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DEFAULT, PAPER = ROOT / "config" / "config.yaml", ROOT / "config" / "paper.yaml"
 SMALL = ROOT / "tests" / "config.yaml"  # laid over the default, which the workflow finds by itself
 CONFIGS = [DEFAULT, SMALL]
-_SMK = {path.stem: path.read_text() for path in sorted((ROOT / "workflow" / "rules").glob("*.smk"))}
+_SMK = {path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / "workflow" / "rules").glob("*.smk"))}
 # Name -> text. The rules of figures, which a loop makes, stand as the one that they are to their script.
 RULES = {"draw_figure": _SMK.pop("figures")}
 RULES |= re.findall(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", "\n".join(_SMK.values()), flags=re.M | re.S)
@@ -25,7 +25,7 @@ GPU_RULES = {rule for rule, body in RULES.items() if "gpu=gpus," in body}
 
 def imports_of(path: Path, at_once: bool = False) -> set[str]:
     """The modules and names that a file imports, those within functions included; or those `at_once`, with the file."""
-    found, module = set(), ast.parse(path.read_text())
+    found, module = set(), ast.parse(path.read_text(encoding="utf-8"))
     for node in module.body if at_once else ast.walk(module):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
@@ -38,7 +38,7 @@ def merged(*paths: Path) -> dict:
     """Configs, each laid over those before it."""
     config = {}
     for path in paths:
-        update_config(config, yaml.load(path.read_text(), yaml.CSafeLoader))
+        update_config(config, yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader))
     return config
 
 
@@ -53,13 +53,17 @@ def command(
     ]
 
 
-def snakemake(directory: Path, *words: object, check: bool = True, timeout: float = 2400, **kwargs) -> str:
+def snakemake(
+    directory: Path, *words: object, check: bool = True, timeout: float = 2400, env: dict | None = None, **kwargs
+) -> str:
     """Run it; standard output and error as one text. Raises AssertionError with that text if it fails."""
     done = subprocess.run(
         command(directory, *words, **kwargs),
+        env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        encoding="utf-8",
         timeout=timeout,
     )
     assert not check or done.returncode == 0, done.stdout

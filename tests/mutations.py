@@ -221,16 +221,16 @@ def attack(source: str, table: str, name: str, folder: Path, cases: range) -> li
             break
         assert note.stat().st_size, f"{name}: the process ended before the first case, with {process.exitcode}"
         crashes += 1
-        at, what = json.loads(note.read_text().splitlines()[0])
+        at, what = json.loads(note.read_text(encoding="utf-8").splitlines()[0])
         reason = signal.Signals(-process.exitcode).name if process.exitcode < 0 else f"exit {process.exitcode}"
         reason += f" (a hang: it has {SECONDS} s)" if reason == "SIGALRM" else ""
         _note(failures, at, what, f"the process died of {reason}")
         cases = range(at + 1, cases.stop)
-    return failures.read_text().splitlines()
+    return failures.read_text(encoding="utf-8").splitlines()
 
 
 def _note(failures: Path, case: int, what: str, reason: str) -> None:
-    with open(failures, "a") as file:
+    with open(failures, "a", encoding="utf-8") as file:
         file.write(f"case {case} ({what}): {' '.join(reason.split())[:600]}\n")
 
 
@@ -248,7 +248,7 @@ def _run_cases(source: Path, table: str, name: str, folder: Path, cases: range) 
     contents = {path: path.read_bytes() for path in sorted(given.glob(reader.glob)) if path.is_file()}
     targets = list(contents)
     whole = plain(_outcome(reader, given, outputs)), reader.read(given, outputs)
-    with open(folder / "at", "w") as note:
+    with open(folder / "at", "w", encoding="utf-8") as note:
         for case in cases:
             random = np.random.default_rng([zlib.crc32(name.encode()), case])
             target = targets[int(random.integers(len(targets)))]

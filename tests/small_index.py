@@ -131,13 +131,16 @@ def meets_a_full_disk(code: str, limit: int, folder: Path, *words: object) -> No
         code: writes the file sys.argv[2], `out` in the folder; the words come after it.
     """
     output, before = folder / "out", {path.name for path in folder.iterdir()}
-    output.write_text("the old content")
+    output.write_text("the old content", encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK + code, str(limit), str(output), *map(str, words)],
         capture_output=True,
         text=True,
+        encoding="utf-8",
         env={"PYTHONPATH": ":".join(sys.path), "PYTHONDONTWRITEBYTECODE": "1", "PATH": ""},
     )
     assert done.returncode == 1, done.stderr
     assert f"could not write {output}: File too large. Nothing was left behind" in done.stderr
-    assert {path.name for path in folder.iterdir()} == before | {"out"} and output.read_text() == "the old content"
+    assert {path.name for path in folder.iterdir()} == before | {"out"} and output.read_text(
+        encoding="utf-8"
+    ) == "the old content"

@@ -67,7 +67,7 @@ def effective(network: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 def property_row(**values) -> dict:
     """A row of a property table; everything not said is the same everywhere."""
     keys = dict(zip(KEYS, ("hash_encoders", "d", "capacity", "p", 1, 40, 99, 0.0, True, 0.0, 0.0, 0.0, 10, 0, 1)))
-    return {**keys, "code_bits": 40, **dict.fromkeys(METRICS, 0.5), **values}
+    return {**keys, "lr_scheme": "one-vs-one", "code_bits": 40, **dict.fromkeys(METRICS, 0.5), **values}
 
 
 def capacity_table(widths=(3, 40), repeats=3, knn=((0.3, 0.5), (0.7, 0.9))) -> pd.DataFrame:

@@ -35,7 +35,7 @@ OUTPUT = Path(__file__).parents[2] / "docs" / "results" / "benchmark.csv"
 def processor() -> str:
     """The processor's name, as the system gives it."""
     cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor()
 

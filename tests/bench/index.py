@@ -102,7 +102,11 @@ def resident(name: str, n: int) -> int:
 def resident_elsewhere(name: str, n: int) -> int:
     """`resident` in a new process, whose memory nothing else has used."""
     code = f"import sys; sys.path[:0] = {sys.path}; import index; print(index.resident({name!r}, {n}))"
-    return int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout)
+    return int(
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, check=True, text=True, encoding="utf-8"
+        ).stdout
+    )
 
 
 def build(codes: np.ndarray, folder: Path) -> list[Path]:

@@ -48,6 +48,8 @@ def environment(options: Options) -> dict[str, Any]:
 def _said(*words: str) -> str | None:
     """Return what a program prints; None if it cannot."""
     try:
-        return subprocess.run(words, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
+        return subprocess.run(
+            words, capture_output=True, text=True, encoding="utf-8", timeout=20, check=True
+        ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None

@@ -36,7 +36,7 @@ def published() -> dict[str, Any]:
     """Return the config of the published scale, with all defaults."""
     config: dict[str, Any] = {}
     for name in ("config", "paper"):
-        _lay_over(config, yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text()))
+        _lay_over(config, yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8")))
     return validated(config)
 
 

@@ -177,7 +177,9 @@ def some_widths(options: Options, check: str, todo: list[dict[str, Any]]) -> dic
             numbers = _one_width(options, **of)
         except Exception:
             numbers = {"status": "error", "error": traceback.format_exc()[-2000:]}
-        with open(options.scratch / "tables.lock", "w") as lock:  # so that no process writes a table without another's
+        with open(
+            options.scratch / "tables.lock", "w", encoding="utf-8"
+        ) as lock:  # so that no process writes a table without another's
             fcntl.flock(lock, fcntl.LOCK_EX)
             if tables := sorted(options.scratch.glob(f"studies/{of['study']}/*/*/properties.csv")):
                 write_csv(collect_study(tables, of["study"]), options.out / f"{of['study']}.csv")
@@ -215,7 +217,8 @@ def _one_width(options: Options, study: str, protocol: str, width: int) -> dict[
     begun = time.monotonic()
     notes = train_mlps(dataset, networks, folder / "training.csv", training, compute(options), Saving())
     trained = time.monotonic()
-    measure_properties(dataset, networks, folder / "properties.csv", compute(options))
+    pairs = {"one_vs_one_classes": config["hash_encoders"]["one_vs_one_classes"]}
+    measure_properties(dataset, networks, folder / "properties.csv", compute(options), **pairs)
     epochs = [*chain.from_iterable(notes["epochs"])]
     table = read_csv(folder / "properties.csv")
     numbers = {

@@ -54,7 +54,7 @@ class Options:
         part = {"part": task.part} if task.part else {}
         line = {"check": task.check, **part, "status": status, "seconds": round(seconds, 3), **numbers}
         text = json.dumps(line)
-        with open(self.out / f"{self.name}.jsonl", "a") as file:
+        with open(self.out / f"{self.name}.jsonl", "a", encoding="utf-8") as file:
             file.write(text + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -63,7 +63,7 @@ class Options:
     def told(self, check: str | None = None) -> list[dict[str, Any]]:
         """Return the results so far, or those of one check and its parts."""
         path = self.out / f"{self.name}.jsonl"
-        lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
         return [line for line in lines if check in (None, line["check"])]
 
 
@@ -114,7 +114,7 @@ def run(tasks: list[Task], options: Options, seconds: float, *, jobs: int = 1) -
             del running[sentinel]
             if process.exitcode:  # otherwise it has told its result itself
                 trace = _trace_path(options, task)
-                error = trace.read_text(errors="replace")[-2000:] if trace.exists() else ""
+                error = trace.read_text(encoding="utf-8", errors="replace")[-2000:] if trace.exists() else ""
                 status = "timeout" if passed >= limit else "error"
                 options.tell(task, status, passed, exit=process.exitcode, error=error)
 
@@ -126,7 +126,7 @@ def _trace_path(options: Options, task: Task) -> Path:
 def _child(task: Task, options: Options, limit: float) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     begun = time.monotonic()
-    with open(_trace_path(options, task), "w") as trace:
+    with open(_trace_path(options, task), "w", encoding="utf-8") as trace:
         faulthandler.enable(trace)
         faulthandler.dump_traceback_later(limit, exit=True, file=trace)
         try:

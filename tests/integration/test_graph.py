@@ -49,7 +49,7 @@ def check_claims(table: pd.DataFrame) -> None:
 
 def test_the_study_table(built):
     table = pd.read_csv(built / "results" / "hash_encoders" / "mnist5k" / "capacity.csv")
-    assert list(table) == [*KEYS, "code_bits", *COLUMNS]
+    assert list(table) == [*KEYS, "lr_scheme", "code_bits", *COLUMNS] and set(table.lr_scheme) == {"one-vs-one"}
     assert len(table) == 2 * 2 * 3 * 2 and not table.isna().any().any()
     assert (table.sample_size == 3200).all() and table[table.epoch > 0].epoch.le(12).all()
     metrics = [c for c in COLUMNS if not c.startswith("loss")]
@@ -189,7 +189,7 @@ def test_report_in_a_browser_without_network(built, tmp_path):
     assert found, dom.stderr
     pictures = json.loads(found[1].replace("&quot;", '"'))
     assert pictures and all(natural > 600 and shown > 500 for natural, shown, _ in pictures), pictures
-    assert pictures[0][2] == "capacity on mnist5k"
+    assert [alt for _, _, alt in pictures[:2]] == ["data card on mnist5k", "capacity on mnist5k"]
     # The window of a desk's browser is never as narrow as a telephone's, but a frame can be.
     (tmp_path / "page.html").write_text(page.read_text())
     measure = (
@@ -213,6 +213,7 @@ def test_report_in_a_browser_without_network(built, tmp_path):
 def test_report_reads_well(built):
     text = (built / "results" / "report.html").read_text()
     assert not re.search(r"(src|href)=\"?https?:", text) and "system-message" not in text
+    assert 'class="claim missing"' not in text, "a figure, box or table could not be made"
     capacity = text.split('id="hash_encoders-mnist5k-capacity"')[1].split("</section>")[0]
     claims = re.findall(r"<strong>(.*)\.</strong> Protocol (\w+)", capacity)
     assert sorted(p for _, p in claims) == ["figures"] * 2 + ["scripts"] * 2

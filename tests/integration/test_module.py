@@ -5,7 +5,7 @@ import sys
 
 import yaml
 
-from graphs import DEFAULT, ROOT
+from graphs import ROOT
 
 SNAKEFILE = """
 configfile: "mine.yaml"
@@ -13,7 +13,7 @@ configfile: "mine.yaml"
 
 module rehash:
     snakefile: "{snakefile}"
-    config: config
+    config: config["rehash"]
 
 
 use rule * from rehash as rehash_*
@@ -31,9 +31,9 @@ rule mine:
 
 
 def test_a_workflow_that_imports_rehash_builds_one_of_its_figures(tmp_path):
-    config = yaml.safe_load(DEFAULT.read_text())
-    config["equihash"]["perlin"]["small"] |= {"height": 20, "width": 30, "count": 4}
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(config))
+    """A small config, of what differs from the defaults, under a key beside those of the workflow itself."""
+    config = {"equihash": {"perlin": {"small": {"height": 20, "width": 30, "count": 4}}}}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"samples": "samples.tsv", "rehash": config}))
     (tmp_path / "Snakefile").write_text(SNAKEFILE.format(snakefile=ROOT / "workflow" / "Snakefile"))
     words = [sys.executable, "-m", "snakemake", "--cores", "1"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300)

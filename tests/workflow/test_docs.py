@@ -43,7 +43,7 @@ def test_coverage_says_yes_part_or_no_and_what_is_missing():
 
 def anchors(page: Path) -> set[str]:
     """Of its headings, as they are made on the web."""
-    headings = re.findall(r"^#+ (.*)", page.read_text(), flags=re.M)
+    headings = re.findall(r"^#+ (.*)", page.read_text(encoding="utf-8"), flags=re.M)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 

@@ -120,9 +120,7 @@ HEAVY = {
     "scipy.stats": "generate_fingerprints generate_query_codes",
     "sklearn": "",
 }
-NO_TABLES = (
-    "build_bank build_dataset collect_provenance draw_labels draw_queries fetch_file merge_index"  # so without pandas
-)
+NO_TABLES = "build_bank collect_provenance draw_labels draw_queries fetch_file merge_index"  # so without pandas
 
 
 @pytest.mark.parametrize("script", sorted(rule_environments()))

@@ -80,6 +80,7 @@ MADE_WITH = {
     **dict.fromkeys(("pair_similarity", "roc", "recovery"), ("hash_property",)),
     **dict.fromkeys(("probes", "bucket_sizes", "distances"), ("evaluation", "retrieval")),
     "task_correlation": ("task_similarity",),
+    "mnist5k_findings": ("mnist5k",),
     "predicted": ("retrieval",),
     "distances_statistics": ("distances", "retrieval"),
     "distances_histogram": ("distances",),
@@ -119,7 +120,7 @@ def test_no_key_stands_twice():
     paths = [ROOT / name for name in tracked if name.endswith((".yaml", ".yml", ".cff"))]
     assert len(paths) > 10
     for path in paths:
-        with open(path) as file:
+        with open(path, encoding="utf-8") as file:
             yaml.load(file, NoKeyTwice)
 
 

@@ -14,9 +14,12 @@ import yaml
 from graphs import DEFAULT, GPU_RULES, PAPER, ROOT, RULES, merged, snakemake
 from rehash import graph
 from rehash.config import validated
+from rehash.datasets import sizes as dataset_sizes
 from rehash.digest import SCRIPTS, reached_definitions
 from rehash.equihash import sizes
 from rehash.hash_encoders import plan
+from rehash.hash_encoders import sizes as encoder_sizes
+from rehash.hash_encoders.protocols import Protocol
 from rehash.hash_encoders.studies import STUDIES
 from rehash.tgsh import plan as tgsh
 from rehash.tgsh.registry import FIGURES
@@ -36,7 +39,13 @@ def test_default_graph(tmp_path):
     cohorts = sum(len(block["layer_widths"]) for block in blocks.values())
     one_each = ("all", "build_dataset", "chart_phases", "measure_regions", "collect_regions", "compare_published")
     one_each += ("write_report", "invert_encoder", "train_baselines", "collect_baselines", "compare_notebook")
-    one_each += ("measure_spectrum", "compare_perfect_retrieval", "plot_perlin", "plot_perfect_retrieval")
+    one_each += (
+        "plot_dataset",
+        "measure_spectrum",
+        "compare_perfect_retrieval",
+        "plot_perlin",
+        "plot_perfect_retrieval",
+    )
     one_each += tuple(f"plot_{name}" for name in (*plan.ORDER, "notebook", "baselines"))
     a_benchmark = ("show_tasks", "train_flynet", "measure_accuracy", "relate_tasks", "measure_responses")
     a_benchmark += ("measure_codes", "generate_digits")
@@ -141,6 +150,37 @@ def test_paper_grid_covers_every_published_point():
 
 
 @pytest.mark.parametrize(
+    ("dataset", "inputs", "widths", "sizes", "epochs", "width"),
+    [
+        ("svhn", 50_000, (21, 10, 100), (9, 100, 50_000), (13, 0, 100), [30, 40, 50]),
+        ("adult", 21_113, (10, 10, 300), (9, 100, 20_000), (10, 0, 100), [60, 80, 100]),
+        ("imdb", 25_000, (11, 10, 200), (10, 100, 25_000), (14, 0, 20), [150]),
+    ],
+)
+def test_public_studies_of_other_data_have_their_published_extent(dataset, inputs, widths, sizes, epochs, width):
+    """Number, first and last of widths, sample sizes and epochs, as docs/coverage.md has them of the public scripts."""
+    config = validated(merged(DEFAULT, PAPER))
+    blocks = {study: config["hash_encoders"][study][dataset] for study in ("capacity", "sample_size", "training_time")}
+    assert all(block["repeats"] == 5 and block["depth"] == 1 for block in blocks.values())
+    lists = (
+        blocks["capacity"]["layer_widths"],
+        blocks["sample_size"]["sample_sizes"],
+        blocks["training_time"]["epochs"],
+    )
+    assert tuple((len(values), values[0], values[-1]) for values in lists) == (widths, sizes, epochs)
+    assert blocks["sample_size"]["layer_widths"] == blocks["training_time"]["layer_widths"] == width
+    assert set(width) <= set(blocks["capacity"]["layer_widths"]), "so that one chart has them all"
+    total = {"svhn": 73_257, "adult": 30_162, "imdb": 25_000}[dataset]
+    assert round(plan.train_share(config, "sample_size", dataset) * total) == inputs >= sizes[2]
+    assert dataset not in config["hash_encoders"]["datasets"]
+    for study in blocks:
+        protocol = Protocol(**plan.training_params(config, study, dataset, dataset)["protocol"])
+        assert protocol.patience is None and protocol.norm is None and protocol.epochs == epochs[2]
+    rates = [protocol.rate(epoch) for epoch in (0, 40, 60, 90)]
+    assert rates == (pytest.approx([0.01, 0.002, 4e-4, 8e-5]) if dataset == "svhn" else [0.001] * 4)
+
+
+@pytest.mark.parametrize(
     "target",
     ["hash_encoders", "results/hash_encoders/mnist5k/label_noise.pdf", "results/hash_encoders/mnist/capacity.pdf"],
 )
@@ -216,7 +256,7 @@ def test_gpus(device, here, gpus):
 
 SIZES = [
     function
-    for module in (graph, plan, tgsh, sizes)
+    for module in (graph, dataset_sizes, encoder_sizes, tgsh, sizes)
     for name, function in vars(module).items()
     if inspect.isfunction(function) and function.__module__ == module.__name__
     if "attempt" in inspect.signature(function).parameters and not name.startswith("_")
@@ -228,7 +268,7 @@ def test_a_second_attempt_asks_for_twice_as_much(size):
     names = {"task": "digits", "model": "shannon_hamming", "variant": "default", "seed": "1", "database": "small"}
     names |= {"shards": "2", "partitions": "2", "dataset": "mnist5k", "benchmark": "rotation", "study": "capacity"}
     names |= {"protocol": "scripts", "perlin": "small", "input_mb": 100, "bits": 40, "work": 20, "views": 1e6}
-    names |= {"depth": "1", "layer_width": "40", "amount": 60, "gpu": False}
+    names |= {"depth": "1", "layer_width": "30", "amount": 60, "gpu": False, "size": graph.Size(), "bank": "photos"}
     names["config"] = validated(merged(DEFAULT))
     wanted = [name for name, p in inspect.signature(size).parameters.items() if p.kind != p.VAR_KEYWORD]
     given = {name: names[name] for name in wanted if name in names}
@@ -237,11 +277,9 @@ def test_a_second_attempt_asks_for_twice_as_much(size):
 
 
 def test_memory_and_time_grow_with_the_work_and_the_attempt():
-    assert graph.memory_mb(200, 1) > graph.memory_mb(50, 1) and graph.memory_mb(50, 2) == 2 * graph.memory_mb(50, 1)
     config = validated(yaml.safe_load(DEFAULT.read_text()))
-    first, second = (
-        plan.training_minutes(config, "capacity", "mnist", "scripts", False, attempt) for attempt in (1, 2)
-    )
+    job = (config, "capacity", "mnist", "scripts", "1", "40", graph.Size(), False)
+    first, second = (encoder_sizes.training_minutes(*job, attempt) for attempt in (1, 2))
     assert second == pytest.approx(2 * first, abs=2) and first > graph.minutes(0, 1)
 
 
@@ -250,11 +288,12 @@ def test_the_time_of_a_training_or_encoding_follows_from_its_device():
     config = validated(merged(DEFAULT, PAPER))
     names = {"task": "mnist", "model": "shannon_hamming", "variant": "default", "seed": "1", "database": "10mdb"}
     names |= {"dataset": "mnist", "benchmark": "rotation", "study": "capacity", "protocol": "scripts", "shards": "1"}
+    names |= {"depth": "1", "layer_width": "40", "size": graph.Size()}
     told = [size for size in SIZES if "gpu" in inspect.signature(size).parameters]
     assert {size.__name__ for size in told if size.__module__.endswith(".sizes")} == {
         "training_minutes", "distance_minutes", "shard_minutes", "query_minutes", "view_minutes"
     }  # fmt: skip
-    assert {size.__module__ for size in told} == {module.__name__ for module in (plan, tgsh, sizes)}
+    assert {size.__module__ for size in told} == {module.__name__ for module in (encoder_sizes, tgsh, sizes)}
     for size in told:
         wanted = inspect.signature(size).parameters
         given = {name: value for name, value in {**names, "views": 1e8}.items() if name in wanted}
@@ -296,6 +335,38 @@ rule elsewhere:
     resources: runtime=time_of(graph.growing, amount=70)
     shell: "touch {{output}}"
 """
+
+
+SIZED = """
+import sys
+from functools import partial
+sys.path.insert(0, "{scripts}")
+from rehash import graph
+
+of, time_of = partial(graph.bound, {{}}), partial(graph.bound_minutes, {{"max_runtime": None}}, workflow.get_rule)
+
+rule asks:
+    input: dataset="d.h5"
+    output: "asked"
+    resources: mem_mb=of(lambda size, attempt: size.inputs * attempt), runtime=time_of(lambda size, attempt: size.train)
+    shell: "echo {{resources.mem_mb}} {{resources.runtime}} > {{output}}"
+
+rule builds:
+    output: dataset="d.h5", provenance="d.json"
+    shell: "cp given.json d.json; touch d.h5"
+"""
+
+
+def test_a_job_asks_for_what_its_dataset_needs_once_that_is_built(tmp_path):
+    """In one run: open while the dataset is not there, and known when the job starts."""
+    (tmp_path / "Snakefile").write_text(SIZED.format(scripts=SCRIPTS))
+    (tmp_path / "given.json").write_text('{"samples": {"train": 123, "test": 7}, "input_shape": [4, 5], "classes": 3}')
+    command = [sys.executable, "-m", "snakemake", "--cores", "1"]
+    plan = subprocess.run([*command, "-n"], cwd=tmp_path, capture_output=True, text=True, timeout=200)
+    assert "mem_mb=<TBD>" in plan.stdout and "runtime=<TBD>" in plan.stdout, plan.stdout + plan.stderr
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "asked").read_text() == "20 123\n"
 
 
 @pytest.mark.parametrize(

@@ -1,24 +1,33 @@
 """Shared by all rules: the checked config, its functions as functions of jobs, and the constraints of wildcards."""
 
+import os
 import sys
 from functools import partial
 from pathlib import Path
 
 # The library lies beside the scripts, which find it there; the rules need it on the path.
-sys.path.insert(0, str(Path(workflow.current_basedir) / ".." / "scripts"))
+library = str(Path(workflow.current_basedir) / ".." / "scripts")
+sys.path.insert(0, library)
 
 from rehash import graph
-from rehash.config import validated
+from rehash.config import check_files, over_defaults, validated
+from rehash.datasets import sizes as dataset_sizes
+from rehash.datasets.registry import WING as DATASETS
+from rehash.environment import settle
 from rehash.equihash import plan as equihash
 from rehash.equihash import sizes
 from rehash.equihash.registry import WING as EQUIHASH
 from rehash.hash_encoders import plan as encoders
+from rehash.hash_encoders import sizes as encoder_sizes
 from rehash.hash_encoders.registry import WING as HASH_ENCODERS
 from rehash.tgsh import plan as tgsh
 from rehash.tgsh.registry import WING as TGSH
 
-config = validated(config)
-wings = [HASH_ENCODERS, TGSH, EQUIHASH]
+settle(os.environ, library)
+check_files(workflow.configfiles)
+config = validated(over_defaults(config))
+wings = [DATASETS, HASH_ENCODERS, TGSH, EQUIHASH]
+asked = [wing for wing in wings if wing.name in ("datasets", *config["wings"])]
 
 of = partial(graph.bound, config)  # makes a function of the config one of a job's wildcards, attempt and input
 time_of = partial(graph.bound_minutes, config, workflow.get_rule)  # the same for a run time, which has a limit
@@ -26,6 +35,8 @@ digest, log_of, benchmark_of = graph.digest_of, graph.log_of, graph.benchmark_of
 gpus = graph.gpus(config["device"], graph.machine_has_gpu())
 compute = {"device": config["device"], "threads": config["threads"]}
 saving = graph.saving(config)
+# A job's own process takes the digest of data that Snakemake saw when it planned the job, and does not look again.
+looking = workflow.is_main_process
 
 
 wildcard_constraints:

@@ -1,6 +1,12 @@
 # Rules that fetch raw files and build datasets in one layout (HDF5).
 
 
+rule datasets:
+    """Make the cards of the datasets that the config builds something from."""
+    input:
+        DATASETS.targets(config),
+
+
 rule fetch_file:
     """Fetch one raw file from the first mirror whose content has the right checksum."""
     output:
@@ -24,9 +30,11 @@ rule fetch_file:
 rule build_dataset:
     """Build one dataset in the project's HDF5 layout from its raw files."""
     input:
-        unpack(of(graph.raw_files)),
+        unpack(of(graph.downloads)),
     output:
         dataset=graph.DATASET,
+        classes="results/datasets/{dataset}.csv",
+        findings="results/datasets/{dataset}_findings.csv",
         provenance="results/datasets/{dataset}.json",
     log:
         log_of("build_dataset", graph.DATASET),
@@ -35,11 +43,12 @@ rule build_dataset:
     conda:
         "../../envs/data.yaml"
     resources:
-        **graph.untracked(words=of(graph.dataset_words)),
-        mem_mb=of(graph.growing, amount=4000),
-        runtime=time_of(graph.growing, amount=30),
+        **graph.untracked(words=of(graph.dataset_words), place=of(graph.dataset_place)),
+        mem_mb=of(dataset_sizes.building_mb),
+        runtime=time_of(dataset_sizes.building_minutes),
     params:
         code=of(graph.reader_digest),
+        content=of(graph.dataset_content, look=looking),
         description=of(graph.dataset_description),
     message:
         "Building the dataset {wildcards.dataset}"

@@ -20,11 +20,12 @@ rule build_bank:
     conda:
         "../../envs/data.yaml"
     resources:
-        **graph.untracked(words=of(equihash.bank_words)),
+        **graph.untracked(words=of(equihash.bank_words), place=of(equihash.bank_place)),
         mem_mb=of(sizes.bank_mb),
-        runtime=time_of(graph.growing, amount=120),
+        runtime=time_of(sizes.bank_minutes),
     params:
         code=of(equihash.bank_digest),
+        content=of(equihash.bank_content, look=looking),
         description=of(equihash.bank_description),
     message:
         "Building the bank {wildcards.bank}"
@@ -89,7 +90,7 @@ rule show_views:
     conda:
         "../../envs/train.yaml"
     resources:
-        mem_mb=of(graph.growing, amount=4000),
+        mem_mb=of(sizes.distance_mb),
     params:
         code=digest("show_views"),
         settings=of(equihash.task_settings),

@@ -225,7 +225,6 @@ rule compare_perfect_retrieval:
     """Compare our perfect-retrieval rates with the published ones."""
     input:
         retrievals=equihash.perfect_inputs(config),
-        published=workflow.source_path("../resources/published_equihash.csv"),
     output:
         table=f"{equihash.PERFECT}.csv",
         provenance=f"{equihash.PERFECT}.json",
@@ -237,6 +236,7 @@ rule compare_perfect_retrieval:
         "../../envs/analysis.yaml"
     params:
         code=digest("compare_perfect_retrieval"),
+        published=graph.resource_digest("published_equihash.csv"),
     message:
         "Comparing perfect-retrieval rates with the published ones"
     script:

@@ -36,8 +36,6 @@ rule train_hash:
 
 rule import_hash:
     """Import the network of a public checkpoint."""
-    input:
-        checkpoint=of(equihash.checkpoint),
     output:
         weights=f"{equihash.IMPORTED_RUN}network.safetensors",
         provenance=f"{equihash.IMPORTED_RUN}network.json",
@@ -45,8 +43,11 @@ rule import_hash:
         log_of("import_hash", f"{equihash.IMPORTED_RUN}network.safetensors"),
     conda:
         "../../envs/train.yaml"
+    resources:
+        **graph.untracked(place=of(equihash.checkpoint)),
     params:
         code=digest("import_hash"),
+        content=of(equihash.checkpoint_content, look=looking),
         network=of(equihash.import_params),
     message:
         "Importing {wildcards.model} for {wildcards.task}"
@@ -92,7 +93,7 @@ rule measure_distances:
     threads: config["threads"]
     resources:
         gpu=gpus,
-        mem_mb=of(graph.growing, amount=4000),
+        mem_mb=of(sizes.distance_mb),
         runtime=time_of(sizes.distance_minutes),
     params:
         code=digest("measure_distances"),

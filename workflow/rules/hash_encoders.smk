@@ -25,8 +25,8 @@ rule train_mlps:
     resources:
         **saving,
         gpu=gpus,
-        mem_mb=of(encoders.training_mb),
-        runtime=time_of(encoders.training_minutes),
+        mem_mb=of(encoder_sizes.training_mb),
+        runtime=time_of(encoder_sizes.training_minutes),
         networks=of(encoders.networks_planned),
     params:
         code=digest("train_mlps"),
@@ -55,10 +55,11 @@ rule measure_properties:
     threads: config["threads"]
     resources:
         gpu=gpus,
-        mem_mb=of(encoders.properties_mb),
-        runtime=time_of(encoders.measuring_minutes),
+        mem_mb=of(encoder_sizes.properties_mb),
+        runtime=time_of(encoder_sizes.measuring_minutes),
     params:
         code=digest("measure_properties"),
+        one_vs_one_classes=config["hash_encoders"]["one_vs_one_classes"],
         compute=compute,
     message:
         "Measuring codes of width {wildcards.layer_width} on {wildcards.dataset} ({wildcards.study}, {wildcards.protocol})"
@@ -76,13 +77,15 @@ rule measure_random_inputs:
         provenance=f"{encoders.COHORT}random_inputs.json",
     log:
         log_of("measure_random_inputs", f"{encoders.COHORT}random_inputs.csv"),
+    benchmark:
+        benchmark_of("measure_random_inputs", f"{encoders.COHORT}random_inputs.csv")
     conda:
         "../../envs/train.yaml"
     threads: config["threads"]
     resources:
         gpu=gpus,
-        mem_mb=of(graph.memory_mb),
-        runtime=time_of(graph.minutes, work=30),
+        mem_mb=of(encoder_sizes.random_inputs_mb),
+        runtime=time_of(encoder_sizes.random_inputs_minutes),
     params:
         code=digest("measure_random_inputs"),
         compute=compute,
@@ -103,12 +106,14 @@ rule measure_regions:
         provenance=f"{encoders.COHORT}regions.json",
     log:
         log_of("measure_regions", f"{encoders.COHORT}regions_lines.csv"),
+    benchmark:
+        benchmark_of("measure_regions", f"{encoders.COHORT}regions_lines.csv")
     conda:
         "../../envs/train.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=of(graph.memory_mb, per_input_mb=16),
-        runtime=time_of(graph.minutes, work=60),
+        mem_mb=of(encoder_sizes.regions_mb),
+        runtime=time_of(encoder_sizes.regions_minutes),
     params:
         code=digest("measure_regions"),
         lines=of(encoders.regions_lines),
@@ -168,7 +173,6 @@ rule compare_published:
     """Compare studies with the published curves, point by point."""
     input:
         tables=of(encoders.published_tables),
-        published=workflow.source_path("../resources/published_hash_encoders.csv"),
     output:
         table=f"{encoders.FOLDER}published.csv",
         provenance=f"{encoders.FOLDER}published.json",
@@ -180,6 +184,7 @@ rule compare_published:
         "../../envs/analysis.yaml"
     params:
         code=digest("compare_published"),
+        published=graph.resource_digest("published_hash_encoders.csv"),
         counterpart=of(encoders.published_counterpart),
     message:
         "Comparing {wildcards.dataset} with what was published"

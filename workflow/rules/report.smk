@@ -1,14 +1,12 @@
 # Rules for the report, a page that shows all figures, and for a file with the provenance of all results.
 
-entries = [entry for wing in wings for entry in wing.entries(config)]
+entries = [entry for wing in asked for entry in wing.entries(config)]
 
 
 rule write_report:
     """Write results/report.html: every figure with what it shows, on one page that needs no network."""
     input:
-        [wing.targets(config) for wing in wings],
-        template=workflow.source_path("../report/report.html.j2"),
-        captions=[workflow.source_path(f"../report/{entry['caption']}.rst") for entry in entries],
+        [wing.targets(config) for wing in asked],
     output:
         report="results/report.html",
     log:
@@ -19,6 +17,7 @@ rule write_report:
         "../../envs/figures.yaml"
     params:
         code=digest("write_report", *(name for wing in wings for name in wing.functions())),
+        words=graph.words_digest([entry["caption"] for entry in entries]),
         entries=entries,
         facts={"Root seed": config["seed"], "Device asked for": config["device"], "Threads a job": config["threads"]},
     message:
@@ -37,9 +36,7 @@ rule collect_provenance:
     """Write results/provenance.json once all that the config asks for is there; it covers everything that was built."""
     input:
         rules.write_report.output.report,
-        rules.hash_encoders.input,
-        rules.tgsh.input,
-        rules.equihash.input,
+        [getattr(rules, wing.name).input for wing in asked],
     output:
         collected="results/provenance.json",
     log:
@@ -50,6 +47,7 @@ rule collect_provenance:
         "../../envs/analysis.yaml"
     params:
         code=digest("collect_provenance"),
+        asked=[entry["provenance"] for entry in entries],
     message:
         "Collecting the provenance of all results"
     script:

@@ -48,7 +48,7 @@ rule train_flynet:
     resources:
         **saving,
         gpu=gpus,
-        mem_mb=of(graph.memory_mb, base=2500),
+        mem_mb=of(tgsh.training_mb),
         runtime=time_of(tgsh.training_minutes),
     params:
         code=digest("train_flynet"),
@@ -77,7 +77,7 @@ rule train_baselines:
     resources:
         **saving,
         gpu=gpus,
-        mem_mb=of(graph.memory_mb, base=2500),
+        mem_mb=of(tgsh.training_mb),
         runtime=time_of(tgsh.baseline_minutes),
     params:
         code=digest("train_baselines"),
@@ -123,12 +123,14 @@ rule measure_accuracy:
         provenance=f"{tgsh.FOLDER}accuracy.json",
     log:
         log_of("measure_accuracy", f"{tgsh.FOLDER}accuracy.csv"),
+    benchmark:
+        benchmark_of("measure_accuracy", f"{tgsh.FOLDER}accuracy.csv")
     conda:
         "../../envs/train.yaml"
     threads: config["threads"]
     resources:
         gpu=gpus,
-        mem_mb=of(graph.memory_mb),
+        mem_mb=of(tgsh.training_mb),
         runtime=time_of(tgsh.measuring_minutes),
     params:
         code=digest("measure_accuracy"),
@@ -228,11 +230,13 @@ rule invert_encoder:
         provenance=f"{tgsh.DATASET_FOLDER}pseudo_inverse.json",
     log:
         log_of("invert_encoder", tgsh.INVERSE),
+    benchmark:
+        benchmark_of("invert_encoder", tgsh.INVERSE)
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=of(graph.growing, amount=4000),
-        runtime=time_of(graph.growing, amount=30),
+        mem_mb=of(tgsh.inverse_mb),
+        runtime=time_of(tgsh.inverse_minutes),
     params:
         code=digest("invert_encoder"),
         networks=of(tgsh.network_params),
@@ -254,10 +258,12 @@ rule generate_digits:
         provenance=f"{tgsh.FOLDER}generated.json",
     log:
         log_of("generate_digits", f"{tgsh.FOLDER}generated.h5"),
+    benchmark:
+        benchmark_of("generate_digits", f"{tgsh.FOLDER}generated.h5")
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=of(graph.memory_mb),
+        mem_mb=of(tgsh.generation_mb),
         runtime=time_of(tgsh.measuring_minutes),
     params:
         code=digest("generate_digits"),
@@ -273,8 +279,6 @@ rule compare_notebook:
         history=f"{tgsh.FOLDER}training.csv",
         similarity=f"{tgsh.FOLDER}task_similarity.csv",
         tasks=f"{tgsh.FOLDER}tasks.csv",
-        published=workflow.source_path("../resources/published_tgsh.csv"),
-        published_similarity=workflow.source_path("../resources/published_tgsh_similarity.csv"),
     output:
         table=f"{tgsh.FOLDER}published.csv",
         similarity=f"{tgsh.FOLDER}published_similarity.csv",
@@ -287,6 +291,7 @@ rule compare_notebook:
         "../../envs/analysis.yaml"
     params:
         code=digest("compare_notebook"),
+        published=[graph.resource_digest(f"published_tgsh{end}.csv") for end in ("", "_similarity")],
         ours=of(tgsh.notebook_params),
     message:
         "Comparing {wildcards.benchmark} of {wildcards.dataset} with the notebook"

@@ -5,4 +5,5 @@ from rehash.job import recorded, untracked
 
 with recorded(snakemake) as notes:
     description = snakemake.params.description | untracked(snakemake, "words")
-    notes |= build_bank(dict(snakemake.input.items()), snakemake.output.bank, description=description)
+    raw = dict(snakemake.input.items()) | untracked(snakemake, "place")
+    notes |= build_bank(raw, snakemake.output.bank, description=description)

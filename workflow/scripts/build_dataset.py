@@ -4,6 +4,8 @@ from rehash.datasets.build import build_dataset
 from rehash.job import recorded, untracked
 
 with recorded(snakemake) as notes:
-    about = snakemake.params.description | untracked(snakemake, "words")
-    name, files = snakemake.wildcards.dataset, dict(snakemake.input.items())
-    notes |= build_dataset(snakemake.output.dataset, files, name=name, **about)
+    outputs, params = snakemake.output, snakemake.params
+    files = dict(snakemake.input.items()) | untracked(snakemake, "place")
+    about = {"name": snakemake.wildcards.dataset, "content": params.content, **params.description}
+    tables = {"classes": outputs.classes, "findings": outputs.findings}
+    notes |= build_dataset(outputs.dataset, files, **about, **untracked(snakemake, "words"), **tables)

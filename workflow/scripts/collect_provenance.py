@@ -4,4 +4,4 @@ from rehash.job import recorded
 from rehash.provenance import collect_provenance
 
 with recorded(snakemake):
-    collect_provenance("results", snakemake.output.collected)
+    collect_provenance("results", snakemake.output.collected, snakemake.params.asked)

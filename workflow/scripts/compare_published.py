@@ -2,9 +2,10 @@
 
 from rehash.hash_encoders.published import compare_published
 from rehash.job import recorded
+from rehash.resources import resource
 from rehash.store import write_csv
 
 with recorded(snakemake):
-    inputs = snakemake.input
-    table = compare_published(inputs.tables, inputs.published, **snakemake.params.counterpart)
+    published = resource("published_hash_encoders.csv")
+    table = compare_published(snakemake.input.tables, published, **snakemake.params.counterpart)
     write_csv(table, snakemake.output.table)

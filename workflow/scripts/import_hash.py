@@ -1,7 +1,7 @@
 """Import the network of a public checkpoint."""
 
 from rehash.equihash.learning.public_checkpoint import import_checkpoint
-from rehash.job import recorded
+from rehash.job import recorded, untracked
 
 with recorded(snakemake):
-    import_checkpoint(snakemake.input.checkpoint, snakemake.output.weights, **snakemake.params.network)
+    import_checkpoint(untracked(snakemake, "place"), snakemake.output.weights, **snakemake.params.network)

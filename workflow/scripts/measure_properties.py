@@ -5,5 +5,6 @@ from rehash.job import recorded
 from rehash.training import Compute
 
 with recorded(snakemake) as notes:
-    compute = Compute(**snakemake.params.compute)
-    notes |= measure_properties(snakemake.input.dataset, snakemake.input.networks, snakemake.output.table, compute)
+    files = (snakemake.input.dataset, snakemake.input.networks, snakemake.output.table)
+    compute, classes = Compute(**snakemake.params.compute), snakemake.params.one_vs_one_classes
+    notes |= measure_properties(*files, compute, one_vs_one_classes=classes)

@@ -2,7 +2,9 @@
 
 from rehash.job import recorded
 from rehash.report import write_report
+from rehash.resources import caption, template
 
 with recorded(snakemake):
-    inputs, params = snakemake.input, snakemake.params
-    write_report(inputs.template, snakemake.output.report, params.entries, inputs.captions, params.facts)
+    entries = snakemake.params.entries
+    captions = [caption(entry["caption"]) for entry in entries]
+    write_report(template(), snakemake.output.report, entries, captions, snakemake.params.facts)

@@ -29,7 +29,7 @@ def test_idx_dataset_end_to_end(tmp_path):
     files = {role: str(tmp_path / role) for role in arrays}
     for role, array in arrays.items():
         (tmp_path / role).write_bytes(idx(array))
-    build_dataset(tmp_path / "d.h5", files, reader="idx", **ABOUT)
+    build_dataset(tmp_path / "d.h5", files, reader="idx", shuffle=None, **ABOUT)
     found = Dataset.read(tmp_path / "d.h5")
     for split in ("train", "test"):
         held = getattr(found, split)
@@ -37,7 +37,7 @@ def test_idx_dataset_end_to_end(tmp_path):
         assert held.labels.dtype == np.int64 and (held.labels == arrays[f"{split}_labels"]).all()
     assert found.class_names == ["zero", "one"]
     content = (tmp_path / "d.h5").read_bytes()
-    build_dataset(tmp_path / "e.h5", files, reader="idx", **ABOUT)
+    build_dataset(tmp_path / "e.h5", files, reader="idx", shuffle=None, **ABOUT)
     assert (tmp_path / "e.h5").read_bytes() == content, "same input, same bytes"
     with h5py.File(tmp_path / "d.h5") as file:
         digest = hashlib.sha256()
@@ -106,7 +106,7 @@ IMAGES, LABELS = np.zeros((6, 4, 4), np.uint8), np.array([0, 1, 0, 1, 0, 1])
         ),
         (IMAGES, LABELS[:5], r"labels are int64 \(5,\); expected int64 \(6,\)"),
         (IMAGES, LABELS.astype(float), "labels are float64"),
-        (IMAGES.astype(float), LABELS, r"images are float64 \(6, 4, 4\); expected uint8"),
+        (IMAGES.astype(float), LABELS, r"images are float64 \(6, 4, 4\); expected images, uint8"),
         (IMAGES[..., None], LABELS, "images are uint8"),
         (IMAGES[:0], LABELS[:0], "no images"),
         (np.zeros((6, 5, 4), np.uint8), LABELS, "the splits' images differ in shape"),
@@ -120,7 +120,7 @@ def test_bad_arrays_are_named_and_nothing_is_written(tmp_path, images, labels, m
 
 
 def test_unknown_reader(tmp_path):
-    valid = "Valid: cifar, idx, image_folder, mnist5k, npz, svhn"
+    valid = "Valid: bag_of_words, cifar, hdf5, idx, image_folder, mnist5k, npz, svhn, table"
     with pytest.raises(InputError, match=f"datasets.d.reader: unknown reader 'idxx'; did you mean 'idx'. {valid}"):
         build_dataset(tmp_path / "d.h5", {}, reader="idxx", **ABOUT)
     with pytest.raises(InputError, match=r"unknown reader '\.\./build'"):
@@ -130,12 +130,14 @@ def test_unknown_reader(tmp_path):
 @pytest.fixture
 def archive(tmp_path):
     """Images and labels 0, 1, 2 as an npz file, and variations."""
-    splits = {"train_images": IMAGES, "train_labels": np.arange(6) % 3, "test_images": IMAGES, "test_labels": LABELS}
+    images = np.random.default_rng(0).integers(0, 256, (12, 4, 4), dtype=np.uint8)
+    splits = {
+        **{"train_images": images[:6], "train_labels": np.arange(6) % 3},
+        **{"test_images": images[6:], "test_labels": LABELS},
+    }
     np.savez(tmp_path / "d.npz", **splits)
     np.savez(tmp_path / "named.npz", **splits, class_names=["a", "b", "c"])
     np.savez(tmp_path / "gap.npz", **{**splits, "train_labels": np.array([0, 1, 3, 0, 1, 3])})
-    np.savez(tmp_path / "huge.npz", **{**splits, "train_labels": np.array([0, 1, 2**62, 0, 1, 2])})
-    np.savez(tmp_path / "below.npz", **{**splits, "train_labels": np.array([0, 1, -1, 0, 1, 2])})
     np.savez(tmp_path / "none.npz", **{**splits, "train_images": IMAGES[:0], "train_labels": LABELS[:0]})
     return tmp_path / "d.npz"
 
@@ -153,20 +155,13 @@ def test_class_names_are_the_configs_or_the_readers_or_numbers(tmp_path, archive
 @pytest.mark.parametrize(
     ("file", "names", "message"),
     [
-        (
-            "d",
-            list("wxyz"),
-            r"dataset d: class 3 \('z'\) has no example in the train split, whose labels go from 0 to 2.*class_na",
-        ),
-        ("gap", None, "dataset d: class 2 has no example in the train split, whose labels go from 0 to 3; expected"),
-        ("gap", list("wxyz"), r"class 2 \('y'\) has no example"),
-        ("huge", None, "class 3 has no example .* from 0 to 4611686018427387904"),
-        ("d", list("xy"), "dataset d: train: label 2 of item 2 is out of range; expected 0 to 1"),
-        ("below", None, "dataset d: train: label -1 of item 2 is out of range"),
-        ("none", None, "dataset d: train: no images"),
-        ("none", list("xy"), "dataset d: train: no images"),
+        ("d", list("wxyz"), r"config: datasets.d: class 3 \('z'\) has no sample in the train split, whose labels are 0, 1, 2"),
+        ("gap", list("wxyz"), r"class 2 \('y'\) has no sample"),
+        ("d", list("xy"), "class_names has 2 names, and the train split 3 classes"),
+        ("none", None, "datasets.d: train: no samples"),
+        ("none", list("xy"), "datasets.d: train: no samples"),
     ],
-)
+)  # fmt: skip
 def test_every_class_has_an_example_to_train_on(tmp_path, archive, file, names, message):
     with pytest.raises(InputError, match=message):
         build_dataset(tmp_path / "d.h5", {"path": tmp_path / f"{file}.npz"}, name="d", reader="npz", class_names=names)
@@ -176,11 +171,11 @@ def test_every_class_has_an_example_to_train_on(tmp_path, archive, file, names, 
 def test_checksum_of_a_path_is_logged_and_checked(tmp_path, archive, caplog):
     caplog.set_level(logging.INFO, "rehash")
     md5 = hashlib.md5(archive.read_bytes()).hexdigest()
-    build_dataset(tmp_path / "d.h5", {"path": str(archive)}, name="d", reader="npz")
+    build_dataset(tmp_path / "d.h5", {"path": str(archive)}, name="d", reader="npz", content=md5)
     assert f"{archive}: its checksum is {md5}" in caplog.text
-    build_dataset(tmp_path / "d.h5", {"path": str(archive)}, name="d", reader="npz", checksum=md5)
+    build_dataset(tmp_path / "d.h5", {"path": str(archive)}, name="d", reader="npz", content=md5, checksum=md5)
     with pytest.raises(InputError, match=rf"datasets.d.checksum: .*d\.npz has the checksum {md5}, expected {'0' * 32}"):
-        build_dataset(tmp_path / "e.h5", {"path": str(archive)}, name="d", reader="npz", checksum="0" * 32)
+        build_dataset(tmp_path / "e.h5", {"path": str(archive)}, name="d", reader="npz", content=md5, checksum="0" * 32)
     with pytest.raises(InputError, match="checksum: is of a path, and there is none"):
         build_dataset(tmp_path / "e.h5", {"archive": str(archive)}, name="d", reader="npz", checksum=md5)
     assert not (tmp_path / "e.h5").exists()
@@ -189,9 +184,7 @@ def test_checksum_of_a_path_is_logged_and_checked(tmp_path, archive, caplog):
 def test_missing_files_and_settings_of_another_reader(tmp_path, archive):
     with pytest.raises(InputError, match=r"config: datasets\.d: the path .*/nowhere does not exist"):
         build_dataset(tmp_path / "d.h5", {"path": str(tmp_path / "nowhere")}, name="d", reader="image_folder")
-    with pytest.raises(
-        InputError, match=r"datasets\.d\.image_size: only the reader image_folder scales images, npz does not"
-    ):
+    with pytest.raises(InputError, match=r"datasets\.d\.image_size: the reader npz has no such setting; leave"):
         build_dataset(tmp_path / "d.h5", {"path": str(archive)}, name="d", reader="npz", image_size=8)
 
 
@@ -199,7 +192,9 @@ def test_image_size_reaches_the_image_folder(tmp_path):
     for name in "ab":
         (tmp_path / "i" / name).mkdir(parents=True)
         for i in range(3):
-            Image.new("RGB", (9 + i, 7), (i, 0, 0)).save(tmp_path / "i" / name / f"{i}.png")
+            Image.radial_gradient("L").resize((9 + i, 7)).convert("RGB").rotate(90 * i).save(
+                tmp_path / "i" / name / f"{i}.png"
+            )
     build_dataset(tmp_path / "d.h5", {"path": str(tmp_path / "i")}, name="d", reader="image_folder", image_size=8)
     found = Dataset.read(tmp_path / "d.h5")
     assert found.train.images.shape == (4, 8, 8, 3) and found.class_names == ["a", "b"]

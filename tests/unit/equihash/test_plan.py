@@ -2,14 +2,18 @@
 
 import copy
 import dataclasses
+import inspect
 
 import pytest
 import yaml
 
 from graphs import CONFIGS, ROOT
 from rehash.config import load_schema, validated
+from rehash.datasets.readers import image_folder as datasets_folder
 from rehash.equihash import plan
+from rehash.equihash.images.readers import image_folder as banks_folder
 from rehash.errors import InputError
+from rehash.graph import dataset_description
 
 CONFIG = yaml.safe_load(CONFIGS[0].read_text())
 
@@ -34,6 +38,31 @@ def test_variants_are_paths_that_can_be_read_back():
         plan.variant_values("lambda_s=0.0060")
     with pytest.raises(InputError, match="variant 'lambda_s'"):
         plan.variant_values("lambda_s")
+
+
+def test_the_readers_of_folders_get_what_the_config_says_of_images():
+    """Datasets and banks have the same settings of images, and each reaches its reader."""
+    said = {"image_size": 9, "background": "navy", "colour": "grey", "value_range": [0, 9], "skip_corrupt": True}
+    said |= {"max_pixels": 1000}
+    block = {"reader": "image_folder", "path": "/data/i", **said}
+    config = copy.deepcopy(CONFIG)
+    config["datasets"]["mine"] = dict(block)
+    config["equihash"].setdefault("banks", {})["mine"] = {**block, "shares": {"train": 0.5, "valid": 0.2, "test": 0.3}}
+    config = validated(config)
+    bank = plan.bank_description(config, "mine")
+    shares = {"shares": {"train": 0.5, "valid": 0.2, "test": 0.3}}
+    assert bank == {"name": "mine", "reader": "image_folder", **said, **shares}
+    assert said.items() <= dataset_description(config, "mine").items()
+    kept = {
+        reader: {name for name, of in inspect.signature(reader.read).parameters.items() if of.kind is of.KEYWORD_ONLY}
+        for reader in (datasets_folder, banks_folder)
+    }
+    assert kept == {datasets_folder: {*said}, banks_folder: {*said, "shares", "seed"}}
+    for blocks in (config["datasets"], config["equihash"]["banks"]):
+        blocks["mine"]["background"] = None  # so YAML reads #808080 without quotes
+        with pytest.raises(InputError, match=r"mine.background: None is not of type 'string' .*'#rrggbb' in quotes"):
+            validated(config)
+        blocks["mine"]["background"] = "white"
 
 
 def test_a_variant_changes_what_it_names_and_nothing_else():

@@ -4,7 +4,7 @@ import dataclasses
 import pytest
 import yaml
 
-from rehash.config import ROOT, load_schema, validated
+from rehash.config import ROOT, check_files, load_schema, over_defaults, validated
 from rehash.errors import InputError
 
 BASE = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
@@ -56,7 +56,7 @@ def changed(path: str, value) -> dict:
         ("hash_encoders/protocols/scripts/learning_rate", "1e-3", "'1e-3' is text to YAML, expected a number; write 1.0e-3, not 1e-3"),
         ("hash_encoders/phase_chart/thresholds/redundancy_near_zero", 0.9, "redundancy_near_zero is 0.9; expected less than redundancy_high, which is 0.5"),
         ("hash_encoders/sample_size/mnist5k/depth", 2, "one phase chart of mnist5k needs one depth"),
-        ("datasets/mnist/image_size", 9, "config: datasets.mnist.image_size: only the reader image_folder scales images"),
+        ("datasets/mnist/image_size", 9, "config: datasets.mnist.image_size: the reader idx has no such setting; leave it out. It has: none"),
         ("datasets/mnist/files/train_images/name", "..", "'..' does not match"),
         ("datasets/mnist/files/train_images/name", "train-labels-idx1-ubyte", "two roles have the same name"),
         ("hash_encoders/published/mnist5k/role", "contxt", "did you mean 'context'?"),
@@ -66,6 +66,9 @@ def changed(path: str, value) -> dict:
         ("tgsh/benchmarks/rotation", {"tasks": [{"angel": 3}]}, "tasks.0: unknown key 'angel'; did you mean 'angle'?"),
         ("tgsh/benchmarks/rotation", {"angle": "10 * t"}, "'tasks' is a required property"),
         ("tgsh/benchmarks/rotation/interpolation", "bilinaer", "did you mean 'bilinear'?"),
+        ("hash_encoders/protocols/scripts/decay_epochs", [40, 60], "config: hash_encoders.protocols.scripts: decay_every is 20 and decay_epochs [40, 60]; expected one or the other"),
+        ("hash_encoders/protocols/scripts/decay_epochs", [0], "protocols.scripts.decay_epochs.0: 0 is less than the minimum of 1"),
+        ("hash_encoders/protocols/scripts/weight_decay", -1, "weight_decay: -1 is less than the minimum of 0"),
         ("tgsh/datasets", ["cifar10"], "config: tgsh.datasets: unknown dataset without FlyNet 'cifar10'"),
         ("tgsh/flynet/mnits", {}, "config: tgsh.flynet: unknown dataset 'mnits'; did you mean 'mnist'?"),
         ("tgsh/flynet/mnist/benchmarks", ["shfit"], "config: tgsh.flynet.mnist.benchmarks: unknown benchmark 'shfit'; did you mean 'shift'?"),
@@ -146,3 +149,67 @@ def test_a_dataset_without_any_study_is_named():
         InputError, match=r"no study has a block for 'mine'; add one, for example hash_encoders\.capacity"
     ):
         validated(config)
+
+
+def test_a_small_config_is_laid_over_the_defaults_key_by_key():
+    """Mappings merge, at any depth; lists and single values are replaced."""
+    small = {"seed": 7, "tgsh": {"datasets": []}, "hash_encoders": {"capacity": {"mnist5k": {"layer_widths": [2]}}}}
+    found = over_defaults(small)
+    assert (found["seed"], found["tgsh"]["datasets"]) == (7, [])
+    assert found["hash_encoders"]["capacity"]["mnist5k"] == {"layer_widths": [2]}
+    assert found["hash_encoders"]["capacity"]["mnist"] == BASE["hash_encoders"]["capacity"]["mnist"]
+    assert found["device"] == BASE["device"] and validated(found)
+    assert over_defaults({}) == over_defaults(BASE) == BASE
+
+
+def test_a_key_of_another_workflow_says_where_rehashs_part_belongs():
+    with pytest.raises(
+        InputError, match=r"top level: unknown key 'samples'.*under a key of its own, and says config: config"
+    ):
+        validated(changed("samples", "samples.tsv"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed: 1\ndevice: cpu\nseed: 2\n", "the key 'seed' stands twice, in lines 1 and 3"),
+        ("tgsh: {datasets: []}\nhash_encoders:\n  datasets: [a]\n\ntgsh:\n  datasets: [b]\n", "'tgsh' stands twice, in lines 1 and 5"),
+        ("a:\n  b:\n    c: 1\n    d: 2\n    c: 3\n", "'a.b.c' stands twice, in lines 3 and 5"),
+        ("a: [{b: 1, b: 2}]", "'a.b' stands twice, in lines 1 and 1"),
+        ("x: &x {y: 1, 'y': 2}\nz: *x\n", "'x.y' stands twice"),
+        ('{"seed": 1, "seed": 2}', "'seed' stands twice"),
+        ("\ufeffseed: 1\r\nseed: 2\r\n", "'seed' stands twice, in lines 1 and 2"),
+    ],
+)  # fmt: skip
+def test_a_key_that_stands_twice_is_an_error_with_both_lines(tmp_path, text, message):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=f"mine.yaml: .*{message}"):
+        check_files([path])
+
+
+def test_keys_that_look_twice_and_are_not(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("a: &a {b: 1}\nc: {<<: *a, b: 2}\nd: [{b: 1}, {b: 1}]\ne: {b: {b: 1}}\nf: *a\n")
+    check_files([path, tmp_path / "nowhere.yaml"])
+    path.write_bytes(b"\xff\xfe")  # Snakemake says what is wrong with what it cannot read
+    check_files([path])
+
+
+MINE = {"reader": "image_folder", "path": "p"}
+TWICE = {
+    "datasets": MINE,
+    "hash_encoders/protocols": BASE["hash_encoders"]["protocols"]["scripts"],
+    "tgsh/benchmarks": {"tasks": 1},
+    "equihash/banks": {"reader": "photos"},
+    "equihash/models/digits": BASE["equihash"]["models"]["digits"]["hash_net"],
+}
+
+
+@pytest.mark.parametrize("path", TWICE)
+def test_names_that_a_disk_may_not_tell_apart_are_refused(path):
+    """Where upper and lower case are one, mine.h5 and Mine.h5 are one file."""
+    with pytest.raises(InputError) as caught:
+        validated(changed(path, {"mine": TWICE[path], "Mine": TWICE[path]}))
+    where = f"config: {path.replace('/', '.')}"
+    assert str(caught.value).startswith(f"{where}: the names 'mine' and 'Mine' differ in upper and lower case only")

@@ -1,16 +1,21 @@
 """From a registered figure to its files, its targets and its section of the report, by a wing made up for it."""
 
 import base64
+import errno
 import sys
 import types
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from jinja2 import UndefinedError
 from matplotlib import pyplot as plt
+from PIL import Image
 
+from rehash.digest import SCRIPTS
 from rehash.errors import InputError
 from rehash.figures.drawing import draw_figure
+from rehash.figures.missing import MARK, why_missing
 from rehash.figures.registry import Figure, Wing, load
 from rehash.report import section, write_report
 from rehash.store import write_csv
@@ -178,6 +183,67 @@ def test_a_figure_is_drawn_from_tables_and_from_paths_of_what_is_none(results, t
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Figures that cannot be drawn
+
+
+def failing(error: Exception):
+    def fail(*_, **__):
+        plt.figure()
+        raise error
+
+    return fail
+
+
+def drawn(folder: Path, page: str = "") -> dict[str, Path]:
+    """Draw the toy figure; its files."""
+    write_csv(pd.DataFrame({"x": [1, 2]}), folder / "t.csv")
+    outputs = {ending: folder / f"f.{ending}" for ending in ("pdf", "png", *(["html"] if page else []))}
+    draw_figure(["t.csv"], outputs, draw=f"{RESULTS}:plot_images", page=page, settings={})
+    return outputs
+
+
+def test_a_figure_that_cannot_be_drawn_has_a_placeholder_that_says_why(results, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(results, "plot_images", failing(ValueError("no <two>\nclasses for $5 é")))
+    outputs = drawn(tmp_path, page=f"{RESULTS}:images_page")
+    why = "ValueError: no <two> classes for $5 é"
+    assert why_missing(outputs["png"]) == why and outputs["pdf"].read_bytes()[:4] == b"%PDF"
+    assert why_missing(outputs["html"]) == "" and outputs["html"].read_text(encoding="utf-8") == "<p>é</p>"
+    assert "Traceback" in caplog.text and f"{tmp_path}/f: could not be made" in caplog.text
+    first = outputs["png"].read_bytes()
+    assert drawn(tmp_path)["png"].read_bytes() == first, "the same each time"
+
+
+def test_a_figure_that_fails_only_when_it_is_written_has_one_too(results, tmp_path, monkeypatch):
+    def unwritable():
+        figure = plt.figure()
+        figure.text(0, 0, r"$\nonsense{$")  # matplotlib reads formulas when it draws
+        return figure
+
+    monkeypatch.setattr(results, "plot_images", lambda *_, **__: unwritable())
+    assert why_missing(drawn(tmp_path)["png"]).startswith("ValueError")
+
+
+def test_a_page_that_cannot_be_made_costs_only_the_page(results, tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "images_page", failing(KeyError("x <y>")))
+    outputs = drawn(tmp_path, page=f"{RESULTS}:images_page")
+    assert why_missing(outputs["png"]) == "" and why_missing(outputs["html"]) == "KeyError: 'x <y>'"
+    assert "this figure could not be drawn (KeyError: &#x27;x &lt;y&gt;&#x27;)" in outputs["html"].read_text(
+        encoding="utf-8"
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [InputError("t.csv: an accuracy is missing"), OSError(errno.ENOSPC, "full"), MemoryError(), ImportError("x")],
+)
+def test_what_is_not_the_figures_fault_still_stops_it(results, tmp_path, monkeypatch, error):
+    monkeypatch.setattr(results, "plot_images", failing(error))
+    with pytest.raises(type(error)):
+        drawn(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # The report
 
 
@@ -189,7 +255,9 @@ def entries(results, tmp_path):
         for path in entry["tables"]:
             if path.endswith(".csv"):
                 write_csv(pd.DataFrame({"of": [path]}), tmp_path / path)
-        (tmp_path / entry["stem"]).with_suffix(".png").write_bytes(b"png of " + entry["name"].encode())
+        Image.new("L", (2, len(entry["name"]))).save((tmp_path / entry["stem"]).with_suffix(".png"))
+        if "interactive" in entry["files"]:
+            (tmp_path / entry["files"]["interactive"]).write_text("<p>an image</p>", encoding="utf-8")
         (tmp_path / f"{entry['caption']}.rst").write_text("Sizes, *each* of a toy.\n")
     return found
 
@@ -200,7 +268,10 @@ def test_a_section_has_what_its_figure_shows_and_claims(results, entries):
     assert (found["wing_title"], found["wing_text"]) == ("Toys", "What toys are.")
     assert found["claims"] == [{"verdict": "Holds", "text": "It is."}], "without those that cannot be made"
     assert "Sizes, <em>each</em> of a toy." in found["caption"]
-    assert found["image"] == "data:image/png;base64," + base64.b64encode(b"png of size").decode()
+    assert (
+        found["image"]
+        == "data:image/png;base64," + base64.b64encode(Path("results/toy/mnist/size.png").read_bytes()).decode()
+    )
     assert "<td>1 &lt; 2</td>" in found["table"]
     assert found["files"] == {
         "figure (PDF)": "toy/mnist/size.pdf",
@@ -234,6 +305,57 @@ def test_empty_tables_claim_nothing(results, entries, tmp_path):
 def test_a_table_that_cannot_be_read_is_named(entries, tmp_path):
     (tmp_path / entries[0]["tables"][0]).write_text("")
     with pytest.raises(InputError, match=r"results/toy/mnist/size\.csv: not a readable CSV"):
+        section(entries[0], "toy_size.rst")
+
+
+TEMPLATE = SCRIPTS.parent / "report" / "report.html.j2"
+
+
+def page_of(entries: list) -> str:
+    """The report of the toy wing, with the project's own template."""
+    captions = [f"{entry['caption']}.rst" for entry in entries]
+    write_report(TEMPLATE, "report.html", entries, captions, {"seed": 1})
+    return Path("report.html").read_text(encoding="utf-8")
+
+
+def test_a_whole_report_says_nothing_of_missing_figures(results, entries):
+    assert 'class="claim missing"' not in page_of(entries)
+
+
+def test_the_report_says_what_could_not_be_drawn_and_the_others_stand(results, entries):
+    from PIL.PngImagePlugin import PngInfo
+
+    about = PngInfo()
+    about.add_text(MARK, "ValueError: two <classes>")
+    Image.new("L", (2, 2)).save("results/toy/mnist/size.png", pnginfo=about)
+    assert section(entries[0], "toy_size.rst")["missing"] == {"figure": "ValueError: two <classes>"}
+    page = page_of(entries)
+    assert (
+        "Of 3 figures, 1 could not be drawn or told in full:" in page
+        and 'href="#toy-mnist-size">sizes on mnist' in page
+    )
+    assert "<strong>No figure.</strong> ValueError: two &lt;classes&gt;." in page
+    assert page.count("<figure>") == 3 and page.count("<strong>Holds.</strong>") == 1
+
+
+def test_claims_or_numbers_that_fail_cost_only_themselves(results, entries, monkeypatch):
+    monkeypatch.setattr(results, "size_claims", failing(KeyError("trained")))
+    found = section(entries[0], "toy_size.rst")
+    assert found["missing"] == {"boxes": "KeyError: 'trained'"} and found["claims"] == []
+    assert "<td>1 &lt; 2</td>" in found["table"]
+    monkeypatch.setattr(results, "size_summary", failing(ZeroDivisionError("division by zero")))
+    found = section(entries[0], "toy_size.rst")
+    assert set(found["missing"]) == {"boxes", "table of numbers"} and found["table"] == ""
+    page = page_of(entries)
+    assert "Of 3 figures, 2 could not" in page and "<strong>No table of numbers.</strong> ZeroDivisionError" in page
+    monkeypatch.setattr(results, "size_summary", failing(InputError("size.csv: row 3 is not right")))
+    with pytest.raises(InputError, match=r"size\.csv: row 3"):
+        section(entries[0], "toy_size.rst")
+
+
+def test_an_image_that_is_none_is_named(results, entries):
+    Path("results/toy/mnist/size.png").write_bytes(b"not a PNG")
+    with pytest.raises(InputError, match=r"size\.png: not a readable image; make it again with: snakemake"):
         section(entries[0], "toy_size.rst")
 
 

@@ -21,7 +21,7 @@ def command(*words: object, python=(sys.executable,)) -> list[str]:
 
 
 def lines(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_all_checks_pass_in_miniature(tmp_path, monkeypatch):
     told = lines(tmp_path / "gpu.jsonl")
     assert [line["check"] for line in told if "part" not in line] == CHECKS
     assert {line["status"] for line in told} == {"passed"}
-    assert list(json.loads((tmp_path / "gpu.json").read_text())) == sorted(CHECKS)
+    assert list(json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))) == sorted(CHECKS)
     assert {path.stem for path in tmp_path.glob("*.csv")} >= {"capacity", "sample_size", "training_time"}
     monkeypatch.syspath_prepend(GPU.parents[1] / "docs")
     tables = importlib.import_module("tables_gpu")
@@ -113,6 +113,6 @@ def test_a_training_goes_on_where_it_was_stopped(tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
         steps.append([line["steps"] for line in lines(tmp_path / "train.jsonl")[1:]])
     assert all(0 < before < after for before, after in zip(*steps))
-    tables = [(tmp_path / f"{kind}.csv").read_text() for kind in ("training", "losses")]
+    tables = [(tmp_path / f"{kind}.csv").read_text(encoding="utf-8") for kind in ("training", "losses")]
     assert all("shannon_hamming" in text and "hash_net" in text for text in tables)
     assert {path.stem for path in tmp_path.glob("*.safetensors")} == {"shannon_hamming", "hash_net"}

@@ -1,6 +1,8 @@
 """Functions of the config as Snakemake calls them, and the paths and texts that rules are made of."""
 
+import inspect
 import json
+import os
 import types
 
 import pytest
@@ -17,6 +19,11 @@ OFFERED = ("attempt", "input", "output", "threads", "resources")  # what Snakema
 def asked(function) -> set[str]:
     """What Snakemake hands over besides the wildcards."""
     return set(get_input_function_aux_params(function, dict.fromkeys(OFFERED)))
+
+
+def memory_mb(input_mb: float, attempt: int, *, base: float = 1500, per_input_mb: float = 8) -> int:
+    """As the wings' functions of memory are."""
+    return int((base + per_input_mb * input_mb) * attempt)
 
 
 def called(function, attempt: int = 1, mb: float = 0, **wildcards: str):
@@ -41,15 +48,60 @@ def test_a_bound_function_is_told_the_attempt_if_it_asks():
 
 
 def test_a_bound_function_is_told_the_size_of_its_input_if_it_asks():
-    answer = graph.bound(CONFIG, graph.memory_mb)
+    answer = graph.bound(CONFIG, memory_mb)
     assert asked(answer) == {"attempt", "input"}
-    assert called(answer, attempt=2, mb=100) == graph.memory_mb(100, 2) == 4600
+    assert called(answer, attempt=2, mb=100) == 4600
     alone = graph.bound(CONFIG, lambda input_mb: 2 * input_mb)
     assert asked(alone) == {"input"} and called(alone, mb=1.5) == 3
 
 
+def facts(folder, **found) -> str:
+    """A dataset's path, with a provenance beside it."""
+    (folder / "d.h5").touch()
+    (folder / "d.json").write_text(json.dumps(found))
+    return str(folder / "d.h5")
+
+
+def test_the_size_of_a_dataset_is_that_of_its_provenance(tmp_path):
+    path = facts(tmp_path, samples={"train": 9, "test": 3}, input_shape=[4, 5, 3], classes=2)
+    found = graph.dataset_size(path)
+    assert found == graph.Size(train=9, test=3, inputs=60, number_bytes=1, classes=2)
+    assert found.mb == pytest.approx(12 * 60 / 1e6)
+    os.utime(
+        facts(tmp_path, samples={"train": 9, "test": 3}, input_shape=[100], classes=2).replace("h5", "json"), (1, 1)
+    )
+    assert graph.dataset_size(path) == graph.Size(9, 3, 100, 4, 2), "vectors of float32, in a file written anew"
+
+
+def test_a_dataset_without_known_size_counts_as_a_published_one(tmp_path):
+    assert graph.dataset_size(facts(tmp_path, rule="build_dataset")) == graph.Size(60_000, 10_000, 3072, 1, 10)
+    (tmp_path / "d.json").unlink()
+    assert graph.dataset_size(str(tmp_path / "d.h5")) == graph.Size()
+
+
+def test_a_dataset_that_is_not_there_leaves_its_size_open(tmp_path):
+    """By the error that Snakemake understands: of a file that is among the job's inputs."""
+    missing = str(tmp_path / "none.h5")
+    with pytest.raises(FileNotFoundError) as error:
+        graph.dataset_size(missing)
+    assert error.value.filename == missing
+
+
+def test_a_bound_function_is_told_the_size_of_its_dataset_if_it_asks(tmp_path):
+    path = facts(tmp_path, samples={"train": 9, "test": 3}, input_shape=[4, 5, 3], classes=2)
+    answer = graph.bound(CONFIG, lambda size, attempt: size.inputs * attempt)
+    assert asked(answer) == {"attempt", "input"}
+    assert answer(Wildcards(), attempt=2, input=types.SimpleNamespace(dataset=path)) == 120
+    rule = types.SimpleNamespace(resources={})
+    timed = graph.bound_minutes({"max_runtime": None}, lambda name: rule, lambda size, gpu: size.train)
+    assert timed(Wildcards(), attempt=1, rulename="r", input=types.SimpleNamespace(dataset=path)) == 9
+    assert set(inspect.signature(timed).parameters) == {"wildcards", "attempt", "rulename", "input"}
+    plain = graph.bound_minutes({"max_runtime": None}, lambda name: rule, lambda attempt: attempt)
+    assert set(inspect.signature(plain).parameters) == {"wildcards", "attempt", "rulename"}
+
+
 def test_a_bound_function_has_its_fixed_arguments():
-    answer = graph.bound(CONFIG, graph.memory_mb, base=10, per_input_mb=3)
+    answer = graph.bound(CONFIG, memory_mb, base=10, per_input_mb=3)
     assert called(answer, attempt=2, mb=5) == 50
     fixed = graph.bound(CONFIG, lambda config, model: (config, model), model="always")
     assert called(fixed, model="m") == (CONFIG, "always"), "not the wildcard of that name"

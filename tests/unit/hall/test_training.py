@@ -360,7 +360,7 @@ def test_a_lock_that_was_removed_is_no_lock(tmp_path):
     first = StateFile(tmp_path / "out", {})
     with first:
         path = first._lock_path
-        stale = open(path)  # noqa: SIM115
+        stale = open(path, encoding="utf-8")  # noqa: SIM115
     fcntl.flock(stale, fcntl.LOCK_EX)  # somebody locks the file that has no name any more
     with StateFile(tmp_path / "out", {}), pytest.raises(InputError, match="another process"):
         StateFile(tmp_path / "out", {}).__enter__()

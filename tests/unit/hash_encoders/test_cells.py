@@ -25,14 +25,14 @@ def drawn(**factors):
 @pytest.mark.parametrize(("n", "passes"), [(None, 1), (2, 500), (300, 3), (400, 2), (999, 1), (1000, 1)])
 def test_sample_size_takes_the_first_and_fills_the_epoch(n, passes):
     found = drawn(sample_size=n)
-    assert found.passes == passes and len(found.images) == (n or 1000)
-    assert (found.images == TRAIN.images[: n or 1000]).all() and (found.labels == TRAIN.labels[: n or 1000]).all()
+    assert found.passes == passes and len(found.inputs) == (n or 1000)
+    assert (found.inputs == TRAIN.inputs[: n or 1000]).all() and (found.labels == TRAIN.labels[: n or 1000]).all()
 
 
 @pytest.mark.parametrize("n", [None, 2, 300, 1000])
 def test_a_sample_that_is_not_tiled_is_seen_once_an_epoch(n):
     found = drawn(sample_size=n, tiled=False)
-    assert found.passes == 1 and (found.images == TRAIN.images[: n or 1000]).all()
+    assert found.passes == 1 and (found.inputs == TRAIN.inputs[: n or 1000]).all()
     job = train_cells(
         TRAIN, Shape(36, 4, 1, 10), PROTOCOL, [Cell(sample_size=n, tiled=False)],
         repeats=1, seed=1, keys={"dataset": "d", "depth": 1, "layer_width": 4, "protocol": "p"}, device=torch.device("cpu"),
@@ -50,7 +50,7 @@ def test_label_noise_permutes_a_share():
     clean, half, all_ = (drawn(label_noise=share) for share in (0, 0.5, 1))
     assert (clean.labels == TRAIN.labels).all()
     for found in (half, all_):
-        assert (found.true_labels == TRAIN.labels).all() and (found.images == TRAIN.images).all()
+        assert (found.true_labels == TRAIN.labels).all() and (found.inputs == TRAIN.inputs).all()
         assert (np.bincount(found.labels) == np.bincount(TRAIN.labels)).all(), (
             "permuted, so each label stays as frequent"
         )
@@ -61,11 +61,11 @@ def test_label_noise_permutes_a_share():
 
 def test_instance_noise_replaces_a_share_by_uniform_pixels():
     some, more = drawn(instance_noise=0.2), drawn(instance_noise=0.7)
-    changed = [np.flatnonzero((found.images != TRAIN.images).any((1, 2))) for found in (some, more)]
+    changed = [np.flatnonzero((found.inputs != TRAIN.inputs).any((1, 2))) for found in (some, more)]
     assert len(changed[0]) == 200 and len(changed[1]) == 700 and set(changed[0]) <= set(changed[1])
-    assert (some.images[changed[0]] == more.images[changed[0]]).all()
+    assert (some.inputs[changed[0]] == more.inputs[changed[0]]).all()
     assert (more.labels == TRAIN.labels).all()
-    pixels = more.images[changed[1]].astype(float)
+    pixels = more.inputs[changed[1]].astype(float)
     assert pixels.max() > 250 and pixels.mean() == pytest.approx(127.5, abs=2)
 
 

@@ -1,5 +1,6 @@
 """Training many networks at once against plain torch, step by step."""
 
+import json
 import math
 from dataclasses import replace
 
@@ -12,8 +13,10 @@ from rehash.equihash.databases.mixing import mix
 from rehash.errors import InputError
 from rehash.hash_encoders.cohort import CohortTraining, Recipe
 from rehash.hash_encoders.encode import encode
+from rehash.hash_encoders.measure_regions import line_ends
 from rehash.hash_encoders.networks import Shape, as_inputs, losses
 from rehash.hash_encoders.protocols import Protocol
+from rehash.hash_encoders.random_inputs import random_inputs
 from rehash.seeds import integer, stream
 from toys import SCRIPTS, SHAPE, cohort, digits, effective, mixed
 
@@ -82,6 +85,88 @@ def test_cohort_equals_plain_torch_over_50_steps(protocol):
         assert right[0] == (h.argmax(1) == y).double().mean() and mean_loss[0] == pytest.approx(
             F.cross_entropy(h, y).item()
         )
+
+
+# Weight decay on all parameters, a list of epochs at which the rate falls, and inputs less an offset.
+DECAYED = {"weight_decay": 0.03, "decay_epochs": [1, 3], "decay_factor": 0.2, "offset": 0.5}
+PUBLIC = {
+    "sgd": Protocol("sgd", 0.05, 16, 5, **DECAYED),
+    "sgd, anew": Protocol("sgd", 0.05, 16, 5, fresh_optimiser=True, **DECAYED),
+    "adam": Protocol("adam", 0.01, 16, 5, l2=1e-2, batch_norm={"momentum": 0.01, "eps": 1e-3}, **DECAYED),
+    "adam, anew": Protocol("adam", 0.01, 16, 5, fresh_optimiser=True, **DECAYED),
+}
+
+
+@pytest.mark.parametrize("protocol", PUBLIC.values(), ids=PUBLIC)
+def test_decay_offset_and_a_fresh_optimiser_are_torchs(protocol):
+    """torch.optim's weight_decay, a rate set by hand, and an optimiser made in each epoch, as the public SVHN script."""
+    job = cohort(protocol, repeats=1)
+    images, labels = digits()
+    x, y = torch.from_numpy(images).double().reshape(len(images), -1) / 255 - 0.5, torch.from_numpy(labels)
+    model = plain_model(job, 0)
+    kernels = [layer.weight for layer in model if isinstance(layer, torch.nn.Linear)][:-1]
+
+    def made(rate: float) -> torch.optim.Optimizer:
+        if protocol.optimiser == "adam":
+            return torch.optim.Adam(model.parameters(), rate, eps=protocol.eps, weight_decay=protocol.weight_decay)
+        return torch.optim.SGD(model.parameters(), rate, momentum=0.9, weight_decay=protocol.weight_decay)
+
+    optimiser = made(protocol.learning_rate)
+    for epoch, factor in enumerate((1, 0.2, 0.2, 0.04)):
+        if protocol.fresh_optimiser:
+            optimiser = made(protocol.learning_rate)
+        optimiser.param_groups[0]["lr"] = protocol.learning_rate * factor
+        order = stream(5, "t", "order", 0, epoch).permutation(len(y))
+        for rows in np.split(order, range(16, len(y), 16)):
+            loss = F.cross_entropy(model(x[rows]), y[rows]) + protocol.l2 * sum(k.square().sum() for k in kernels)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    for _ in range(4 * 13):
+        job.step()
+    ours = job.tensors
+    dense = [layer for layer in model if isinstance(layer, torch.nn.Linear)]
+    norms = [layer for layer in model if isinstance(layer, torch.nn.BatchNorm1d)]
+    for (name, _, _), layer in zip(SHAPE.layers(), dense):
+        torch.testing.assert_close(ours[f"{name}.weight"][0], layer.weight, rtol=1e-7, atol=1e-9)
+        if not norms:  # what is in front of BatchNorm only moves the running mean, and its gradient is noise
+            torch.testing.assert_close(ours[f"{name}.bias"][0], layer.bias, rtol=1e-7, atol=1e-9)
+    for i, norm in enumerate(norms):
+        torch.testing.assert_close(ours[f"hidden.{i}.scale"][0], norm.weight, rtol=1e-7, atol=1e-9)
+        torch.testing.assert_close(ours[f"hidden.{i}.shift"][0], norm.bias, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("protocol", PUBLIC.values(), ids=PUBLIC)
+def test_a_resumed_training_of_the_public_protocols_goes_on_as_it_was(protocol):
+    """Stopped in the middle of an epoch, at its end and after a fall of the rate, by what a saved state holds."""
+    once = cohort(protocol, snapshots=(0, 1, 2))
+    while not once.done:
+        once.step()
+    job = cohort(protocol, snapshots=(0, 1, 2))
+    for steps in (5, 8, 13, 15):
+        for _ in range(steps):
+            job.step()
+        tensors, values = job.state()
+        job = cohort(protocol, snapshots=(0, 1, 2))
+        job.restore({name: tensor.clone() for name, tensor in tensors.items()}, json.loads(json.dumps(values)))
+    while not job.done:
+        job.step()
+    assert job.trained[0].history == once.trained[0].history
+    for snapshot, network in once.trained[0].networks.items():
+        assert all(torch.equal(tensor, job.trained[0].networks[snapshot][name]) for name, tensor in network.items())
+
+
+def test_the_rate_falls_after_the_epochs_of_a_list():
+    protocol = Protocol("sgd", 1.0, 16, 100, decay_epochs=[40, 60, 90], decay_factor=0.5)
+    assert [protocol.rate(epoch) for epoch in (0, 39, 40, 59, 60, 89, 90, 99)] == [
+        1,
+        1,
+        0.5,
+        0.5,
+        0.25,
+        0.25,
+        *[0.125] * 2,
+    ]
 
 
 @pytest.mark.parametrize("protocol", [SCRIPTS, FIGURES, DROPOUT], ids=["scripts", "figures", "dropout"])
@@ -340,3 +425,22 @@ def test_a_member_that_diverges_stops_and_the_others_go_on():
 
 def test_inputs_are_scaled_to_one():
     assert as_inputs(np.full((2, 3, 3), 255, np.uint8), torch.device("cpu")).tolist() == [[1.0] * 9] * 2
+
+
+def test_an_offset_is_taken_from_all_that_a_network_is_shown():
+    """0 and 255 become -0.5 and 0.5; vectors stay as they are but for it, and their array is not written to."""
+    images = np.array([[[0, 255]]], np.uint8)
+    assert as_inputs(images, torch.device("cpu"), offset=0.5).tolist() == [[-0.5, 0.5]]
+    vectors = np.array([[3.0, -1.0]], np.float32)
+    assert as_inputs(vectors, torch.device("cpu"), offset=0.5).tolist() == [[2.5, -1.5]]
+    assert vectors.tolist() == [[3.0, -1.0]]
+    many = np.repeat(images, 40, 0)
+    made = dict(random_inputs(many, seed=1, dataset="d", offset=0.5))
+    plain = dict(random_inputs(many, seed=1, dataset="d"))
+    assert made["test"].tolist() == [[-0.5, 0.5]] * 40
+    for kind in ("test", "permuted", "uniform", "uniform_negative"):
+        assert np.allclose(made[kind] + 0.5, plain[kind], atol=1e-6)
+    ends, unmoved = (line_ends(many, many, 4, seed=1, dataset="d", offset=offset) for offset in (0.5, 0.0))
+    assert list(ends) == ["train", "test", "random"] and ends["train"][0].tolist() == [[-0.5, 0.5]] * 4
+    for points, pair in ends.items():
+        assert all(np.allclose(part + 0.5, whole) for part, whole in zip(pair, unmoved[points]))

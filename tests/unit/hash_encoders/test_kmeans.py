@@ -111,3 +111,13 @@ def test_both_ways_give_the_same_clusters(monkeypatch, n, bits, flip):
         monkeypatch.setattr(module, "_FEW", few)
         found.append(kmeans(as_bits(codes), 10, seed=2))
     assert np.array_equal(found[0][0], found[1][0]) and found[0][1] == pytest.approx(found[1][1], rel=1e-6)
+
+
+@pytest.mark.parametrize("cells", [1, 4000])
+def test_many_clusters_in_parts_give_the_same(monkeypatch, cells):
+    """With few distances held at a time, for more clusters than fit; empty ones and their farthest codes included."""
+    codes, _ = codes_with_classes(400, 12, 40, flip=0.2)
+    whole, inertia = kmeans(as_bits(codes), 60, seed=4)
+    monkeypatch.setattr(module, "_CELLS", cells)
+    parts, of_parts = kmeans(as_bits(codes), 60, seed=4)
+    assert np.array_equal(whole, parts) and inertia == pytest.approx(of_parts, rel=1e-6)

@@ -31,6 +31,7 @@ from rehash.hash_encoders.phase_chart import (
     with_regimes,
 )
 from rehash.hash_encoders.plan import chart_settings
+from rehash.hash_encoders.results import phase_chart_summary
 from rehash.store import read_csv, write_csv
 from toys import property_row
 
@@ -181,12 +182,21 @@ def test_diverged_networks_and_tables_that_do_not_belong_together():
     rows = phase_points(sample_size, training_time)
     assert set(rows[(rows.plane == "training_time") & (rows.x == 30)].n) == {2}
     assert rows[(rows.layer_width == 80) & (rows.x == 1)].empty
-    with pytest.raises(InputError, match="no measured network"):
-        phase_points(sample_size.assign(knn=np.nan), training_time.assign(knn=np.nan))
     with pytest.raises(InputError, match="differ in depth: capacity has 2, sample_size has 1, training_time has 1"):
         phase_points(sample_size, training_time, capacity.assign(depth=2))
     with pytest.raises(InputError, match="differ in dataset"):
         phase_points(sample_size, training_time.assign(dataset="mnist"))
+
+
+def test_a_chart_of_networks_that_all_diverged_says_so(tmp_path):
+    """The chart is one section of a report whose other sections stand."""
+    empty = [table.assign(knn=np.nan) for table in tables()[:2]]
+    write_csv(phase_table(*empty, thresholds=THRESHOLDS), tmp_path / "t.csv")
+    table = read_csv(tmp_path / "t.csv")
+    assert table.empty and phase_chart_summary(table).empty
+    figure = plot_phase_chart(table, THRESHOLDS)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["Nothing to chart: all networks diverged."]
+    assert "all networks diverged" in interactive_phase_chart(table, THRESHOLDS)
 
 
 def test_the_table_is_tidy_and_survives_a_file(tmp_path):

@@ -1,5 +1,6 @@
 """Exact linear regions against dense sampling, a count from geometry, and cases made by hand."""
 
+import tracemalloc
 from functools import partial
 from itertools import combinations, product
 
@@ -14,12 +15,14 @@ from rehash.datasets.layout import Split, checksum, write_dataset
 from rehash.errors import InputError
 from rehash.figures.style import save_figure
 from rehash.hash_encoders import measure_regions as job
+from rehash.hash_encoders import regions
 from rehash.hash_encoders.figures.regions import plot_regions, shares_within
 from rehash.hash_encoders.networks import BatchNorm, Shape, forward
 from rehash.hash_encoders.networks_file import write_networks
-from rehash.hash_encoders.regions import affine_layers, code_changes, first_changes, plane, slice_regions
+from rehash.hash_encoders.regions import NoSlice, affine_layers, code_changes, first_changes, plane, slice_regions
+from rehash.hash_encoders.results import regions_claims, regions_summary
 from rehash.hash_encoders.trained import Trained
-from rehash.store import read_csv
+from rehash.store import read_csv, write_csv
 
 NORM = BatchNorm(0.01, 1e-3)
 SMALL = Shape(9, 6, 2, 4)
@@ -191,7 +194,7 @@ def test_the_frame_keeps_distances():
 @pytest.mark.parametrize("places", [(0, 1, 2), (0, 1, 1), (0, 1, 0), (0, 0, 1)])
 def test_corners_on_one_line(places):
     corners = 0.1 + np.outer(places, np.arange(5.0))
-    with pytest.raises(InputError, match="three corners lie on one line"):
+    with pytest.raises(InputError, match="lie on one line"):
         slice_regions([], corners)
 
 
@@ -223,7 +226,7 @@ def with_keys(table: pd.DataFrame, **changes) -> pd.DataFrame:
 
 
 def test_tables_of_lines_and_slices():
-    (lines, slices, notes), inputs = tables(made_networks()), split(30, seed=1).images[:3].reshape(3, 9) / 255
+    (lines, slices, notes), inputs = tables(made_networks()), split(30, seed=1).inputs[:3].reshape(3, 9) / 255
     assert len(lines) == 2 * 2 * 3 * 10 and notes == {"corners": [0, 1, 2], "diverged": 0}
     reached = lines[np.isfinite(lines.distance)]
     np.testing.assert_allclose(reached.distance, reached.first_change * reached.length)
@@ -259,11 +262,92 @@ def test_ends_of_lines():
     ends = job.line_ends(train, test, 25, seed=1, dataset="made")
     assert sorted(np.concatenate(ends["test"])[:, 0]) == [value / 255 for value in range(50)]
     assert len({*np.concatenate(ends["train"])[:, 0]}) == 50 and ends["random"][1].shape == (25, 1)
-    with pytest.raises(InputError, match="lines is 26, which takes 52 inputs; the test inputs are 50"):
-        job.line_ends(train, test, 26, seed=1, dataset="made")
     assert job.corner_items(np.array([4, 4, 1, 4, 0, 1, 2])).tolist() == [0, 2, 4]
-    with pytest.raises(InputError, match="2 classes among the test labels"):
+    with pytest.raises(NoSlice, match="three classes; the test inputs are of 2 classes"):
         job.corner_items(np.array([1, 0, 1]))
+    with pytest.raises(NoSlice, match="of one class"):
+        job.corner_items(np.array([1, 1]))
+
+
+@pytest.mark.parametrize("n", [50, 7, 1])
+def test_fewer_inputs_than_lines_ask_for_give_fewer_lines(caplog, n):
+    """Each line takes two inputs, and none is drawn twice; the other kinds have all of their lines."""
+    train, test = (np.arange(count, dtype=np.uint8)[:, None] for count in (60, n))
+    ends = job.line_ends(train, test, 26, seed=1, dataset="made")
+    assert [len(ends[points][0]) for points in ("train", "test", "random")] == [26, n // 2, 26]
+    assert len({*np.concatenate(ends["test"])[:, 0]}) == n // 2 * 2
+    assert (
+        f"made: {n} test inputs are the ends of {n // 2} lines; config: hash_encoders.regions.made.lines" in caplog.text
+    )
+    enough = job.line_ends(train, test, n // 2, seed=1, dataset="made")
+    assert all((a == b).all() for a, b in zip(ends["test"], enough["test"])), "the lines that there are stay the same"
+
+
+def no_slice(lines: pd.DataFrame) -> set:
+    return set(lines.no_slice.dropna())
+
+
+def reported(lines: pd.DataFrame, slices: pd.DataFrame, folder) -> tuple[list[str], list[str]]:
+    """What the panels of the figure say, and the claims, of tables as they are read from files."""
+    read = []
+    for name, table in (("lines", lines), ("slices", slices)):
+        write_csv(with_keys(table), folder / f"{name}.csv")
+        read.append(read_csv(folder / f"{name}.csv"))
+    figure = plot_regions(*read)
+    save_figure(figure, folder / "f.png")
+    said = [" ".join(text.get_text().split()) for panel in figure.axes for text in panel.texts]
+    claims = [f"{claim['verdict']}: {claim['text']}" for claim in regions_claims(*read)]
+    assert len(regions_summary(*read))
+    return said, claims
+
+
+def two_classes(test_inputs: int = 30):
+    data = split(40, 2), split(test_inputs, 2, seed=1)
+    return job.region_tables(made_networks(), SMALL, NORM, *data, dataset="made", lines=10, seed=3, repeats=2)
+
+
+def test_two_classes_have_lines_and_the_figure_says_why_no_slice(tmp_path, caplog):
+    (lines, slices, notes), (whole, whole_slices, _) = two_classes(), tables(made_networks())
+    why = "a slice needs a corner in each of three classes; the test inputs are of 2 classes"
+    assert slices.empty and notes["corners"] == [] and no_slice(lines) == {why}
+    measured = ["snapshot", "repeat", "points", "line", "distance", "length", "changes"]
+    pd.testing.assert_frame_equal(lines[measured], whole[measured])  # lines do not depend on classes
+    assert f"made, trained: no slice, and only lines: {why}" in caplog.text
+    said, claims = reported(lines, slices, tmp_path)
+    assert said == [why, why]
+    _, others = reported(whole, whole_slices, tmp_path)
+    assert claims == [*others, f"No slice: A{why[1:]} (protocol scripts, width 6)."], "those of the lines stand"
+
+
+def test_fewer_lines_are_said_in_figure_and_report(tmp_path):
+    lines, slices, _ = two_classes(test_inputs=7)
+    assert lines.groupby("points").line.nunique().to_dict() == {"train": 10, "test": 3, "random": 10}
+    _, claims = reported(lines, slices, tmp_path)
+    assert "Fewer lines than asked for: 10 were asked for; there are inputs for 3 between test inputs." in claims
+    title = plot_regions(with_keys(lines), with_keys(slices)).get_suptitle()
+    assert "lines a network: 10 (training inputs), 3 (test inputs), 10 (uniform in [0, 1])" in title
+    _, claims = reported(*two_classes(test_inputs=1)[:2], tmp_path)
+    assert any("0 between test inputs" in claim for claim in claims)
+
+
+def test_corners_without_a_plane_leave_the_lines(tmp_path):
+    """Images that are all one and the same: no plane, and no line between two of them changes a code."""
+    same = Split(np.full((30, 3, 3), 9, np.uint8), np.arange(30) % 4)
+    found = job.region_tables(made_networks(), SMALL, NORM, split(40), same, dataset="d", lines=9, seed=3, repeats=2)
+    said, claims = reported(*found[:2], tmp_path)
+    assert len(said) == 2 and "lie on one line" in said[0] and any(claim.startswith("No slice") for claim in claims)
+
+
+def test_too_many_regions_cost_one_network_its_slice(tmp_path, monkeypatch):
+    counts = [len(part.number.unique()) for _, part in tables(made_networks())[1].groupby("snapshot", sort=False)]
+    assert counts[0] != counts[1]
+    monkeypatch.setattr(regions, "MOST_REGIONS", min(counts))
+    lines, slices, _ = tables(made_networks())
+    lost = "untrained" if counts[0] > counts[1] else "trained"
+    assert set(slices.snapshot) == {"untrained", "trained"} - {lost}
+    assert set(lines[lines.no_slice.notna()].snapshot) == {lost}
+    said, claims = reported(lines, slices, tmp_path)
+    assert sum("linear regions" in text for text in said) == 1 == sum(claim.startswith("No slice") for claim in claims)
 
 
 def test_shares_and_figure(tmp_path):
@@ -301,3 +385,14 @@ def test_the_job(tmp_path):
     write_networks(files[1], [Trained(along, {"epoch=7": [7, 7], "trained": [9, 9]})], identity)
     with pytest.raises(InputError, match=r"networks\.safetensors: has no networks 'untrained' but epoch=7, trained;"):
         job.measure_regions(*files, *outputs, lines=10, seed=3)
+
+
+def test_a_slice_holds_the_values_of_few_regions_at_a_time():
+    """Regions of 80 units, 7 MB of values at their vertices; 1,000 units took 9 GB."""
+    rng = np.random.default_rng(0)
+    layers = [(rng.normal(size=(80, 6)), rng.normal(size=80))]
+    tracemalloc.start()
+    regions = slice_regions(layers, rng.normal(size=(3, 6)) * 3)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(regions) > 1500 and peak < 3e6

@@ -152,6 +152,11 @@ def test_the_graph_and_the_report_have_it(wing, tmp_path, monkeypatch):
     figure, settings = wing.registry.FIGURES["dropout_only"], wing.plan.drawing(known, "dropout_only", "mnist5k")
     outputs = {kind: f"{STEM}.{kind}" for kind in ("pdf", "png")}
     draw_figure(entry["tables"], outputs, draw=figure.draw, page=figure.page, settings=settings)
-    Path("caption.rst").write_text("**What to see.** Nothing yet.\n")
+    Path("caption.rst").write_text("**What to see.** Nothing yet.\n", encoding="utf-8")
     made = section(entry, "caption.rst")
-    assert len(made["claims"]) == 2 and "0.810 ± 0.010" in made["table"] and "Nothing yet" in made["caption"]
+    assert (
+        not made["missing"]
+        and len(made["claims"]) == 2
+        and "0.810 ± 0.010" in made["table"]
+        and "Nothing yet" in made["caption"]
+    )

@@ -129,13 +129,23 @@ def test_summary_leaves_out_what_is_the_same_everywhere():
     assert shown["K-NN accuracy"].tolist() == ["0.310 ± 0.010", "0.810 ± 0.010"]
 
 
+def test_the_summary_says_which_logistic_regression_it_was():
+    assert "logistic regression accuracy" in study_summary(capacity_table())
+    old = capacity_table().drop(columns="lr_scheme")  # a table of an earlier version, in which all were one-vs-one
+    assert "logistic regression accuracy" in study_summary(old)
+    rest = study_summary(capacity_table().assign(lr_scheme="one-vs-rest"))
+    assert "logistic regression accuracy (one-vs-rest)" in rest and "logistic regression accuracy" not in rest
+
+
 def test_collecting(tmp_path):
     whole = capacity_table()
     for width, part in whole.groupby("layer_width"):
         write_csv(part, tmp_path / f"{width}.csv")
     paths = [tmp_path / "40.csv", tmp_path / "3.csv"]
     collected = collect_study(paths, "capacity")
-    assert collected.layer_width.tolist() == [3] * 6 + [40] * 6 and list(collected) == [*KEYS, "code_bits", *METRICS]
+    assert collected.layer_width.tolist() == [3] * 6 + [40] * 6 and list(collected) == [
+        *KEYS, "lr_scheme", "code_bits", *METRICS
+    ]  # fmt: skip
     with pytest.raises(InputError, match=r"study capacity: two rows for .*'layer_width': 3"):
         collect_study([*paths, tmp_path / "3.csv"], "capacity")
 

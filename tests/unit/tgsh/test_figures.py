@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from graphs import ROOT
 from rehash.errors import InputError
@@ -183,8 +184,9 @@ def test_every_section_has_numbers_and_no_nan(folder, figure, tmp_path, monkeypa
     place.parent.mkdir(parents=True)
     place.symlink_to(folder)
     (entry,) = replace(WING, asked=lambda config: [(figure, KEYS)], data=lambda *_, **of: "Data: made up.").entries({})
-    Path(f"{entry['stem']}.png").write_bytes(b"an image")
+    Image.new("L", (1, 1)).save(f"{entry['stem']}.png")
     made_of = section(entry, ROOT / "workflow" / "report" / f"{entry['caption']}.rst")
+    assert not made_of["missing"], "nothing failed"
     assert made_of["anchor"] == f"tgsh-d-b-{figure}" and made_of["of"] == "d b" and made_of["title"]
     assert made_of["wing_title"].startswith("Task-specific") and made_of["data"] == "Data: made up."
     assert made_of["files"]["provenance (JSON)"] == f"{entry['stem']}.json".removeprefix("results/")

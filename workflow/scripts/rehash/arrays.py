@@ -12,6 +12,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from rehash.errors import unreadable
+
 
 def pack_arrays(arrays: Mapping[str, np.ndarray], about: dict[str, Any]) -> bytes:
     """Return the content of a safetensors file with these arrays and values.
@@ -29,13 +31,19 @@ def read_arrays(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]
 
     Raises:
         ValueError: the file is not one of `pack_arrays`, or is damaged.
-        OSError: the file cannot be read.
+        FileNotFoundError: there is no such file.
+        FileFailure: the file cannot be read; names it and the reason.
     """
     try:
+        open(path, "rb").close()  # safe_open says of every file that it cannot open that there is none
         with safe_open(path, "numpy") as file:
             about = json.loads(file.metadata()["rehash"])
             arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
         expected = about.pop("checksum")
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise unreadable(error, path, f"could not be read ({error})") from error
     except (SafetensorError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
     if (found := _checksum(arrays, about)) != expected:

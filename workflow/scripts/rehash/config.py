@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -13,17 +13,18 @@ from types import ModuleType
 import yaml
 from jsonschema import Draft202012Validator, validators
 
+from rehash.datasets.readers import check_settings
 from rehash.errors import InputError, unknown
 
 ROOT = Path(__file__).resolve().parents[3]
-SCHEMA = ROOT / "config" / "schema.yaml"
+SCHEMA, DEFAULTS = ROOT / "config" / "schema.yaml", ROOT / "config" / "config.yaml"
 
 WINGS = ("hash_encoders", "tgsh", "equihash")
 
 
 def load_schema(path: str | Path = SCHEMA) -> dict:
     """Load the schema as a dictionary, with what the wings add to it."""
-    schema = yaml.load(Path(path).read_text(), yaml.CSafeLoader)
+    schema = yaml.load(Path(path).read_text(encoding="utf-8"), yaml.CSafeLoader)
     for wing in _wings():
         if hasattr(wing, "extend"):
             wing.extend(schema)
@@ -38,6 +39,52 @@ def _wings() -> list[ModuleType]:
     return [importlib.import_module(f"rehash.{wing}.checks") for wing in WINGS]
 
 
+def over_defaults(config: dict) -> dict:
+    """Return the default config with `config` laid over it, key by key; lists are replaced whole.
+
+    So a small config is enough, also for a workflow that uses this one as a module.
+    """
+    return _laid_over(yaml.load(DEFAULTS.read_text(encoding="utf-8"), yaml.CSafeLoader), config)
+
+
+def _laid_over(below: dict, above: dict) -> dict:
+    both = {
+        key: _laid_over(below[key], value) if isinstance(value, dict) and isinstance(below.get(key), dict) else value
+        for key, value in above.items()
+    }
+    return {**below, **both}
+
+
+def check_files(paths: Iterable[str | Path]) -> None:
+    """Raise an InputError if a key stands twice in a config file: YAML would keep the last one without a word."""
+    for path in paths:
+        try:
+            root = yaml.compose(Path(path).read_text(encoding="utf-8-sig"), yaml.CSafeLoader)
+        except (OSError, UnicodeDecodeError, yaml.YAMLError):
+            continue  # Snakemake, which has read it by itself, says what is wrong with it
+        _check_keys(root, "", path, set())
+
+
+def _check_keys(node: yaml.Node | None, above: str, path: str | Path, seen: set[int]) -> None:
+    if id(node) in seen or not isinstance(node, yaml.CollectionNode):
+        return
+    seen.add(id(node))  # an anchor's node stands wherever its alias does
+    if isinstance(node, yaml.SequenceNode):
+        for child in node.value:
+            _check_keys(child, above, path, seen)
+        return
+    lines: dict[str, int] = {}
+    for key, value in node.value:
+        name, line = str(key.value), key.start_mark.line + 1
+        if name in lines and key.tag != "tag:yaml.org,2002:merge":
+            raise InputError(
+                f"{path}: the key '{above}{name}' stands twice, in lines {lines[name]} and {line}; expected it once, "
+                "with all that belongs to it, since YAML forgets the first"
+            )
+        lines[name] = line
+        _check_keys(value, f"{above}{name}.", path, seen)
+
+
 def validated(config: dict, schema: dict | None = None) -> dict:
     """Check `config` and return a copy with every default of the schema filled in.
 
@@ -46,15 +93,34 @@ def validated(config: dict, schema: dict | None = None) -> dict:
             for an unknown key or name the nearest valid one.
     """
     config = copy.deepcopy(config)
-    validator = _FillingValidator(schema or load_schema())
+    schema = schema or load_schema()
+    validator = _FillingValidator(schema)
     errors = sorted(validator.iter_errors(config), key=lambda e: len(e.absolute_path), reverse=True)
     if errors:
         raise _explained(errors[0])
+    _check_alike(config, schema)
     for name, dataset in config["datasets"].items():
         _check_source(dataset, f"config: datasets.{name}")
     for wing in _wings():
         wing.check(config)
     return config
+
+
+def _check_alike(block: dict, schema: dict, keys: tuple[str, ...] = ()) -> None:
+    """Raise an InputError if two names, which become names of files, would be one on some file systems."""
+    if "pattern" in schema.get("propertyNames", {}):
+        first: dict[str, object] = {}
+        for name in block:
+            other = first.setdefault(str(name).casefold(), name)
+            if other != name:
+                raise InputError(
+                    f"config: {'.'.join(keys)}: the names '{other}' and '{name}' differ in upper and lower case "
+                    "only; on a disk that does not tell these apart both would have the same files. Rename one"
+                )
+    for key, value in block.items():
+        below = schema.get("properties", {}).get(key) or schema.get("additionalProperties")
+        if isinstance(value, dict) and isinstance(below, dict):
+            _check_alike(value, below, (*keys, key))
 
 
 def check_values(values: dict, keys: tuple[str, ...], where: str) -> None:
@@ -102,7 +168,13 @@ def _explained(error) -> InputError:
     if error.validator == "additionalProperties":
         valid = error.schema.get("properties", {})
         key = next(key for key in error.instance if key not in valid)
-        return unknown("key", key, valid, where)
+        found = unknown("key", key, valid, where)
+        if where != "config: top level":
+            return found
+        return InputError(
+            f"{found}. A workflow that uses rehash as a module keeps rehash's part of its config under a key of its "
+            'own, and says config: config["rehash"]'
+        )
     if error.validator == "enum" and "propertyNames" not in error.schema_path:
         return unknown("value", error.instance, error.validator_value, where)
     if error.validator == "pattern" and "propertyNames" in error.schema_path:
@@ -117,13 +189,34 @@ def _explained(error) -> InputError:
     return InputError(f"{where}: {error.message}" + (f" ({described})" if described else ""))
 
 
+# The keys of a dataset's block that every reader's data have; the others are settings of some readers.
+_OF_EVERY_READER = (
+    *("reader", "path", "mirrors", "files", "checksum", "source", "licence"),
+    *("class_names", "first_label", "shuffle", "test_share", "value_range", "scale"),
+)
 # The roles of the files that a dataset on mirrors must have, by reader.
 _ROLES = {
     "idx": ("train_images", "train_labels", "test_images", "test_labels"),
     "cifar": ("archive",),
     "npz": ("archive",),
+    "hdf5": ("archive",),
+    "bag_of_words": ("archive",),
     "svhn": ("train", "test"),
+    "table": ("train", "test"),
 }
+
+
+_VECTOR_READERS = ("table", "bag_of_words")  # hdf5 and npz read vectors or images
+
+
+def check_images(config: dict, dataset: str, where: str) -> None:
+    """Raise an InputError if a dataset's reader says that it has no images, which `where` in the config needs."""
+    reader = config["datasets"][dataset]["reader"]
+    if reader in _VECTOR_READERS:
+        raise InputError(
+            f"{where}: the dataset {dataset} has vectors (its reader is {reader}), and images are needed here; take it "
+            "out. Vectors have the studies of hash_encoders"
+        )
 
 
 def _looks_like_a_number(text: str) -> bool:
@@ -136,11 +229,11 @@ def _looks_like_a_number(text: str) -> bool:
 def _check_source(dataset: dict, where: str) -> None:
     """Raise an InputError unless a dataset has a valid source: embedded, a path, or files on mirrors."""
     reader, roles = dataset["reader"], _ROLES.get(dataset["reader"], ())
+    settings = {key: value for key, value in dataset.items() if key not in _OF_EVERY_READER and value is not None}
+    check_settings(reader, settings, where)
     if reader == "mnist5k":
         return
-    if dataset["image_size"] and reader != "image_folder":
-        raise InputError(f"{where}.image_size: only the reader image_folder scales images, {reader} does not")
-    names = [entry["name"] for entry in dataset["files"].values()]
+    names = [entry["name"].casefold() for entry in dataset["files"].values()]
     if len(set(names)) < len(names):
         raise InputError(f"{where}.files: two roles have the same name; expected a file for each")
     if dataset["path"]:

@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from rehash.errors import InputError
+from rehash.errors import NO_LOCKS, InputError, unreadable
 
 log = logging.getLogger("rehash")
 _SCHEDULERS = ("SLURM_JOB_ID", "KUBERNETES_SERVICE_HOST", "PBS_JOBID", "LSB_JOBID", "JOB_ID")  # which assign GPUs
@@ -67,7 +67,8 @@ def claim_device(devices: Sequence[str] | None = None, folder: str | Path | None
         folder: where the lock files are, the system's folder for temporary files by default.
 
     Returns:
-        The device; None if there is none, or if the choice is the scheduler's.
+        The device; None if there is none, if the choice is the scheduler's, or if the folder is on a file system
+        without locks.
     """
     devices = visible_devices() if devices is None else devices
     scheduler = next((os.environ[name] for name in _SCHEDULERS if name in os.environ), "")
@@ -83,6 +84,14 @@ def claim_device(devices: Sequence[str] | None = None, folder: str | Path | None
             except BlockingIOError:
                 os.close(file)
                 continue
+            except OSError as error:
+                os.close(file)
+                if error.errno not in NO_LOCKS:
+                    raise unreadable(error, path, f"could not be locked ({error})") from error
+                log.warning(
+                    "%s: no locks there (%s); taking any GPU. Point TMPDIR to a local disk", path, error.strerror
+                )
+                return None
             os.environ["CUDA_VISIBLE_DEVICES"] = device
             log.info("GPU %s%s", device, f", beside {place} other jobs" if place else "")
             return device

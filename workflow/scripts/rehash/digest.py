@@ -27,7 +27,7 @@ class _Module:
 
     def __init__(self, name: str, path: Path) -> None:
         self.name, self.path = name, path
-        tree = ast.parse(path.read_text(), str(path))
+        tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
         self.imports: dict[str, tuple[str, str | None]] = {}
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):

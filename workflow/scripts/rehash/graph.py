@@ -8,24 +8,75 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
+from math import prod
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rehash.devices import asks_for_gpu
 from rehash.digest import code_digest
-from rehash.errors import unknown
+from rehash.errors import InputError, unknown
+from rehash.outside import content_digest, located
+from rehash.resources import caption, resource, template
+from rehash.store import file_digest, value_digest
 
 DATASET = "results/datasets/{dataset}.h5"
+# Keys of a dataset's block that do not say how its files are read: where they are, and words about them.
+_ELSEWHERE = ("path", "mirrors", "files", "source", "licence")
 DOWNLOAD = "results/downloads/{dataset}/{file}"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a dataset is; the defaults are the largest numbers of MNIST and CIFAR-10.
+
+    Attributes:
+        train, test: samples of a split. inputs: numbers of a sample, such as its pixels. number_bytes: of such a number
+            in the dataset's file, 1 of an image and 4 of a vector. classes: of the labels.
+    """
+
+    train: int = 60_000
+    test: int = 10_000
+    inputs: int = 3072
+    number_bytes: int = 1
+    classes: int = 10
+
+    @property
+    def mb(self) -> float:
+        """Return the size of all samples in their file, in MB."""
+        return (self.train + self.test) * self.inputs * self.number_bytes / 1e6
+
+
+def dataset_size(path: str) -> Size:
+    """Return how large the dataset in a file is, as its provenance says, which lies beside it.
+
+    Raises:
+        FileNotFoundError: there is no dataset yet; Snakemake then leaves open what follows from its size, and asks
+            again before it starts the job.
+    """
+    os.stat(path)
+    facts = Path(path).with_suffix(".json")
+    return _size(facts, facts.stat().st_mtime_ns) if facts.exists() else Size()
+
+
+@cache
+def _size(facts: Path, _changed: int) -> Size:
+    found = json.loads(facts.read_text(encoding="utf-8"))
+    if "samples" not in found:  # written by an earlier version
+        return Size()
+    shape = found["input_shape"]
+    number_bytes = 4 if len(shape) == 1 else 1
+    return Size(**found["samples"], inputs=prod(shape), number_bytes=number_bytes, classes=found["classes"])
 
 
 def bound(config: dict, function: Callable[..., Any], **fixed: Any) -> Callable[..., Any]:
     """Wrap `function` so that Snakemake can call it with a job's wildcards, attempt and input.
 
     The arguments of `function` are found by name: `config`; each wildcard; `attempt`, from 1 on; `input_mb`, megabytes;
-    and those of `fixed`. A function with `**` takes all wildcards.
+    `size`, of the input that is named `dataset`; and those of `fixed`. A function with `**` takes all wildcards.
     """
     parameters = inspect.signature(function).parameters
     takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
@@ -34,14 +85,20 @@ def bound(config: dict, function: Callable[..., Any], **fixed: Any) -> Callable[
         known = {"config": config, "attempt": attempt, **dict(wildcards.items()), **fixed}
         if "input_mb" in parameters:
             known["input_mb"] = input.size_mb
+        if "size" in parameters:
+            known["size"] = dataset_size(input.dataset)
         open_to = known if not takes_all else {k: v for k, v in known.items() if k != "attempt" or k in parameters}
         return function(**{name: value for name, value in open_to.items() if takes_all or name in parameters})
 
-    # Snakemake passes what the signature names, and looks at the input only if that is named.
-    wanted = {"wildcards", *({"attempt"} & parameters.keys()), *({"input"} if "input_mb" in parameters else ())}
-    own = inspect.signature(answer)
-    answer.__signature__ = own.replace(parameters=[p for name, p in own.parameters.items() if name in wanted])
-    return answer
+    looks = parameters.keys() & {"input_mb", "size"}
+    return _asking(answer, {"wildcards", *({"attempt"} & parameters.keys()), *({"input"} if looks else ())})
+
+
+def _asking(function: Callable[..., Any], wanted: set[str]) -> Callable[..., Any]:
+    """Let a function's signature have the wanted arguments alone: Snakemake passes these, and looks at no other."""
+    own = inspect.signature(function)
+    function.__signature__ = own.replace(parameters=[p for name, p in own.parameters.items() if name in wanted])
+    return function
 
 
 def bound_minutes(
@@ -58,12 +115,13 @@ def bound_minutes(
     on = {gpu: bound(config, function, **fixed, gpu=gpu) for gpu in (False, True)}
     most = config["max_runtime"]
 
-    def answer(wildcards: Any, attempt: int, rulename: str) -> int:
+    def answer(wildcards: Any, attempt: int, rulename: str, input: Any = None) -> int:
         asked = {name: resource.raw for name, resource in get_rule(rulename).resources.items()}
-        found = on[asks_for_gpu(asked)](wildcards, attempt=attempt)
+        found = on[asks_for_gpu(asked)](wildcards, attempt=attempt, input=input)
         return found if most is None else min(found, most)
 
-    return answer
+    looks = inspect.signature(on[False]).parameters.keys() & {"input"}
+    return _asking(answer, {"wildcards", "attempt", "rulename", *looks})
 
 
 def untracked(**values: Callable[..., Any]) -> dict[str, Callable[..., str]]:
@@ -110,18 +168,65 @@ def dataset_config(config: dict, dataset: str) -> dict:
     return config["datasets"][dataset]
 
 
-def raw_files(config: dict, dataset: str) -> dict[str, str]:
-    """Return the paths of a dataset's raw files by role (path, train_images ...); empty if it is embedded."""
+def downloads(config: dict, dataset: str) -> dict[str, str]:
+    """Return the paths of a dataset's downloaded files by role (train_images ...); none if it is local or embedded."""
+    files = dataset_config(config, dataset)["files"]
+    return {role: DOWNLOAD.format(dataset=dataset, file=file["name"]) for role, file in files.items()}
+
+
+def dataset_place(config: dict, dataset: str) -> dict[str, str]:
+    """Return the path of a dataset's local file or folder, {"path": path}; empty if it has none."""
+    path = dataset_config(config, dataset)["path"]
+    return {"path": located(path, f"config: datasets.{dataset}.path")} if path else {}
+
+
+def dataset_content(config: dict, dataset: str, look: bool = True) -> Any:
+    """Return what tells whether a dataset's raw files have changed: the checksum of its path, or of each download.
+
+    If the path is gone and the dataset was built, the content is the one that it was built from.
+
+    Args:
+        look: see `rehash.outside.content_digest`.
+    """
     block = dataset_config(config, dataset)
-    if block["path"]:
-        return {"path": block["path"]}
-    return {role: DOWNLOAD.format(dataset=dataset, file=file["name"]) for role, file in block["files"].items()}
+    if not block["path"]:
+        return {role: file["md5"] for role, file in block["files"].items()}
+    built = DATASET.format(dataset=dataset)
+    where, images = f"config: datasets.{dataset}.path", block["reader"] == "image_folder"
+    return outside_content(block["path"], where, built, ("content",), images=images, look=look)
+
+
+def outside_content(
+    path: str, where: str, built: str, keys: tuple[str, ...], *, images: bool = False, look: bool = True
+) -> str:
+    """Return the checksum of a file or folder from outside, or that which `built` was built from if it is gone.
+
+    Args:
+        where: the key of the config that has the path. built: a file that is built from it, with a provenance beside
+            it, whose params have the checksum under `keys`. images, look: see `rehash.outside.content_digest`.
+
+    Raises:
+        InputError: it does not exist, and nothing was built from it.
+    """
+    try:
+        place = located(path, where)
+    except InputError:
+        record = Path(built).with_suffix(".json")
+        if not (Path(built).is_file() and record.is_file()):
+            raise
+        found = json.loads(record.read_text(encoding="utf-8"))["params"]
+        for key in keys:
+            found = found.get(key, {})
+        return found or ""
+    return content_digest(place, images=images, look=look)
 
 
 def dataset_description(config: dict, dataset: str) -> dict[str, Any]:
     """Return the settings that a dataset's content depends on besides its raw files: how it is read."""
     block = dataset_config(config, dataset)
-    return {key: block[key] for key in ("reader", "class_names", "image_size", "checksum")}
+    # A setting that is left out is null, so that a new one changes nothing; a null shuffle is a setting.
+    left_out = {key for key, value in block.items() if value is None and key != "shuffle"}
+    return {key: value for key, value in block.items() if key not in left_out.union(_ELSEWHERE)}
 
 
 def dataset_words(config: dict, dataset: str) -> dict[str, str]:
@@ -134,6 +239,16 @@ def reader_digest(config: dict, dataset: str) -> str:
     """Compute the digest of the code that builds a dataset; readers of other formats do not count."""
     reader = dataset_config(config, dataset)["reader"]
     return code_digest("build_dataset", also=((f"rehash.datasets.readers.{reader}", "read"),))
+
+
+def resource_digest(name: str) -> str:
+    """Compute the digest of a file in the folder workflow/resources."""
+    return file_digest(resource(name))[:16]
+
+
+def words_digest(captions: list[str]) -> str:
+    """Compute the digest of the report's template and of captions."""
+    return value_digest([file_digest(path) for path in (template(), *map(caption, captions))])
 
 
 def digest_of(script: str, *also: str) -> Callable[[Any], str]:
@@ -175,23 +290,6 @@ def machine_has_gpu() -> bool:
     return any(Path("/dev").glob("nvidia[0-9]*"))
 
 
-def memory_mb(input_mb: float, attempt: int, *, base: float = 1500, per_input_mb: float = 8) -> int:
-    """Estimate a job's memory in MB: `base`, and `per_input_mb` for each MB of its input; more on a retry.
-
-    Data grow by this factor from uint8 files to float32 arrays.
-    """
-    return int((base + per_input_mb * input_mb) * attempt)
-
-
-def measuring_mb(bits: int, attempt: int, *, inputs: int = 60_000) -> int:
-    """Estimate the memory in MB that it takes to measure codes of so many bits: some copies of them as float32.
-
-    Args:
-        inputs: how many inputs have codes; by default as many as MNIST has for training.
-    """
-    return int((1500 + 6 * inputs * bits * 4 / 1e6) * attempt)
-
-
 def minutes(work: float, attempt: int, *, base: int = 10) -> int:
     """Return the run time limit in minutes of a job that takes about `work` minutes; it doubles on each retry."""
     return int((base + work) * 2 ** (attempt - 1))
@@ -205,5 +303,5 @@ def growing(amount: int, attempt: int) -> int:
 def dataset_text(config: dict, dataset: str) -> str:
     """Describe where a dataset comes from, and its licence, for the report."""
     block = dataset_config(config, dataset)
-    source = block["source"] or f"{block['path'] or 'files'} (read as {block['reader']})."
+    source = block["source"] or f"local files, read as {block['reader']}."
     return f"Data: {source} Licence: {block['licence'] or 'not stated.'}"

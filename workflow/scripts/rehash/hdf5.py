@@ -2,6 +2,7 @@
 
 Files are written in the format of HDF5 1.10, whose metadata carry checksums. Texts have a fixed length, since those of
 variable length lie in a heap that has no checksum, and a damaged heap can send the library into an endless loop.
+Files are not locked, so that file systems without locks will do: ours appear whole and are never written to again.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from rehash.errors import InputError
+from rehash.errors import InputError, unreadable
 from rehash.store import atomic
 
 _FORMAT = {"libver": ("v110", "v110"), "alignment_threshold": 1, "alignment_interval": 8}  # arrays can be mapped
@@ -29,7 +30,7 @@ def created(path: str | Path) -> Iterator[h5py.File]:
 
     Groups are added by `add_group`.
     """
-    with atomic(path) as temporary, h5py.File(temporary, "w", **_FORMAT) as file:
+    with atomic(path) as temporary, h5py.File(temporary, "w", locking=False, **_FORMAT) as file:
         yield file
 
 
@@ -45,19 +46,23 @@ def add_group(file: h5py.File, path: str) -> None:
 
 @contextlib.contextmanager
 def opened(path: str | Path, what: str, *, ours: bool = True) -> Iterator[h5py.File]:
-    """Open an HDF5 file to read from; whatever is wrong with it becomes an InputError that names it.
+    """Open an HDF5 file to read from; whatever is wrong with it becomes an error that names it.
 
     Args:
         what: what the file should be, for the message.
         ours: whether the workflow makes the file; the message then says how to make it again.
+
+    Raises:
+        InputError: the file is something else, or damaged.
+        FileFailure: the system cannot read it.
     """
     try:
-        with h5py.File(path) as file:
+        with h5py.File(path, locking=False) as file:
             yield file
     except (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         # These are h5py's errors for damaged files; an InputError is a ValueError.
         again = f"; make it again with: snakemake --cores all --force {path}" if ours else ""
-        raise InputError(f"{path}: not {what}, or damaged ({error}){again}") from error
+        raise unreadable(error, path, f"not {what}, or damaged ({error}){again}") from error
 
 
 @contextlib.contextmanager
@@ -72,7 +77,7 @@ def unsealed(path: str | Path, what: str) -> Iterator[h5py.File]:
     """
     with opened(path, what) as file:
         check_seal(file)
-    with h5py.File(path) as file:
+    with h5py.File(path, locking=False) as file:
         yield file
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import logging
 import time
@@ -54,7 +55,13 @@ def recorded(snakemake: Any) -> Iterator[dict[str, Any]]:
     """
     Path(snakemake.log[0]).parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(
-        filename=snakemake.log[0], filemode="a", level=logging.INFO, format="%(asctime)s %(message)s", force=True
+        filename=snakemake.log[0],
+        filemode="a",
+        encoding="utf-8",
+        errors="backslashreplace",  # names of files that are not UTF-8
+        level=logging.INFO,
+        format="%(asctime)s %(message)s",
+        force=True,
     )
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -90,5 +97,5 @@ def recorded(snakemake: Any) -> Iterator[dict[str, Any]]:
 def discard_state(output: str | Path) -> None:
     """Delete the states that were saved while `output` was made (see `rehash.training.StateFile`)."""
     output = Path(output)
-    for path in output.parent.glob(f".{output.name}.*.state*"):
+    for path in output.parent.glob(f".{glob.escape(output.name)}.*.state*"):
         path.unlink()

@@ -60,11 +60,10 @@ def nearest_by_products(queries: torch.Tensor, codes: torch.Tensor, k: int) -> t
     return torch.cat(found)
 
 
-def majority(votes: np.ndarray, classes: int) -> np.ndarray:
+def majority(votes: np.ndarray) -> np.ndarray:
     """Return the most frequent class in each row of `votes`, int (N, k); a tie goes to the lowest class."""
-    counts = np.zeros((len(votes), classes), np.int64)
-    np.add.at(counts, (np.arange(len(votes))[:, None], votes), 1)
-    return counts.argmax(1)
+    counts = (votes[:, :, None] == votes[:, None, :]).sum(2)
+    return np.where(counts == counts.max(1, keepdims=True), votes, np.iinfo(votes.dtype).max).min(1)
 
 
 def _padded(codes: Codes) -> Codes:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from rehash.errors import InputError
+from rehash.errors import InputError, unreadable
 from rehash.store import file_digest, value_digest, write_json
 
 _PACKAGES = (
@@ -62,23 +64,58 @@ def write_provenance(
     )
 
 
-def collect_provenance(folder: str | Path, output: str | Path) -> None:
+def collect_provenance(folder: str | Path, output: str | Path, asked: Iterable[str] = ()) -> None:
     """Collect the provenance of all results below a folder into one JSON file: {path within the folder: facts}.
 
+    Args:
+        asked: paths of files that must be among them.
+
     Raises:
-        InputError: a JSON file is damaged; names it.
+        InputError: a JSON file is damaged, or one that was asked for is missing; names it.
+        FileFailure: a file or folder cannot be read; names it and the reason.
     """
     found = {}
-    for path in sorted(Path(folder).rglob("*.json")):
-        if path.resolve() == Path(output).resolve() or any(part.startswith(".") for part in path.parts):
+    for path in json_files(folder):
+        if path.resolve() == Path(output).resolve():
             continue
         try:
-            facts = json.loads(path.read_text())
-        except ValueError as error:  # also raised for what is not UTF-8
-            raise InputError(f"{path}: not readable as JSON ({error}); make it again with its table") from error
+            facts = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:  # a ValueError is also raised for what is not UTF-8
+            raise unreadable(error, path, f"not readable as JSON ({error}); make it again with its table") from error
         if isinstance(facts, dict) and {"rule", "params_digest", "inputs"} <= set(facts):
             found[str(path.relative_to(folder))] = facts
+    there = {Path(folder, name) for name in found}
+    if missing := [path for path in dict.fromkeys(asked) if Path(path) not in there]:
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise InputError(
+            f"{missing[0]}{more}: no provenance there, though the config asks for the figure; make it again with: "
+            f"snakemake --cores all --force {' '.join(missing)}"
+        )
     write_json(found, output)
+
+
+def json_files(folder: str | Path) -> list[Path]:
+    """List the JSON files anywhere below a folder, sorted; links are followed, hidden files and folders left out.
+
+    A link to a folder that it lies in is left out, too, since everything there is found without it.
+
+    Raises:
+        FileFailure: a folder cannot be read.
+    """
+
+    def failed(error: OSError) -> None:  # which os.walk would pass over
+        raise unreadable(error, error.filename, "could not be read") from error
+
+    found = []
+    for parent, folders, names in os.walk(folder, onerror=failed, followlinks=True):
+        here = Path(parent).resolve()
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and not here.is_relative_to(Path(parent, name).resolve())
+        ]
+        found += [Path(parent, name) for name in names if name.endswith(".json") and not name.startswith(".")]
+    return sorted(found)
 
 
 def _shown(name: str) -> str:
@@ -98,6 +135,8 @@ def _commit() -> str | None:
     """Return the checked-out commit of the code (`-dirty` with uncommitted changes); None outside a git checkout."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
+        return subprocess.run(
+            command, capture_output=True, text=True, encoding="utf-8", timeout=20, check=True
+        ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None

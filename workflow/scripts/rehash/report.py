@@ -10,6 +10,7 @@ import pandas as pd
 from docutils.core import publish_parts
 from jinja2 import Environment, StrictUndefined
 
+from rehash.figures.missing import attempted, why_missing
 from rehash.figures.registry import load
 from rehash.store import read_csv, write_bytes
 from rehash.verdicts import Claims
@@ -40,21 +41,32 @@ def html_table(table: pd.DataFrame) -> str:
 def section(entry: dict[str, Any], caption: str | Path) -> dict[str, Any]:
     """Build one section of the page from a figure's entry (`rehash.figures.registry.Wing.entries`) and its tables.
 
+    A summary or claims that cannot be made of the tables are left out; `missing` says so, and why.
+
     Raises:
-        InputError: a table is not readable.
+        InputError: a table or the image is not readable.
     """
     tables = [read_csv(path) for path in entry["tables"] if path.endswith(".csv")]
     results = f"rehash.{entry['wing']}.results"
+    drawn = {"figure": f"{entry['stem']}.png"}
+    if "interactive" in entry["files"]:
+        drawn["interactive page"] = entry["files"]["interactive"]
+    missing = {what: why_missing(path) for what, path in drawn.items()}
+    claims, missing["boxes"] = attempted(lambda: _claims(entry, tables), f"{entry['stem']}, the boxes")
+    summary, missing["table of numbers"] = attempted(
+        lambda: html_table(load(entry["summary"])(*tables)), f"{entry['stem']}, the numbers"
+    )
     return {
         **entry,
         "anchor": "-".join([entry["wing"], *entry["of"].split(), entry["name"]]),
         "wing_title": load(f"{results}:TITLE"),
         "wing_text": load(f"{results}:TEXT"),
-        "claims": _claims(entry, tables),
-        "caption": html_from_rst(Path(caption).read_text()),
-        "image": data_uri(f"{entry['stem']}.png"),
-        "table": html_table(load(entry["summary"])(*tables)),
+        "claims": claims or [],
+        "caption": html_from_rst(Path(caption).read_text(encoding="utf-8")),
+        "image": data_uri(drawn["figure"]),
+        "table": summary or "",
         "files": {kind: str(Path(path).relative_to("results")) for kind, path in _files(entry).items()},
+        "missing": {what: why for what, why in missing.items() if why},
     }
 
 
@@ -88,5 +100,5 @@ def write_report(
     """
     sections = [section(entry, caption) for entry, caption in zip(entries, captions, strict=True)]
     environment = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    page = environment.from_string(Path(template).read_text()).render(sections=sections, facts=facts)
+    page = environment.from_string(Path(template).read_text(encoding="utf-8")).render(sections=sections, facts=facts)
     write_bytes(page.encode(), output)

@@ -35,7 +35,8 @@ def concatenated(paths: Iterable[str | Path]) -> pd.DataFrame:
     for path, table in tables.items():
         if list(table) != list(first):
             raise InputError(f"{path}: has the columns {', '.join(table)}; expected {', '.join(first)}")
-    return pd.concat(tables.values(), ignore_index=True)
+    # An empty table has columns of no type, which the others' would be made to fit.
+    return pd.concat([table for table in tables.values() if len(table)] or [first], ignore_index=True)
 
 
 def mean_and_sd(mean: float, sd: float) -> str:

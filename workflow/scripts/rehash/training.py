@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from rehash.errors import InputError
+from rehash.errors import NO_LOCKS, FileFailure, InputError, unreadable
 from rehash.job import Saving
-from rehash.store import value_digest, write_bytes
+from rehash.store import flush_to_disk, value_digest, write_bytes
 from rehash.tensors import pack_tensors, read_tensors
 
 log = logging.getLogger("rehash")
@@ -73,7 +73,7 @@ class StateFile:
     def __enter__(self) -> StateFile:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._lock_path = self.output.with_name(f".{self.output.name}.lock")
-        self._lock = open(self._lock_path, "a+")
+        self._lock = open(self._lock_path, "a+", encoding="utf-8")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(self._lock.fileno()).st_ino != self._lock_path.stat().st_ino:
@@ -89,12 +89,27 @@ class StateFile:
                 f"{self.output}: another process ({holder or 'on another machine'}) is making this file (it holds "
                 f"{self._lock_path}); wait for it or stop it, then run again"
             ) from None
-        self._lock.truncate(0)
-        self._lock.write(f"{platform.node()}, process {os.getpid()}")
-        self._lock.flush()
+        except OSError as error:
+            self._unlock()
+            if error.errno not in NO_LOCKS:
+                raise unreadable(error, self._lock_path, f"could not be locked ({error})") from error
+            log.warning(
+                "%s: this file system has no locks (%s); going on without. Two runs that make this file at once are "
+                "not kept apart: start one at a time. Locks come with these mount options: NFS 4 has them; NFS 3 "
+                "needs lockd, or local_lock=flock where one machine writes; Lustre needs flock",
+                self.output,
+                os.strerror(error.errno),
+            )
+            return self
+        with contextlib.suppress(OSError):  # a full disk, of which the job itself has more to say
+            self._lock.truncate(0)
+            os.write(self._lock.fileno(), f"{platform.node()}, process {os.getpid()}".encode())
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._unlock()
+
+    def _unlock(self) -> None:
         self._lock_path.unlink(missing_ok=True)
         self._lock.close()
 
@@ -108,6 +123,7 @@ class StateFile:
 
         Raises:
             InputError: the file's content belongs to another configuration than its name says.
+            FileFailure: the system cannot read the file, which then may well be whole; names it and the reason.
         """
         if not self.path.exists():
             return None
@@ -132,7 +148,7 @@ class StateFile:
         try:
             grown = {name: _GrownFile.open(self._path_of(name), said) for name, said in header["grown"].items()}
             tensors |= {name: file.rows() for name, file in grown.items()}
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             log.warning("%s: not a readable state (%s); starting anew", self.path, error)
             self.continued_from = []
             return None
@@ -185,12 +201,18 @@ class _GrownFile:
         """Open a file as `about` described it, without the rows that were appended since.
 
         Raises:
-            OSError, ValueError: the file cannot be read, or its content is not what was described.
+            ValueError: there is no such file, or its content is not what was described.
+            FileFailure: the system cannot read it.
         """
         file = cls(path, about["kind"], about["width"])
-        with open(path, "rb+") as opened:
-            content = opened.read(about["rows"] * file.row_bytes)
-            opened.truncate(len(content))
+        if not path.exists():
+            raise ValueError(f"{path} is missing")
+        try:
+            with open(path, "rb+") as opened:
+                content = opened.read(about["rows"] * file.row_bytes)
+                opened.truncate(len(content))
+        except OSError as error:
+            raise unreadable(error, path, f"could not be read ({error})") from error
         file.digest.update(content)
         file.count = about["rows"]
         if file.about() != about:
@@ -211,7 +233,7 @@ class _GrownFile:
         """Append the rows of a tensor, (n, ...), that come after those which are in the file, and flush it to disk.
 
         Raises:
-            OSError: the file could not be written; names it. What was appended before still counts.
+            FileFailure: the file could not be written; names it. What was appended before still counts.
         """
         added = np.ascontiguousarray(tensor[self.count :].numpy())
         if not len(added):
@@ -220,11 +242,10 @@ class _GrownFile:
             with open(self.path, "rb+") as opened:
                 opened.seek(self.count * self.row_bytes)  # rows of a saving that failed may stand behind
                 opened.write(added)
-                opened.flush()
-                os.fsync(opened.fileno())
+                flush_to_disk(opened)
         except OSError as error:
             reason = f"could not write {self.path}: {error.strerror}; the state saved before is kept"
-            raise OSError(error.errno, reason) from error
+            raise FileFailure(error.errno, reason) from error
         self.digest.update(added)
         self.count += len(added)
 

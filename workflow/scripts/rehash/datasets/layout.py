@@ -1,7 +1,8 @@
 """The one HDF5 layout of all datasets.
 
-`{train,test}/images` uint8 (N, H, W) or (N, H, W, 3), `{train,test}/labels` int64 (N,), and the file's attributes:
-name, source, licence, checksum (SHA-256 of images and labels, train then test), class_names.
+`{train,test}/images` uint8 (N, H, W) or (N, H, W, 3), or `{train,test}/inputs` float32 (N, D) for data that are not
+images; `{train,test}/labels` int64 (N,); and the file's attributes: name, source, licence, checksum (SHA-256 of images
+or inputs and labels, train then test), class_names.
 """
 
 from __future__ import annotations
@@ -24,10 +25,39 @@ _SLICE_BYTES = 2**24
 
 @dataclass(frozen=True)
 class Split:
-    """One split of a dataset: images, uint8 (N, H, W) or (N, H, W, 3), and labels, int64 (N,)."""
+    """One split of a dataset.
 
-    images: np.ndarray
+    Attributes:
+        inputs: images, uint8 (N, H, W) or (N, H, W, 3), or vectors, float32 (N, D).
+        labels: int64 (N,).
+    """
+
+    inputs: np.ndarray
     labels: np.ndarray
+
+    @property
+    def are_images(self) -> bool:
+        """Return whether the inputs are images and not vectors."""
+        return self.inputs.ndim > 2
+
+    @property
+    def images(self) -> np.ndarray:
+        """Return the inputs, for those that need images.
+
+        Raises:
+            InputError: the inputs are vectors.
+        """
+        if not self.are_images:
+            raise InputError(
+                f"inputs are vectors of {self.inputs.shape[1]} numbers; expected images. Vectors have the studies of "
+                "hash_encoders; tgsh and equihash need images"
+            )
+        return self.inputs
+
+    @property
+    def kind(self) -> str:
+        """Return the name of the inputs in the file: images or inputs."""
+        return "images" if self.are_images else "inputs"
 
 
 def write_dataset(
@@ -36,36 +66,48 @@ def write_dataset(
     """Check the splits of a dataset and write them to a file.
 
     Raises:
-        InputError: a split is missing or empty, has another shape or type, or labels outside the classes.
+        InputError: see `check_dataset`.
     """
-    for split_name in SPLITS:
-        if split_name not in splits:
-            raise InputError(f"dataset {name}: has no {split_name} split")
-        check_split(splits[split_name], f"dataset {name}: {split_name}", len(class_names))
-    shapes = {split.images.shape[1:] for split in splits.values()}
-    if len(shapes) > 1:
-        raise InputError(f"dataset {name}: the splits' images differ in shape: {sorted(shapes)}")
+    check_dataset(splits, name, class_names)
     digest = hashlib.sha256()
     with created(path) as file:
         for split_name in SPLITS:
             split = splits[split_name]
             add_group(file, split_name)
-            for kind, array in (("images", split.images), ("labels", split.labels)):
+            for kind, array in ((split.kind, split.inputs), ("labels", split.labels)):
                 digest.update(np.ascontiguousarray(array))
                 file.create_dataset(f"{split_name}/{kind}", data=array)
         about = {"name": name, "source": source, "licence": licence, "checksum": digest.hexdigest()}
         write_attributes(file, {**about, "class_names": texts(class_names)})
 
 
+def check_dataset(splits: dict[str, Split], name: str, class_names: list[str]) -> None:
+    """Raise an InputError if a split is missing or empty, has another shape or type, or labels outside the classes."""
+    for split_name in SPLITS:
+        if split_name not in splits:
+            raise InputError(f"dataset {name}: has no {split_name} split")
+        check_split(splits[split_name], f"dataset {name}: {split_name}", len(class_names))
+    shapes = {split.inputs.shape[1:] for split in splits.values()}
+    if len(shapes) > 1:
+        raise InputError(f"dataset {name}: the splits' {splits['train'].kind} differ in shape: {sorted(shapes)}")
+
+
 def check_split(split: Split, where: str, classes: int) -> None:
     """Raise an InputError that says what is wrong with a split, if anything is."""
-    images, labels = split.images, split.labels
-    if images.dtype != np.uint8 or not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3)):
-        raise InputError(f"{where}: images are {images.dtype} {images.shape}; expected uint8 (N, H, W) or (N, H, W, 3)")
-    if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
-        raise InputError(f"{where}: labels are {labels.dtype} {labels.shape}; expected int64 {images.shape[:1]}")
-    if not len(images):
-        raise InputError(f"{where}: no images")
+    inputs, labels, kind = split.inputs, split.labels, split.kind
+    images = inputs.dtype == np.uint8 and (inputs.ndim == 3 or (inputs.ndim == 4 and inputs.shape[3] == 3))
+    if not images and not (inputs.dtype == np.float32 and inputs.ndim == 2):
+        raise InputError(
+            f"{where}: {kind} are {inputs.dtype} {inputs.shape}; expected images, uint8 (N, H, W) or (N, H, W, 3), or "
+            "vectors, float32 (N, D)"
+        )
+    if labels.dtype != np.int64 or labels.shape != inputs.shape[:1]:
+        raise InputError(f"{where}: labels are {labels.dtype} {labels.shape}; expected int64 {inputs.shape[:1]}")
+    if 0 in inputs.shape:
+        raise InputError(f"{where}: no {kind}, {inputs.shape}")
+    if inputs.dtype == np.float32 and not np.isfinite(inputs).all():
+        row, column = np.argwhere(~np.isfinite(inputs))[0]
+        raise InputError(f"{where}: input {row} has {inputs[row, column]} in column {column}; expected finite numbers")
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(wrong):
         raise InputError(
@@ -80,7 +122,7 @@ class Dataset:
 
     Attributes:
         path: the path of its file.
-        checksum: SHA-256 of its images and labels.
+        checksum: SHA-256 of its images or inputs and its labels.
         class_names: the names of the classes, in the order of the labels.
         train, test: its splits.
     """
@@ -101,8 +143,8 @@ class Dataset:
         with opened(path, _WHAT) as file:
             digest, splits = hashlib.sha256(), []
             for name in SPLITS:
-                split = Split(file[f"{name}/images"][:], file[f"{name}/labels"][:])
-                for array in (split.images, split.labels):
+                split = Split(file[f"{name}/{inputs_kind(file)}"][:], file[f"{name}/labels"][:])
+                for array in (split.inputs, split.labels):
                     digest.update(np.ascontiguousarray(array))
                 splits.append(split)
             about = read_attributes(file)
@@ -117,8 +159,13 @@ class Dataset:
         return {self.path: self.checksum}
 
 
+def inputs_kind(file: h5py.File) -> str:
+    """Return the name under which a dataset's file has its inputs: images, or inputs if they are vectors."""
+    return "inputs" if "inputs" in file["train"] else "images"
+
+
 def checksum(path: str | Path) -> str:
-    """Return the SHA-256 of a dataset's images and labels, after checking it against the content.
+    """Return the SHA-256 of a dataset's images or inputs and its labels, after checking it against the content.
 
     Raises:
         InputError: the file is not a dataset in the project's layout, or its content is not what was written.
@@ -130,7 +177,7 @@ def checksum(path: str | Path) -> str:
 def _check_content(file: h5py.File) -> str:
     digest = hashlib.sha256()
     for split in SPLITS:
-        for kind in ("images", "labels"):
+        for kind in (inputs_kind(file), "labels"):
             found = file[f"{split}/{kind}"]
             step = max(1, _SLICE_BYTES // max(1, found.dtype.itemsize * prod(found.shape[1:])))
             for start in range(0, len(found), step):

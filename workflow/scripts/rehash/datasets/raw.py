@@ -1,15 +1,12 @@
-"""Functions that readers of raw files share: finding files, their checksum, and conversion of labels."""
+"""Functions that readers of raw files share: finding files, and checks of numbers and labels."""
 
 from __future__ import annotations
 
-import hashlib
-import os
 from pathlib import Path
 
 import numpy as np
 
 from rehash.errors import InputError
-from rehash.store import file_digest
 
 
 def one_path(files: dict[str, str], role: str) -> Path:
@@ -51,54 +48,67 @@ def by_role(files: dict[str, str], names: dict[str, str], endings: tuple[str, ..
     return found
 
 
-def visible_files(folder: str | Path) -> list[Path]:
-    """List the files anywhere below a folder, sorted by relative name; links are followed, hidden files left out.
-
-    Hidden folders are left out, too.
+def numbers(inputs: np.ndarray, where: str) -> np.ndarray:
+    """Return images as (N, H, W) or (N, H, W, 3), or vectors as (N, D), after checking that they are finite numbers.
 
     Raises:
-        InputError: a link leads back to a folder that it lies in, so that its files would count again and again.
+        InputError: the array has another type or shape; names `where`, what was found and what to do.
     """
-    found = []
-    for parent, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
-        for name in folders:
-            target = Path(parent, name).resolve()
-            if Path(parent).resolve().is_relative_to(target):
-                raise InputError(f"{Path(parent, name)}: a link back to {target}, in which it lies; remove it")
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(parent, name) for name in names if not name.startswith(".")]
-    return sorted(found, key=lambda path: _relative_name(path, folder))
+    if inputs.dtype.kind not in "iufb":
+        raise InputError(f"{where}: {inputs.dtype} {inputs.shape}; expected numbers")
+    if inputs.ndim == 4 and inputs.shape[3] == 1:
+        inputs = inputs[..., 0]
+    if inputs.ndim == 4 and inputs.shape[1] in (1, 3) and inputs.shape[3] != 3:
+        raise InputError(
+            f"{where}: shape {inputs.shape}; expected colours last, (N, H, W, 3): save its transpose(0, 2, 3, 1)"
+        )
+    if inputs.ndim == 4 and inputs.shape[3] == 4:
+        raise InputError(
+            f"{where}: shape {inputs.shape}; expected three colours, (N, H, W, 3): if the fourth is transparency, save "
+            "its [..., :3]"
+        )
+    if inputs.ndim not in (2, 3) and not (inputs.ndim == 4 and inputs.shape[3] == 3):
+        raise InputError(
+            f"{where}: shape {inputs.shape}; expected images, (N, H, W) or, colours last, (N, H, W, 3), or vectors "
+            "(N, D): save its reshape(len(inputs), -1)"
+        )
+    if inputs.dtype.kind == "f" and not np.isfinite(inputs).all():
+        at = np.argwhere(~np.isfinite(inputs))
+        raise InputError(
+            f"{where}: {inputs[tuple(at[0])]} in sample {at[0][0]}, and {len(np.unique(at[:, 0]))} such samples in "
+            "all; expected finite numbers: leave those samples out, or fill them in"
+        )
+    return inputs
 
 
-def path_checksum(path: str | Path) -> str:
-    """Compute the MD5 checksum of a file, or of the names and contents of a folder's visible files.
+def plain_labels(labels: np.ndarray, where: str) -> np.ndarray:
+    """Convert labels of shape (N,) or (N, 1) to integers, int64 (N,), or texts (N,).
 
-    A folder's checksum is that of the text that this command prints, so that it can be found without this library:
-    `cd FOLDER && find -L * -type f -not -path '*/.*' | LC_ALL=C sort | xargs -d '\\n' md5sum`.
-    """
-    path = Path(path)
-    if not path.is_dir():
-        return file_digest(path, "md5")
-    digest = hashlib.md5()
-    for file in visible_files(path):
-        digest.update(file_digest(file, "md5").encode() + b"  " + _relative_name(file, path) + b"\n")
-    return digest.hexdigest()
-
-
-def integer_labels(labels: np.ndarray, where: str) -> np.ndarray:
-    """Convert labels of any integer type and shape (N,) or (N, 1) to int64 (N,).
+    They may be integers, floating-point numbers without a fraction, truth values (False is 0), or texts.
 
     Raises:
-        InputError: the labels have another type or shape; names `where` and what was found.
+        InputError: the labels have another type or shape; names `where`, what was found and what to do.
     """
-    if labels.dtype.kind not in "iu" or not (labels.ndim == 1 or (labels.ndim == 2 and labels.shape[1] == 1)):
-        raise InputError(f"{where}: labels are {labels.dtype} {labels.shape}; expected integers (N,) or (N, 1)")
-    return labels.reshape(-1).astype(np.int64)
-
-
-def _relative_name(path: Path, folder: str | Path) -> bytes:
-    return os.fsencode(path.relative_to(folder).as_posix())
-
-
-def _raise(error: OSError) -> None:
-    raise error
+    found = f"{where}: labels are {labels.dtype} {labels.shape}"
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        raise InputError(
+            f"{found}; expected one label a sample, (N,) or (N, 1). If the largest number of a row is at its class, "
+            "save numpy.argmax(labels, 1)"
+        )
+    if labels.ndim not in (1, 2) or labels.dtype.kind not in "iubfUS":
+        raise InputError(f"{found}; expected integers or texts, (N,) or (N, 1)")
+    labels = labels.reshape(-1)
+    if labels.dtype.kind == "S":
+        return np.char.decode(labels, "utf-8", "surrogateescape")
+    if labels.dtype.kind == "U":
+        return labels
+    if labels.dtype.kind == "f":
+        wrong = labels[~np.isfinite(labels) | (labels != np.floor(labels))]
+        if len(wrong):
+            raise InputError(
+                f"{found}, among them {wrong[0]}; expected whole numbers or texts. Measured values are no classes: "
+                "divide them into ranges, and save the number of each one's range"
+            )
+    if len(labels) and (labels.max() > np.iinfo(np.int64).max or labels.min() < np.iinfo(np.int64).min):
+        raise InputError(f"{found}, among them {labels.max()}; expected numbers that fit into 64 bits")
+    return labels.astype(np.int64)

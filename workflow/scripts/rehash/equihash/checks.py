@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rehash.config import check_images
 from rehash.equihash.plan import DEFAULT, block, family_runs, run_params, variant_of
 from rehash.errors import InputError, unknown
 
@@ -26,6 +27,8 @@ def _check_banks(config: dict) -> None:
             raise InputError(f"{where}: reader {bank['reader']} needs {needs}; has {has}")
         if bank["dataset"] and bank["dataset"] not in config["datasets"]:
             raise unknown("dataset", bank["dataset"], config["datasets"], where)
+        if bank["dataset"]:
+            check_images(config, bank["dataset"], f"{where}.dataset")
 
 
 def _check_references(wing: dict) -> None:

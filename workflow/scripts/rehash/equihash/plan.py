@@ -16,7 +16,8 @@ from rehash.config import check_values
 from rehash.digest import code_digest
 from rehash.equihash.learning import objectives
 from rehash.errors import InputError, unknown
-from rehash.graph import DATASET
+from rehash.graph import DATASET, outside_content
+from rehash.outside import located
 
 BANK = "results/equihash/banks/{bank}.h5"
 PERLIN = "results/equihash/perlin/{perlin}/"
@@ -64,18 +65,38 @@ def block(config: dict, part: str, name: str) -> dict:
 
 
 def bank_inputs(config: dict, bank: str) -> dict[str, str]:
-    """Return the paths that a bank is built from, by their role; none for the embedded photographs."""
+    """Return the path of the dataset that a bank is built from, if it is built from one."""
     found = block(config, "banks", bank)
-    if found["dataset"]:
-        return {"dataset": DATASET.format(dataset=found["dataset"])}
-    return {"path": found["path"]} if found["path"] else dict(found["paths"])
+    return {"dataset": DATASET.format(dataset=found["dataset"])} if found["dataset"] else {}
+
+
+def bank_place(config: dict, bank: str) -> dict[str, str]:
+    """Return the paths of the files and folders from outside that a bank is built from, by their role."""
+    return {role: located(path, where) for role, (path, where) in _from_outside(config, bank).items()}
+
+
+def bank_content(config: dict, bank: str, look: bool = True) -> dict[str, str]:
+    """Return what tells whether a bank's data from outside have changed: their checksums by role."""
+    built, images = BANK.format(bank=bank), block(config, "banks", bank)["reader"] == "image_folder"
+    return {
+        role: outside_content(path, where, built, ("content", role), images=images, look=look)
+        for role, (path, where) in _from_outside(config, bank).items()
+    }
+
+
+def _from_outside(config: dict, bank: str) -> dict[str, tuple[str, str]]:
+    """Return the paths of a bank's block by their role, each with its key in the config."""
+    found, where = block(config, "banks", bank), f"config: equihash.banks.{bank}"
+    if found["path"]:
+        return {"path": (found["path"], f"{where}.path")}
+    return {role: (path, f"{where}.paths.{role}") for role, path in found["paths"].items()}
 
 
 def bank_description(config: dict, bank: str) -> dict[str, Any]:
     """Return the settings that a bank's content depends on besides its raw files."""
     found = block(config, "banks", bank)
-    kept = ("reader", "checksum", "image_size", "shares", "skip_corrupt")
-    settings = {key: found[key] for key in kept if found.get(key) is not None}
+    elsewhere = ("dataset", "path", "paths", "source", "licence")
+    settings = {key: value for key, value in found.items() if key not in elsewhere and value is not None}
     return {"name": bank, **settings}
 
 
@@ -313,7 +334,14 @@ def weights(config: dict, task: str) -> list[str]:
 
 def checkpoint(config: dict, task: str, model: str) -> str:
     """Return the path of the public checkpoint that a model is imported from."""
-    return model_config(config, task, model)["import"]
+    return located(model_config(config, task, model)["import"], f"config: equihash.models.{task}.{model}.import")
+
+
+def checkpoint_content(config: dict, task: str, model: str, seed: str, look: bool = True) -> str:
+    """Return the checksum of the public checkpoint that a model is imported from."""
+    path, where = model_config(config, task, model)["import"], f"config: equihash.models.{task}.{model}.import"
+    built = WEIGHTS.format(task=task, model=model, variant=IMPORTED, seed=seed)
+    return outside_content(path, where, built, ("content",), look=look)
 
 
 def import_params(config: dict, task: str, model: str, seed: str) -> dict[str, Any]:

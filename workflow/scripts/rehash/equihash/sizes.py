@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from rehash.equihash.plan import block, model_config, of_task, run_params, shape_of, sizes, weights
+from rehash.equihash.plan import bank_place, block, model_config, of_task, run_params, shape_of, sizes, weights
 from rehash.graph import minutes
+from rehash.outside import extent
 
-_NETWORK_MB = (
-    4000  # of a process that runs a network: torch, on a GPU with CUDA and cuDNN, and slices on their way there
-)
+# Of a process that runs a network: torch, on a GPU with CUDA and cuDNN, and slices on their way there.
+_NETWORK_MB = 4000
+_DRAWN = 512  # views whose noise is drawn at a time, and once more ahead
 
 
 def bank_mb(input_mb: float, attempt: int) -> int:
-    """Return the memory to build a bank, which is copied in slices."""
-    return int((2000 + 0.1 * input_mb) * attempt)
+    """Return the memory to build a bank: what comes from outside is copied in slices, a dataset is held at once."""
+    return int((2000 + 3 * input_mb) * attempt)
+
+
+def bank_minutes(config: dict, bank: str, attempt: int) -> int:
+    """Return a generous run time limit to build a bank, each of whose images is read twice (as datasets' are)."""
+    found = [extent(path) for path in bank_place(config, bank).values()]
+    work = sum(2 * (0.1 * mb + 0.01 * files) for files, mb in found) / 60
+    return minutes(work, attempt, base=30)
 
 
 def perlin_minutes(config: dict, perlin: str, attempt: int) -> int:
@@ -51,7 +59,7 @@ def training_mb(config: dict, task: str, model: str, variant: str, seed: str, at
     schedule = run_params(config, task, model, variant, seed)["schedule"]
     _, height, width = shape_of(config, task)
     held = 2 * schedule["pairs"] * (schedule["micro_batches"] if schedule["forward"] == "once" else 1)
-    return int((_NETWORK_MB + held * height * width * 400 / 1e6) * attempt)
+    return int((_network_mb(config, task) + held * height * width * 400 / 1e6) * attempt)
 
 
 def distance_minutes(config: dict, task: str, gpu: bool, attempt: int) -> int:
@@ -59,6 +67,17 @@ def distance_minutes(config: dict, task: str, gpu: bool, attempt: int) -> int:
     _, height, width = shape_of(config, task)
     views = 3 * config["equihash"]["distances"]["triplets"] * len(weights(config, task))
     return minutes(views * height * width / 56**2 * (3e-4 if gpu else 8e-3) / 60, attempt)
+
+
+def _network_mb(config: dict, task: str) -> float:
+    """Return the memory of a process that shows a network views of a task's size."""
+    channels, height, width = shape_of(config, task)
+    return _NETWORK_MB + 2 * _DRAWN * channels * height * width * 4 / 1e6
+
+
+def distance_mb(config: dict, task: str, attempt: int) -> int:
+    """Return the memory to measure a task's distances, or to show its views."""
+    return int(_network_mb(config, task) * attempt)
 
 
 def _share(config: dict, task: str, database: str, parts: str) -> float:
@@ -90,7 +109,7 @@ def view_minutes(config: dict, task: str, views: float, gpu: bool, attempt: int)
 def shard_mb(config: dict, *, task: str, model: str, database: str, shards: str, attempt: int, **_: str) -> int:
     """Return the memory to encode a shard: a network on blocks, and four times the codes and their order."""
     width = model_config(config, task, model)["bits"] // 8
-    return int((_NETWORK_MB + _share(config, task, database, shards) * (4 * width + 30) / 1e6) * attempt)
+    return int((_network_mb(config, task) + _share(config, task, database, shards) * (4 * width + 30) / 1e6) * attempt)
 
 
 def query_codes_mb(config: dict, *, task: str, model: str, database: str, attempt: int, **_: str) -> int:
@@ -98,7 +117,8 @@ def query_codes_mb(config: dict, *, task: str, model: str, database: str, attemp
     width, found = model_config(config, task, model)["bits"] // 8, block(config, "databases", database)
     ids = len(sizes(config, database)) * found["positives"] * (found["multiplicity"] + 2) * 8
     logits = found["probed"] * width * 64
-    return int((_NETWORK_MB + (_queries(config, database) * 6 * width + 3 * ids + logits) / 1e6) * attempt)
+    queries = _queries(config, database) * 6 * width
+    return int((_network_mb(config, task) + (queries + 3 * ids + logits) / 1e6) * attempt)
 
 
 def synthetic_mb(

@@ -1,12 +1,23 @@
-"""The style of all figures: they are readable in grey, and the same table gives the same bytes."""
+"""The style of all figures: they are readable in grey, and the same table gives the same bytes.
+
+Neither depends on the settings that the user has for matplotlib. The packages `figures` of all wings import this module
+before any other imports matplotlib.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import textwrap
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
-import matplotlib
+# matplotlib reads a user's settings while it is imported, from the working folder first, and stops at a bad one.
+os.environ |= {"MPLBACKEND": "Agg", "MATPLOTLIBRC": os.devnull}
+with contextlib.chdir(Path(__file__).parent):
+    import matplotlib
 
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -34,6 +45,9 @@ _STYLE = {
     "pdf.fonttype": 42,
     "svg.hashsalt": "rehash",
 }
+# In a notebook somebody may have imported matplotlib before.
+plt.switch_backend("Agg")
+matplotlib.rcdefaults()
 plt.rcParams.update(_STYLE)
 
 
@@ -71,11 +85,26 @@ def set_scale(axes: Axes, scale: str) -> None:
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
-def save_figure(figure: Figure, *paths: str | Path) -> None:
-    """Write a figure to each path, in the format of its ending and without dates, and close it."""
+def text_figure(text: str) -> Figure:
+    """Create a figure that has a text and nothing else."""
+    figure, (axes,) = panels(1, width=7, height=2.4)
+    axes.set_axis_off()
+    # A dollar sign would begin a formula.
+    say(axes, textwrap.fill(text, 90, break_on_hyphens=False).replace("$", r"\$"))
+    return figure
+
+
+def save_figure(figure: Figure, *paths: str | Path, about: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Write a figure to each path, in the format of its ending and without dates, and close it.
+
+    Args:
+        about: texts by name, which a PNG keeps as metadata.
+    """
     for path in paths:
         kind = Path(path).suffix[1:]
-        metadata = {"pdf": {"CreationDate": None, "ModDate": None}, "svg": {"Date": None}}.get(kind)
+        metadata = {
+            "pdf": {"CreationDate": None, "ModDate": None}, "svg": {"Date": None}, "png": dict(about),
+        }.get(kind)  # fmt: skip
         with atomic(path) as temporary:
             figure.savefig(temporary, format=kind, metadata=metadata)
     plt.close(figure)

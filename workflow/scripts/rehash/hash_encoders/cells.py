@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -120,9 +121,9 @@ def cohort_name(keys: dict[str, Any]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Sample:
-    """The training data of a cell: images uint8 (n, ...); labels int64 (n,), as trained on, and true_labels."""
+    """The training data of a cell: inputs as in `Split`; labels int64 (n,), as trained on, and true_labels."""
 
-    images: np.ndarray
+    inputs: np.ndarray
     labels: np.ndarray
     true_labels: np.ndarray
     passes: int  # how often an epoch shows each input
@@ -141,7 +142,7 @@ def sample(cell: Cell, train: Split, *, seed: int, dataset: str) -> Sample:
     """
     total = len(train.labels)
     n = cell.inputs(total, dataset)
-    images, labels = train.images[:n], train.labels[:n]
+    inputs, labels = train.inputs[:n], train.labels[:n]
     noisy = labels
     if cell.label_noise:
         rows = _corrupted(cell.label_noise, n, seed, dataset, "label_noise")
@@ -149,11 +150,19 @@ def sample(cell: Cell, train: Split, *, seed: int, dataset: str) -> Sample:
         noisy[rows] = labels[stream(seed, "hash_encoders", dataset, "permuted_labels").permutation(rows)]
     if cell.instance_noise:
         rows = _corrupted(cell.instance_noise, n, seed, dataset, "instance_noise")
-        images = images.copy()
-        rng = stream(seed, "hash_encoders", dataset, "noise_pixels")
+        noise = _noise(inputs, stream(seed, "hash_encoders", dataset, "noise_pixels"))
+        inputs = inputs.copy()
         for row in rows:  # in the fixed order, so that a larger share draws the same pixels first
-            images[row] = rng.integers(0, 256, images.shape[1:], dtype=np.uint8)
-    return Sample(images, noisy, labels, cell.passes(total, n))
+            inputs[row] = noise()
+    return Sample(inputs, noisy, labels, cell.passes(total, n))
+
+
+def _noise(inputs: np.ndarray, rng: np.random.Generator) -> Callable[[], np.ndarray]:
+    """Return a function that draws an input of noise: bytes from 0 to 255, or each number between its column's ends."""
+    if inputs.dtype == np.uint8:
+        return lambda: rng.integers(0, 256, inputs.shape[1:], dtype=np.uint8)
+    low, high = inputs.min(0), inputs.max(0)
+    return lambda: low + (high - low) * rng.random(inputs.shape[1:], dtype=np.float32)
 
 
 def _corrupted(share: float, n: int, seed: int, dataset: str, kind: str) -> np.ndarray:

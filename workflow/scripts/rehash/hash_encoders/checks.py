@@ -30,6 +30,12 @@ def extend(schema: dict) -> None:
 def check(config: dict) -> None:
     """Raise an InputError if the part refers to an unknown dataset or protocol, or settings contradict each other."""
     wing = config["hash_encoders"]
+    for name, protocol in wing["protocols"].items():
+        if protocol["decay_every"] and protocol["decay_epochs"]:
+            raise InputError(
+                f"config: hash_encoders.protocols.{name}: decay_every is {protocol['decay_every']} and decay_epochs "
+                f"{protocol['decay_epochs']}; expected one or the other: decay_every: null, or decay_epochs: null"
+            )
     blocks = (*STUDIES, "regions")
     for name in wing["datasets"]:
         if name not in config["datasets"]:

@@ -37,12 +37,12 @@ class Recipe:
     """How all repeats of one cell are trained.
 
     Attributes:
-        images: uint8 (N, ...), the training inputs. labels: int64 (N,).
+        inputs: the training inputs, as in `rehash.datasets.layout.Split`. labels: int64 (N,).
         passes: how often an epoch shows each input.
         snapshots: epochs after which networks are kept, besides the end ("trained").
     """
 
-    images: np.ndarray
+    inputs: np.ndarray
     labels: np.ndarray
     protocol: Protocol
     passes: int = 1
@@ -51,7 +51,7 @@ class Recipe:
     @property
     def shown(self) -> int:
         """Return how many inputs an epoch shows, repeated ones counted each time."""
-        return len(self.images) * self.passes
+        return len(self.inputs) * self.passes
 
     @property
     def timetable(self) -> tuple[Any, ...]:
@@ -97,8 +97,8 @@ class CohortTraining:
         if repeats < 1:
             raise InputError(f"cohort: repeats is {repeats}; expected at least 1")
         for recipe in recipes:
-            if len(recipe.images) < 2:
-                raise InputError(f"cohort: {len(recipe.images)} training inputs; expected at least 2")
+            if len(recipe.inputs) < 2:
+                raise InputError(f"cohort: {len(recipe.inputs)} training inputs; expected at least 2")
             if recipe.timetable != recipes[0].timetable:
                 raise InputError("cohort: recipes with different timetables; expected ones that go together")
         norms = {recipe.protocol.norm for recipe in recipes} - {None}
@@ -108,9 +108,10 @@ class CohortTraining:
         self.protocol = recipes[0].protocol  # for what all recipes have in common
         self.norm = next(iter(norms), None)
         self.optimiser, self.rate = OPTIMISERS[self.protocol.optimiser], self.protocol.learning_rate
-        images, self.image_starts = _joined([recipe.images for recipe in recipes])
+        inputs, self.input_starts = _joined([recipe.inputs for recipe in recipes])
         labels, self.label_starts = _joined([recipe.labels for recipe in recipes])
-        self.inputs, self.labels = as_inputs(images, device, dtype), torch.from_numpy(labels).to(device)
+        self.inputs = as_inputs(inputs, device, dtype, offset=self.protocol.offset)
+        self.labels = torch.from_numpy(labels).to(device)
         order = sorted(range(len(recipes)), key=lambda i: (recipes[i].protocol.norm is None, recipes[i].protocol.l2))
         self.running = [(recipe, repeat) for recipe in order for repeat in range(repeats)]
         rngs = [stream(seed, *name, "initialisation", repeat) for repeat in range(repeats)]
@@ -217,7 +218,7 @@ class CohortTraining:
             repeat: stream(self.seed, *self.name, "order", repeat, self.epoch).permutation(self.recipes[0].shown)
             for repeat in {repeat for _, repeat in self.running}
         }
-        orders = [drawn[repeat] % len(self.recipes[recipe].images) for recipe, repeat in self.running]
+        orders = [drawn[repeat] % len(self.recipes[recipe].inputs) for recipe, repeat in self.running]
         self.order_MN = torch.from_numpy(np.stack(orders)).to(self.device)
         self._set_rate(self.protocol.rate(self.epoch))
 
@@ -250,6 +251,9 @@ class CohortTraining:
             self._set_tensors(_of_rows(self.tensors, going), _of_rows(self.moments, going))
         self.loss_sum.zero_()
         self.correct_sum.zero_()
+        if self.protocol.fresh_optimiser:
+            for value in (*self.moments.values(), *(step for group in self.groups for step in group.steps)):
+                value.zero_()
         self._begin_epoch()
 
     def _keep(self, snapshot: str) -> None:
@@ -287,9 +291,9 @@ class CohortTraining:
         self.shares_D = torch.tensor([share for _, _, share in dropped], dtype=self.inputs.dtype, **place)
         self.keys_D = torch.tensor(keys, dtype=torch.int64, **place)
         self.steps = torch.tensor(self.finished_steps, **place)
-        self.image_start_M1, self.label_start_M1 = (
+        self.input_start_M1, self.label_start_M1 = (
             torch.tensor([starts[recipe] for recipe, _ in self.running], dtype=torch.int64, **place)[:, None]
-            for starts in (self.image_starts, self.label_starts)
+            for starts in (self.input_starts, self.label_starts)
         )
         self.loss_sum = torch.zeros(members, dtype=torch.float64, device=self.device)
         self.correct_sum = torch.zeros(members, dtype=torch.float64, device=self.device)
@@ -299,16 +303,20 @@ class CohortTraining:
     def _make_groups(self, l2: list[float]) -> None:
         """Make the optimiser's groups: the hidden kernels of neighbours with one penalty, and everything else.
 
-        The gradient of l2 * sum(w^2) is 2 * l2 * w, which is what torch's weight decay adds.
+        The gradient of l2 * sum(w^2) is 2 * l2 * w, which is what torch's weight decay adds. The protocol's own weight
+        decay is of all parameters, and not part of the loss.
         """
+        everywhere = self.protocol.weight_decay
+        done = self.batch if self.protocol.fresh_optimiser else self.finished_steps
         kernels = [name for name in self.trainable if is_penalised(name)]
         others = [name for name in self.trainable if not is_penalised(name)]
-        parts = [*((kernels, rows, 2 * penalty) for penalty, rows in _runs(l2)), (others, slice(None), 0.0)]
+        parts = [(kernels, rows, everywhere + 2 * penalty) for penalty, rows in _runs(l2)]
+        parts.append((others, slice(None), everywhere))
         self.groups = [
             Group(
                 *(names, rows, [self.trainable[name][rows] for name in names]),
                 moments=[[self.moments[f"{what}/{name}"][rows] for name in names] for what in self.optimiser.moments],
-                steps=[self.steps.to(torch.float32, copy=True) for _ in names],
+                steps=[torch.tensor(float(done), device=self.device) for _ in names],
                 weight_decay=decay,
             )
             for names, rows, decay in parts
@@ -329,7 +337,7 @@ class CohortTraining:
     def _update(self, rows_MB: torch.Tensor) -> None:
         """Run forward, backward and one optimiser step for all running members; their gradients are independent."""
         members, batch = rows_MB.shape
-        x_MBI = self.inputs.index_select(0, (rows_MB + self.image_start_M1).view(-1)).view(members, batch, -1)
+        x_MBI = self.inputs.index_select(0, (rows_MB + self.input_start_M1).view(-1)).view(members, batch, -1)
         labels_MB = self.labels[rows_MB + self.label_start_M1]
         gates_LMWB = self._gates(batch) if self.dropped else None
         loss_M, right_M, gradients = backpropagate(

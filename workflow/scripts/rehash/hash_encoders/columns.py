@@ -8,6 +8,7 @@ METRICS = [
     *("redundancy_train", "redundancy_test", "kmeans_train", "kmeans_test", "kmeans_train_matched"),
     *("kmeans_test_matched", "knn", "lr", "accuracy_train", "accuracy_test", "loss_train", "loss_test"),
 ]
+ONE_VS_ONE, ONE_VS_REST = "one-vs-one", "one-vs-rest"  # values of lr_scheme: how logistic regression divides classes
 SHARES = [metric for metric in METRICS if not metric.startswith("loss")]  # in [0, 1]
 # Whose codes K-Means clustered in a published panel, by study and dataset. The sample-size panels and MNIST's training
 # time say "test". The other two panels of CIFAR-10 do not say: at width 80 their curve lies above the network's own

@@ -13,6 +13,8 @@ from rehash.errors import InputError
 from rehash.hash_encoders.networks import Shape, Tensors, forward, losses
 from rehash.hash_encoders.protocols import BatchNorm
 
+_NUMBERS = 2**24  # of the inputs that a pass takes
+
 
 @torch.no_grad()
 def encode(
@@ -21,15 +23,19 @@ def encode(
     labels_N: torch.Tensor,
     shape: Shape,
     norm: BatchNorm | None,
-    chunk: int = 4096,
+    chunk: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Run a cohort in evaluation mode over all inputs.
+
+    Args:
+        chunk: how many inputs are taken at a time; 4,096 by default, fewer of large ones.
 
     Returns:
         codes: uint8 (M, N, ceil(K / 8)), packed bits: whether each hidden activation is > 0, layer after layer.
         accuracy, loss: float64 (M,); the loss is the cross-entropy without the penalty.
     """
     members = len(network["head.weight"])
+    chunk = chunk or max(1, min(4096, _NUMBERS // inputs_NI.shape[1]))
     codes = np.empty((members, len(inputs_NI), (shape.code_bits + 7) // 8), np.uint8)
     correct = torch.zeros(members, dtype=torch.float64, device=inputs_NI.device)
     loss = torch.zeros_like(correct)

@@ -14,6 +14,8 @@ STARTS = 10
 _ITERATIONS = 300
 _TOLERANCE = 1e-4  # of the mean variance of a bit, of the squared movement of all centres: scikit-learn's default
 _FEW = 10_000  # codes up to which starts take each pass together; with more, skipped distances save more on a CPU
+_CELLS = 5 * 2**20  # of a matrix of distances that is held at a time; a GPU holds _MORE times as many
+_MORE = 16
 _SLACK = 1e-2  # by which a bound on a distance has to hold: float32 rounds the root of a square near 0 by so much
 
 
@@ -31,7 +33,8 @@ def kmeans(bits_NB: torch.Tensor, clusters: int, *, seed: int) -> tuple[np.ndarr
     """
     tolerance = _TOLERANCE * float(bits_NB.mean(0).mul_(-1).add_(1).mul_(bits_NB.mean(0)).mean())
     starts_SKB = initial_centres(bits_NB, clusters, seed=seed)
-    if bits_NB.is_cuda or len(bits_NB) <= _FEW:
+    few = len(bits_NB) <= _FEW or bits_NB.is_cuda
+    if few and starts_SKB[..., 0].numel() * len(bits_NB) <= _CELLS * (_MORE if bits_NB.is_cuda else 1):
         found = _lloyd_of_all(bits_NB, starts_SKB, tolerance)
     else:
         found = [_lloyd(bits_NB, centres_KB, tolerance) for centres_KB in starts_SKB]
@@ -50,8 +53,9 @@ def initial_centres(bits_NB: torch.Tensor, clusters: int, *, seed: int) -> torch
     ones_N = bits_NB.sum(1)
     # The first code of each start is drawn as numpy's choice draws it from equal shares.
     shares = np.full(count, 1 / count).cumsum()
-    chosen = [torch.from_numpy(np.searchsorted(shares / shares[-1], drawn[:, 0], side="right")).to(device)]
-    nearest_SN = _hamming(bits_NB[chosen[0]], bits_NB, ones_N)
+    chosen_SK = torch.empty((STARTS, clusters), dtype=torch.int64, device=device)
+    chosen_SK[:, 0] = torch.from_numpy(np.searchsorted(shares / shares[-1], drawn[:, 0], side="right"))
+    nearest_SN = _hamming(bits_NB[chosen_SK[:, 0]], bits_NB, ones_N)
     for step in range(clusters - 1):
         values_ST = torch.from_numpy(drawn[:, 1 + step * trials :][:, :trials]).to(device)
         sums_SN = nearest_SN.double().cumsum(1)
@@ -61,8 +65,8 @@ def initial_centres(bits_NB: torch.Tensor, clusters: int, *, seed: int) -> torch
         best_S = distances.sum(2, dtype=torch.float64).argmin(1)
         row_S = torch.arange(STARTS, device=device)
         nearest_SN = distances[row_S, best_S]
-        chosen.append(candidates_ST[row_S, best_S])
-    return bits_NB[torch.stack(chosen, 1)]
+        chosen_SK[:, step + 1] = candidates_ST[row_S, best_S]
+    return bits_NB[chosen_SK]
 
 
 def _hamming(a_AB: torch.Tensor, b_NB: torch.Tensor, ones_N: torch.Tensor) -> torch.Tensor:
@@ -150,6 +154,13 @@ def _nearest(
     bits_NB: torch.Tensor, ones_N: torch.Tensor, centres_KB: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return each code's nearest centre, its distance and that of the next centre (infinite if there is none)."""
+    parts = zip(*(rows.split(max(1, _CELLS // len(centres_KB))) for rows in (bits_NB, ones_N)))
+    return tuple(torch.cat(found) for found in zip(*(_nearest_of_part(*part, centres_KB) for part in parts)))
+
+
+def _nearest_of_part(
+    bits_NB: torch.Tensor, ones_N: torch.Tensor, centres_KB: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     squared_KN = torch.addmm((centres_KB**2).sum(1)[:, None], centres_KB, bits_NB.T, alpha=-2)
     least_N = squared_KN.amin(0)
     # Of equally near centres the first; several times as fast as torch's own argmin over so few rows.
@@ -172,14 +183,14 @@ def _squared(
 ) -> torch.Tensor:
     """Compute each code's squared distance to the centre of its cluster, float64 (N,)."""
     centres = centres_KB.double()
-    products_NK = (bits_NB @ centres_KB.T).double()
-    own = products_NK.gather(1, labels_N[:, None])[:, 0]
+    parts = zip(*(rows.split(max(1, _CELLS // len(centres))) for rows in (bits_NB, labels_N)))
+    own = torch.cat([(bits @ centres_KB.T).gather(1, labels[:, None])[:, 0].double() for bits, labels in parts])
     return (ones_N.double() - 2 * own + (centres**2).sum(1)[labels_N]).clamp_(min=0)
 
 
 def _sums(bits_NB: torch.Tensor, labels_N: torch.Tensor, clusters: int) -> tuple[torch.Tensor, torch.Tensor]:
-    members_KN = torch.nn.functional.one_hot(labels_N, clusters).T.to(bits_NB.dtype)
-    return members_KN @ bits_NB, torch.bincount(labels_N, minlength=clusters)
+    sums_KB = bits_NB.new_zeros((clusters, bits_NB.shape[1])).index_add_(0, labels_N, bits_NB)
+    return sums_KB, torch.bincount(labels_N, minlength=clusters)
 
 
 def _relocated(

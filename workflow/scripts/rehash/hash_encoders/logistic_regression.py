@@ -1,19 +1,24 @@
-"""One-vs-one logistic regression on codes: the pairs of classes are fitted together, so that they share each pass.
+"""Logistic regression on codes, one-vs-one or one-vs-rest: the problems are fitted together and share each pass.
 
-The problem is scikit-learn's (OneVsOneClassifier of LogisticRegression with C = 1): for classes i and j the sum of
-log(1 + exp(-margin)) over their codes, and half the sum of squared weights; the intercept is not penalised. It is
-solved by L-BFGS (Nocedal 1980), preconditioned by a bound on the Hessian: (G_i + G_j) / 4 + I, with G_c the Gram matrix
-of the codes of class c (Boehning and Lindsay 1988). After some steps the quarters are replaced by the mean of p (1 - p)
-over the codes of each class, which is what they bound. Equal codes of a class are one row that counts several times:
-there are often few distinct codes, and float32 sums of many equal numbers err to one side.
+The problems are scikit-learn's (OneVsOneClassifier or OneVsRestClassifier of LogisticRegression with C = 1): the sum of
+log(1 + exp(-margin)) over the codes of a negative and a positive side, two classes, or all others and a class; and half
+the sum of squared weights; the intercept is not penalised. They are solved by L-BFGS (Nocedal 1980), preconditioned by
+a bound on the Hessian: (G_n + G_p) / 4 + I, with the Gram matrices of the codes of the two sides (Boehning and Lindsay
+1988). After some steps the quarters are replaced by the mean of p (1 - p) over the codes of each side, which is what
+they bound. Equal codes of a class are one row that counts several times: there are often few distinct codes, and
+float32 sums of many equal numbers err to one side.
 
-Shape suffixes: N codes, n distinct codes of a class, W weights of a pair (one for each bit, and the intercept), P
-pairs, A pairs that are not solved yet.
+One-vs-one has a problem for each pair of classes, so that its time grows with the square of their number; one-vs-rest
+has one for each class.
+
+Shape suffixes: N codes, C classes, n distinct codes of a block, W weights of a problem (one for each bit, and the
+intercept), P problems, A problems that are not solved yet.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,12 +27,13 @@ import torch
 from rehash.bits import as_keys
 
 log = logging.getLogger("rehash")
-_GRADIENT = 1e-3  # norm of the gradient at which a pair is solved; weights are then at most so far from the optimum
+_GRADIENT = 1e-3  # norm of the gradient at which a problem is solved; weights are at most so far from the optimum
 _STEPS = 300
 _MEMORY = 10  # steps that L-BFGS remembers
 _REFRESH = 8  # the step after which the preconditioner is that of the curvature
 _HALVINGS = 25
-_BYTES = 2**29  # of the preconditioners of the pairs that are fitted together
+_BYTES = 2**29  # of the preconditioners of the problems that are fitted together
+_CELLS = 2**22  # of the margins of one-vs-rest that are held at a time
 _JITTER = 1e-6  # on the diagonal of preconditioners: the intercept has no penalty
 
 
@@ -58,19 +64,83 @@ class OneVsOne:
         return self.classes[(votes + sums / (3 * (sums.abs() + 1))).argmax(1)]
 
 
+@dataclass(frozen=True)
+class OneVsRest:
+    """A classifier for each class against all others.
+
+    Attributes:
+        classes: int64 (C,), ascending.
+        weights: float32 (C, bits + 1), the intercept last; positive margins speak for the class.
+    """
+
+    classes: torch.Tensor
+    weights: torch.Tensor
+
+    def predict(self, bits: torch.Tensor) -> torch.Tensor:
+        """Return the class of each code, int64 (N,), the one with the largest margin; for bits as `OneVsOne` has them.
+
+        Scikit-learn compares probabilities, which say the same.
+        """
+        parts = bits.split(max(1, _CELLS // len(self.classes)))
+        found = [torch.addmm(self.weights[:, -1:], self.weights[:, :-1], part.T).argmax(0) for part in parts]
+        return self.classes[torch.cat(found)]
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Distinct codes that a pass takes together.
+
+    Attributes:
+        rows: the codes with a column of ones, float32 (n, W). counts: how often each occurs, float32 (n,).
+        classes: the indices of their classes, int64 (n,), or (1,) if all are of one class.
+    """
+
+    rows: torch.Tensor
+    counts: torch.Tensor
+    classes: torch.Tensor
+
+    @property
+    def gram(self) -> torch.Tensor:
+        return (self.rows * self.counts[:, None]).T @ self.rows
+
+
 def fit_one_vs_one(bits: torch.Tensor, labels: torch.Tensor) -> OneVsOne:
     """Fit a logistic regression for each pair of classes, to its optimum.
 
     Args:
         bits: 0 and 1, float32 (N, bits). labels: int64 (N,) of two or more classes, on the same device.
     """
-    classes = labels.unique()
-    rows = [_distinct(bits[labels == label]) for label in classes]
+    classes, blocks = _by_class(bits, labels)
     pairs = torch.combinations(torch.arange(len(classes), device=bits.device))
-    grams = torch.stack([(part * counts[:, None]).T @ part for part, counts in rows])
-    together = max(1, _BYTES // (4 * grams[0].numel()))
-    weights = [_Fit(rows, grams, part).solve() for part in pairs.split(together)]
-    return OneVsOne(classes, pairs, torch.cat(weights))
+    grams = torch.stack([block.gram for block in blocks])
+    signs = torch.zeros((len(pairs), len(classes)), device=bits.device)
+    signs.scatter_(1, pairs, torch.tensor([-1.0, 1.0], device=bits.device).expand(len(pairs), 2))
+    sides = pairs.tolist()
+    return OneVsOne(classes, pairs, _weights(blocks, signs, lambda problem: [grams[side] for side in sides[problem]]))
+
+
+def fit_one_vs_rest(bits: torch.Tensor, labels: torch.Tensor) -> OneVsRest:
+    """Fit a logistic regression for each class against all others, to its optimum; arguments as `fit_one_vs_one`."""
+    classes, blocks = _by_class(bits, labels)
+    whole = sum(block.gram for block in blocks)
+    signs = 2 * torch.eye(len(classes), device=bits.device) - 1
+    rows, counts = (torch.cat([getattr(block, name) for block in blocks]) for name in ("rows", "counts"))
+    of = torch.cat([block.classes.expand(len(block.rows)) for block in blocks])
+    size = max(1, _CELLS // len(classes))
+    mixed = [_Block(*part) for part in zip(rows.split(size), counts.split(size), of.split(size))]
+
+    def sides(problem: int) -> tuple[torch.Tensor, torch.Tensor]:
+        own = blocks[problem].gram
+        return whole - own, own
+
+    return OneVsRest(classes, _weights(mixed, signs, sides))
+
+
+def _by_class(bits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, list[_Block]]:
+    """Return the classes of labels, int64 (C,), ascending, and for each a block of its distinct codes."""
+    classes = labels.unique()
+    numbers = torch.arange(len(classes), device=bits.device)
+    return classes, [_Block(*_distinct(bits[labels == label]), number[None]) for label, number in zip(classes, numbers)]
 
 
 def _distinct(bits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -84,24 +154,38 @@ def _distinct(bits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.cat([bits, bits.new_ones((len(bits), 1))], 1), counts.to(bits.dtype)
 
 
+Sides = Callable[[int], tuple[torch.Tensor, torch.Tensor]]
+
+
+def _weights(blocks: list[_Block], signs: torch.Tensor, sides: Sides) -> torch.Tensor:
+    """Solve all problems, as many together as memory allows; return the weights, (P, W). Arguments as `_Fit`."""
+    together = max(1, _BYTES // (4 * blocks[0].rows.shape[1] ** 2))
+    found = [
+        _Fit(blocks, part, lambda problem, start=start: sides(start + problem)).solve()
+        for start, part in zip(range(0, len(signs), together), signs.split(together))
+    ]
+    return torch.cat(found)
+
+
 class _Fit:
-    """The fit of some pairs of classes.
+    """The fit of some problems.
 
     Args:
-        rows: of each class, its distinct codes with a column of ones, (n, W), and their counts, (n,).
-        grams: (C, W, W). pairs: int64 (P, 2).
+        blocks: all codes.
+        signs: float32 (P, C), the side of each class in each problem: -1, 1, or 0 if it has no part.
+        sides: a function of a problem's number that returns the Gram matrices of its two sides, (W, W) each.
     """
 
-    def __init__(self, rows: list[tuple[torch.Tensor, torch.Tensor]], grams: torch.Tensor, pairs: torch.Tensor) -> None:
-        self.rows, self.grams, self.pairs = rows, grams, pairs
-        self.penalty_W = grams.new_ones(grams.shape[1])
+    def __init__(self, blocks: list[_Block], signs: torch.Tensor, sides: Sides) -> None:
+        self.blocks, self.signs, self.sides = blocks, signs, sides
+        self.penalty_W = blocks[0].rows.new_ones(blocks[0].rows.shape[1])
         self.penalty_W[-1] = 0
 
     def solve(self) -> torch.Tensor:
         """Return the weights at the optimum, (P, W); log a warning if some are not there after the last step."""
-        solved_PW = self.grams.new_zeros((len(self.pairs), len(self.penalty_W)))
-        open_A = torch.arange(len(self.pairs), device=solved_PW.device)
-        factors = self._factors(solved_PW.new_full((len(self.pairs), 2), 0.25), open_A)
+        solved_PW = self.penalty_W.new_zeros((len(self.signs), len(self.penalty_W)))
+        open_A = torch.arange(len(self.signs), device=solved_PW.device)
+        factors = self._factors(solved_PW.new_full((len(self.signs), 2), 0.25), open_A)
         weights_AW = solved_PW.clone()
         losses_A, gradients_AW = self._evaluate(weights_AW, open_A)
         history: list[tuple[torch.Tensor, ...]] = []
@@ -116,7 +200,7 @@ class _Fit:
             inverses = torch.where(products > 0, 1 / products, 0.0)
             history = [*history[1 - _MEMORY :], (steps, changes, inverses)]
             weights_AW, gradients_AW = moved_AW, moved_gradients
-            # A pair whose loss float32 cannot lower any more stands still, and is solved, too.
+            # A problem whose loss float32 cannot lower any more stands still, and is solved, too.
             left = (gradients_AW.norm(dim=1) > _GRADIENT) & (steps != 0).any(1)
             if not left.all():
                 solved_PW[open_A[~left]] = weights_AW[~left]
@@ -127,9 +211,9 @@ class _Fit:
             if not len(open_A):
                 return solved_PW
         log.warning(
-            "logistic regression: %d of %d pairs of classes are not at their optimum after %d steps; the norm of the "
+            "logistic regression: %d of %d classifiers are not at their optimum after %d steps; the norm of the "
             "gradient is up to %.2g, expected %.2g",
-            *(len(open_A), len(self.pairs), _STEPS, gradients_AW.norm(dim=1).max(), _GRADIENT),
+            *(len(open_A), len(self.signs), _STEPS, gradients_AW.norm(dim=1).max(), _GRADIENT),
         )
         solved_PW[open_A] = weights_AW
         return solved_PW
@@ -158,38 +242,47 @@ class _Fit:
         moved_AW[high], losses[high], gradients[high] = weights_AW[high], losses_A[high], gradients_AW[high]
         return moved_AW, losses, gradients
 
-    def _margins(self, weights_AW: torch.Tensor, open_A: torch.Tensor):
-        """Yield, for each class: the pairs that have it, its place in each and sign there, its codes, their counts, and
-        their margins (., n).
+    def _margins(
+        self, weights_AW: torch.Tensor, open_A: torch.Tensor
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor, _Block, torch.Tensor]]:
+        """Yield, for each block: the problems that have part of it, its rows' signs there, the block and their margins.
+
+        Signs are (., n), or (., 1) if they are the same for all rows; margins (., n).
         """
-        for number, (rows_nW, counts_n) in enumerate(self.rows):
-            places, second = (self.pairs[open_A] == number).nonzero().T
+        for block in self.blocks:
+            signs = self.signs[open_A][:, block.classes]
+            places = signs.any(1).nonzero()[:, 0]
             if len(places):
-                signs = (2 * second - 1).to(rows_nW.dtype)[:, None]
-                yield places, second, signs, rows_nW, counts_n, (weights_AW[places] @ rows_nW.T).mul_(signs)
+                signs = signs[places]
+                yield places, signs, block, (weights_AW[places] @ block.rows.T).mul_(signs)
 
     def _evaluate(self, weights_AW: torch.Tensor, open_A: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Compute the losses, float64 (A,), and their gradients (A, W)."""
         gradients_AW = weights_AW * self.penalty_W
         losses_A = (weights_AW.double() * gradients_AW).sum(1) / 2
-        for places, _, signs, rows_nW, counts_n, margins in self._margins(weights_AW, open_A):
-            losses_A[places] += torch.nn.functional.softplus(-margins).mul_(counts_n).sum(1, dtype=torch.float64)
-            gradients_AW[places] -= torch.sigmoid(-margins).mul_(signs).mul_(counts_n) @ rows_nW
+        for places, signs, block, margins in self._margins(weights_AW, open_A):
+            losses_A[places] += torch.nn.functional.softplus(-margins).mul_(block.counts).sum(1, dtype=torch.float64)
+            gradients_AW[places] -= torch.sigmoid(-margins).mul_(signs).mul_(block.counts) @ block.rows
         return losses_A, gradients_AW
 
     def _curvature(self, weights_AW: torch.Tensor, open_A: torch.Tensor) -> torch.Tensor:
-        """Compute the mean of p (1 - p) over the codes of both classes of each pair, (A, 2)."""
-        means = weights_AW.new_zeros((len(open_A), 2))
-        for places, second, _, _, counts_n, margins in self._margins(weights_AW, open_A):
+        """Compute the mean of p (1 - p) over the codes of the two sides of each problem, (A, 2)."""
+        sums, totals = weights_AW.new_zeros((2, len(open_A), 2))
+        for places, signs, block, margins in self._margins(weights_AW, open_A):
             shares = torch.sigmoid(margins)
-            means[places, second] = (shares * (1 - shares)) @ counts_n / counts_n.sum()
-        return means
+            for side, sign in enumerate((-1, 1)):
+                of_side = (signs == sign).to(shares.dtype).expand_as(shares)
+                sums[places, side] += (shares * (1 - shares) * of_side) @ block.counts
+                totals[places, side] += of_side @ block.counts
+        return sums / totals
 
     def _factors(self, scales_A2: torch.Tensor, open_A: torch.Tensor) -> torch.Tensor:
-        """Compute the Cholesky factors of the preconditioners, (A, W, W); in float64, one pair after another."""
-        factors = self.grams.new_empty((len(open_A), *self.grams.shape[1:]))
-        for place, (pair, scales) in enumerate(zip(self.pairs[open_A].tolist(), scales_A2.double())):
-            matrix = scales[0] * self.grams[pair[0]] + scales[1] * self.grams[pair[1]]
+        """Compute the Cholesky factors of the preconditioners, (A, W, W), one problem after another."""
+        width = len(self.penalty_W)
+        factors = self.penalty_W.new_empty((len(open_A), width, width))
+        for place, (problem, scales) in enumerate(zip(open_A.tolist(), scales_A2.double())):
+            negative, positive = self.sides(problem)
+            matrix = scales[0] * negative + scales[1] * positive
             matrix.diagonal().add_(self.penalty_W + _JITTER)
             factors[place] = torch.linalg.cholesky(matrix)
         return factors

@@ -272,7 +272,14 @@ def squared_norms(tensors: Tensors, shape: Shape) -> torch.Tensor:
     return sum(torch.bmm(kernel, kernel.transpose(1, 2)).view(-1) for kernel in kernels)
 
 
-def as_inputs(images: np.ndarray, device: torch.device, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    """Convert uint8 images (N, ...) to flat inputs (N, I) in [0, 1] on the device."""
-    flat = torch.from_numpy(np.ascontiguousarray(images)).reshape(len(images), -1)
-    return flat.to(device).to(dtype).div_(255)
+def as_inputs(
+    inputs: np.ndarray, device: torch.device, dtype: torch.dtype = torch.float32, *, offset: float = 0.0
+) -> torch.Tensor:
+    """Convert inputs to flat ones (N, I) on the device: uint8 images (N, ...) to [0, 1], float32 vectors as they are.
+
+    `offset` is subtracted from the result.
+    """
+    flat = torch.from_numpy(np.ascontiguousarray(inputs)).reshape(len(inputs), -1).to(device)
+    if flat.dtype == torch.uint8:
+        return flat.to(dtype).div_(255).sub_(offset)
+    return flat.to(dtype) - offset if offset else flat.to(dtype)

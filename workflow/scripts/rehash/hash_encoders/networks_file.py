@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rehash.datasets.layout import Split
-from rehash.errors import InputError
+from rehash.errors import InputError, unreadable
 from rehash.hash_encoders.networks import Tensors
 from rehash.hash_encoders.trained import Trained
 from rehash.store import write_bytes
@@ -24,7 +24,7 @@ def training_inputs(split: Split, train_share: float) -> Split:
             f"config: hash_encoders.train_share, or that of the study: {train_share} of {len(split.labels)} inputs "
             "leaves nothing to train on"
         )
-    return Split(split.images[:stop], split.labels[:stop])
+    return Split(split.inputs[:stop], split.labels[:stop])
 
 
 def write_networks(path: str | Path, cells: list[Trained], identity: dict[str, Any]) -> None:
@@ -52,8 +52,10 @@ def read_networks(path: str | Path) -> tuple[list[dict[str, Tensors]], dict[str,
             cell, snapshot, name = key.split("/", 2)
             cells[int(cell)][snapshot][name] = tensor
     except (OSError, LookupError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{path}: not a networks file of rehash, or damaged ({error}); make it again with: "
-            f"snakemake --cores all --force {path}"
+        raise unreadable(
+            error,
+            path,
+            f"not a networks file of rehash, or damaged ({error}); make it again with: "
+            f"snakemake --cores all --force {path}",
         ) from error
     return cells, identity

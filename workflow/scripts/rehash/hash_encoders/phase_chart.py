@@ -34,10 +34,11 @@ def phase_points(
     Returns:
         One row per protocol, plane (sample_size or training_time), layer width and x (the sample size, or the epoch):
         columns KEYS and VALUES. redundancy is the mean of redundancy_train, categorization that of knn; sd is the
-        sample standard deviation over n networks, NaN for one. Networks that diverged do not count.
+        sample standard deviation over n networks, NaN for one. Networks that diverged do not count; there is no row if
+        all did.
 
     Raises:
-        InputError: the tables are of several papers, datasets or depths, or hold no network that was measured.
+        InputError: the tables are of several papers, datasets or depths.
     """
     trained = sample_size[sample_size.epoch > 0]
     if capacity is not None:
@@ -52,8 +53,6 @@ def phase_points(
     table = pd.concat(planes, ignore_index=True)
     _check_one_space(table)
     rows = summarise(table, [key for key in KEYS if key != "n"], ["code_bits", "redundancy_train", "knn"])
-    if rows.empty:
-        raise InputError("phase chart: the study tables hold no measured network; expected at least one")
     names = {"redundancy_train": "redundancy", "knn": "categorization", "code_bits": "code_bits"}
     rows = rows.rename(columns={f"{old}_mean": new for old, new in names.items()})
     return rows.rename(columns={f"{old}_sd": f"{new}_sd" for old, new in names.items()})[[*KEYS, *VALUES]]

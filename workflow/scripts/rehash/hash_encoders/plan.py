@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from rehash.errors import InputError, unknown
-from rehash.graph import dataset_config, dataset_text, measuring_mb, memory_mb, minutes
+from rehash.graph import dataset_config, dataset_text
 from rehash.hash_encoders.columns import kmeans_split
 from rehash.hash_encoders.studies import PUBLISHED, STUDIES
 
@@ -155,45 +154,6 @@ def networks_planned(config: dict, study: str, dataset: str) -> int:
     return len(cells(config, study, dataset)) * study_config(config, study, dataset)["repeats"]
 
 
-def training_mb(
-    config: dict, study: str, dataset: str, depth: str, layer_width: str, input_mb: float, attempt: int
-) -> int:
-    """Estimate the memory (MB) to train all networks of a job, with several copies of them.
-
-    Inputs are held once for all cells, and once more for each cell that replaces some of them by noise.
-    """
-    noisy = sum(cell.get("instance_noise", 0) > 0 for cell in cells(config, study, dataset))
-    base = 1500 + 3 * state_mb(config, study, dataset, depth, layer_width)
-    return memory_mb(input_mb, attempt, base=base, per_input_mb=8 * (1 + noisy))
-
-
-def training_minutes(config: dict, study: str, dataset: str, protocol: str, gpu: bool, attempt: int) -> int:
-    """Return a generous run time limit (minutes): 1 ms per step, network and layer on a CPU, 0.2 ms on a GPU.
-
-    It assumes as many inputs as MNIST has, and training to the last epoch.
-    """
-    block, study_block = protocol_config(config, protocol), study_config(config, study, dataset)
-    steps = 0.0
-    for cell in cells(config, study, dataset):
-        inputs = 60_000 if cell.get("tiled", True) else cell["sample_size"]
-        steps += max(cell.get("epochs", [block["epochs"]])) * math.ceil(inputs / block["batch_size"])
-    seconds = 0.0002 if gpu else 0.001
-    return minutes(study_block["repeats"] * study_block["depth"] * steps * seconds / 60, attempt)
-
-
-def state_mb(config: dict, study: str, dataset: str, depth: str, layer_width: str) -> float:
-    """Estimate the size (MB) of all networks and optimiser states of a job, for images of CIFAR-10's size."""
-    width = int(layer_width)
-    parameters = (3072 + (int(depth) - 1) * width + 10) * width
-    kept = sum(len(cell.get("epochs", (0, 1))) + 3 for cell in cells(config, study, dataset))
-    return kept * study_config(config, study, dataset)["repeats"] * parameters * 4 / 1e6
-
-
-def properties_mb(depth: str, layer_width: str, input_mb: float, attempt: int) -> int:
-    """Estimate the memory (MB) to encode inputs and to measure codes that have a bit for every hidden unit."""
-    return memory_mb(input_mb, attempt, base=0) + measuring_mb(int(depth) * int(layer_width), attempt)
-
-
 def regions_lines(config: dict, dataset: str) -> int:
     """Return the number of lines that are followed through linear regions, per network and kind of points."""
     return study_config(config, "regions", dataset)["lines"]
@@ -202,9 +162,3 @@ def regions_lines(config: dict, dataset: str) -> int:
 def published_counterpart(config: dict, dataset: str) -> dict[str, str]:
     """Return the published dataset with which a dataset's studies are compared, and the role of the comparison."""
     return study_config(config, "published", dataset)
-
-
-def measuring_minutes(config: dict, study: str, dataset: str, attempt: int) -> int:
-    """Return a generous run time limit (minutes): two per network and snapshot, as 1,000 bits on CIFAR-10 take."""
-    snapshots = sum(len(cell.get("epochs", (0, 1))) for cell in cells(config, study, dataset))
-    return minutes(2 * snapshots * study_config(config, study, dataset)["repeats"], attempt)

@@ -7,11 +7,13 @@ import torch
 from scipy.optimize import linear_sum_assignment
 
 from rehash.bits import Codes, redundancy, select_bits, unpack, varying_bits
+from rehash.hash_encoders.columns import ONE_VS_ONE, ONE_VS_REST
 from rehash.hash_encoders.kmeans import kmeans
-from rehash.hash_encoders.logistic_regression import fit_one_vs_one
+from rehash.hash_encoders.logistic_regression import fit_one_vs_one, fit_one_vs_rest
 from rehash.neighbours import NEIGHBOURS, majority, nearest
 
 CPU = torch.device("cpu")
+_FITS = {ONE_VS_ONE: fit_one_vs_one, ONE_VS_REST: fit_one_vs_rest}
 
 
 def encoding_properties(
@@ -24,6 +26,7 @@ def encoding_properties(
     classes: int,
     seed: int,
     device: torch.device = CPU,
+    lr_scheme: str = ONE_VS_ONE,
 ) -> dict[str, float]:
     """Compute the encoding properties of one network's codes, by the column names of the tables.
 
@@ -33,6 +36,7 @@ def encoding_properties(
     Args:
         train, test: packed codes, uint8 (N, ceil(n_bits / 8)). train_labels, test_labels: int64 (N,).
         seed: of the starts of K-Means.
+        lr_scheme: of the logistic regression, as `scheme_of` returns it.
     """
     keep = varying_bits(train, test, n_bits=n_bits)
     if not keep.any():
@@ -50,8 +54,8 @@ def encoding_properties(
         "kmeans_test": kmeans_test[0],
         "kmeans_train_matched": kmeans_train[1],
         "kmeans_test_matched": kmeans_test[1],
-        "knn": accuracy(majority(train_labels[neighbours], classes), test_labels),
-        "lr": logistic_regression_accuracy(train_bits, train_labels, test_bits, test_labels),
+        "knn": accuracy(majority(train_labels[neighbours]), test_labels),
+        "lr": logistic_regression_accuracy(train_bits, train_labels, test_bits, test_labels, lr_scheme),
     }
 
 
@@ -81,14 +85,23 @@ def cluster_accuracies(clusters: np.ndarray, labels: np.ndarray, classes: int) -
     return float(counts.max(1).sum() / len(labels)), float(matched / len(labels))
 
 
-def logistic_regression_accuracy(
-    train_bits: torch.Tensor, train_labels: np.ndarray, test_bits: torch.Tensor, test_labels: np.ndarray
-) -> float:
-    """Return the test accuracy of one-vs-one logistic regression, or of always predicting the only training label.
+def scheme_of(classes: int, one_vs_one_classes: int) -> str:
+    """Return how logistic regression divides so many classes: one-vs-one up to a number of them, else one-vs-rest."""
+    return ONE_VS_ONE if classes <= one_vs_one_classes else ONE_VS_REST
 
-    The latter is for a sample so small that all its labels are equal.
+
+def logistic_regression_accuracy(
+    train_bits: torch.Tensor,
+    train_labels: np.ndarray,
+    test_bits: torch.Tensor,
+    test_labels: np.ndarray,
+    scheme: str = ONE_VS_ONE,
+) -> float:
+    """Return the test accuracy of logistic regression, or of always predicting the only training label.
+
+    The latter is for a sample so small that all its labels are equal. For the scheme see `scheme_of`.
     """
     if (train_labels == train_labels[0]).all():
         return accuracy(train_labels[0], test_labels)
-    model = fit_one_vs_one(train_bits, torch.from_numpy(train_labels).to(train_bits.device))
+    model = _FITS[scheme](train_bits, torch.from_numpy(train_labels).to(train_bits.device))
     return accuracy(model.predict(test_bits).cpu().numpy(), test_labels)

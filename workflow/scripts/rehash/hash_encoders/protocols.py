@@ -24,18 +24,27 @@ class Protocol:
     momentum: float = 0.9
     eps: float = 1e-7
     decay_every: int | None = None
+    decay_epochs: tuple[int, ...] | None = None
     decay_factor: float = 0.1
     patience: int | None = None
     min_delta: float = 0.0
     l2: float = 0.0
+    weight_decay: float = 0.0
+    fresh_optimiser: bool = False
     clip: float = 0.0
     dropout: float = 0.0
     initialisation: str = "glorot_uniform"
     batch_norm: dict[str, float] | None = None
+    offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.decay_epochs is not None:  # a list, as a config or JSON has it
+            object.__setattr__(self, "decay_epochs", tuple(self.decay_epochs))
 
     def rate(self, epoch: int) -> float:
         """Return the learning rate of an epoch, counted from 0."""
-        return self.learning_rate * self.decay_factor ** (epoch // self.decay_every if self.decay_every else 0)
+        falls = epoch // self.decay_every if self.decay_every else sum(epoch >= at for at in self.decay_epochs or ())
+        return self.learning_rate * self.decay_factor**falls
 
     def batches(self, inputs: int) -> int:
         """Return the number of steps of an epoch; a last batch of one input is left out, as BatchNorm needs two."""

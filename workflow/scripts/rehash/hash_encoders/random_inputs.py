@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +25,22 @@ from rehash.training import Compute
 METRICS = ["redundancy", "active_share"]
 
 
-def random_inputs(images: np.ndarray, *, seed: int, dataset: str) -> dict[str, np.ndarray]:
-    """Make inputs of each kind, float32 (N, I), as many as there are `images`, uint8 (N, ...).
+def random_inputs(
+    inputs: np.ndarray, *, seed: int, dataset: str, offset: float = 0.0
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield kinds of inputs with the inputs, float32 (N, I), as many as there are `inputs`, images or vectors.
 
-    "test": the images; "permuted": the images, each with its pixels (of all channels) in a random order of its own;
-    "uniform": each pixel uniform in [0, 1); "uniform_negative": the same values less 1.
+    "test": the inputs; "permuted": the inputs, each with its numbers (pixels of all channels) in a random order of its
+    own; "uniform": each number uniform in [0, 1); "uniform_negative": the same numbers less 1. A protocol's offset is
+    taken from all of them.
     """
-    flat = images.reshape(len(images), -1)
+    flat = inputs.reshape(len(inputs), -1).astype(np.float32) / (255 if inputs.dtype == np.uint8 else 1)
     rng = {kind: stream(seed, "hash_encoders", dataset, "random_inputs", kind) for kind in ("permuted", "uniform")}
+    yield "test", flat - offset
+    yield "permuted", rng["permuted"].permuted(flat, axis=1) - offset
     uniform = rng["uniform"].random(flat.shape, dtype=np.float32)
-    return {
-        "test": flat.astype(np.float32) / 255,
-        "permuted": rng["permuted"].permuted(flat, axis=1).astype(np.float32) / 255,
-        "uniform": uniform,
-        "uniform_negative": uniform - 1,
-    }
+    yield "uniform", uniform - offset
+    yield "uniform_negative", uniform - 1 - offset
 
 
 def measure_random_inputs(
@@ -50,10 +52,11 @@ def measure_random_inputs(
     keys, seed, protocol = identity["keys"], identity["seed"], Protocol(**identity["protocol"])
     images = Dataset.read(dataset)
     test = images.test
-    shape = network_shape(identity, test.images[0].size, networks)
+    shape = network_shape(identity, test.inputs[0].size, networks)
     labels = torch.from_numpy(test.labels).to(target)
     rows = []
-    for kind, inputs in random_inputs(test.images, seed=seed, dataset=keys["dataset"]).items():
+    kinds = random_inputs(test.inputs, seed=seed, dataset=keys["dataset"], offset=protocol.offset)
+    for kind, inputs in kinds:
         inputs_NI = torch.from_numpy(inputs).to(target)
         for i, snapshots in enumerate(progress(cells, kind, "cell")):
             cell = Cell.of(identity["cells"][i])

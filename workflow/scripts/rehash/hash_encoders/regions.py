@@ -11,6 +11,7 @@ and a line that starts on a boundary starts in the region that it enters.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,11 @@ from rehash.errors import InputError
 if TYPE_CHECKING:
     from rehash.hash_encoders.networks import Shape, Tensors
     from rehash.hash_encoders.protocols import BatchNorm
+
+
+class NoSlice(InputError):
+    """There is no slice to show, for a reason in the data or the network; says which."""
+
 
 Layer = tuple[np.ndarray, np.ndarray]  # weight (out, in), bias (out,)
 
@@ -164,7 +170,7 @@ def plane(corners: np.ndarray) -> Plane:
     """Return the plane through three inputs, (3, I).
 
     Raises:
-        InputError: the inputs lie on one line.
+        NoSlice: the inputs lie on one line.
     """
     origin, second, third = np.asarray(corners, np.float64)
     across, up = second - origin, third - origin
@@ -173,7 +179,7 @@ def plane(corners: np.ndarray) -> Plane:
     rest = up - (up @ first) * first
     height = np.linalg.norm(rest)
     if not (width > 0 and height > 1e-9 * np.linalg.norm(up)):
-        raise InputError("slice: its three corners lie on one line; expected three inputs that span a plane")
+        raise NoSlice("a slice needs three inputs that span a plane; the first of three classes lie on one line")
     axes = np.stack([first, rest / height])
     points = (corners - origin) @ axes.T
     low, high = points.min(0), points.max(0)
@@ -189,32 +195,40 @@ def slice_regions(layers: list[Layer], corners: np.ndarray, head: Layer | None =
     """Compute the exact linear regions of a network in the square of `plane(corners)`; no two share a code.
 
     Every polygon is cut by each unit's zero line, layer after layer. The regions fill the square; parts smaller than
-    SMALLEST_AREA of the square stay with a neighbour.
+    SMALLEST_AREA of the square stay with a neighbour. A polygon is followed through all layers before its neighbours
+    are, so that the units' values at the vertices are in memory for a few of them only.
 
     Args:
         layers: the hidden layers. corners: (3, I). head: for predictions.
 
     Raises:
-        InputError: the corners lie on one line, or there are more than MOST_REGIONS regions.
+        NoSlice: the corners lie on one line, or there are more than MOST_REGIONS regions.
     """
     frame = plane(corners)
     smallest = SMALLEST_AREA * _area(frame.square)
-    parts = [(frame.square, frame.inputs(frame.square), np.zeros(0, bool))]  # vertices (V, 2), values there, code
-    for weight, bias in layers:
-        cut = []
-        for vertices, hidden, code in parts:
-            for rows in _cut(np.hstack([vertices, hidden @ weight.T + bias]), smallest):
-                on = rows[:, 2:].mean(0) > 0
-                cut.append((rows[:, :2], rows[:, 2:] * on, np.concatenate([code, on])))
-            if len(cut) > MOST_REGIONS:
-                raise InputError(
-                    f"slice: more than {MOST_REGIONS:,} linear regions; choose a narrower network for "
-                    "config: hash_encoders.regions"
-                )
-        parts = cut
-    return [
-        Region(vertices, code, _area(vertices), _prediction(hidden.mean(0), head)) for vertices, hidden, code in parts
-    ]
+    regions = []
+    for vertices, hidden, code in _parts(layers, frame.square, frame.inputs(frame.square), np.zeros(0, bool), smallest):
+        regions.append(Region(vertices, code, _area(vertices), _prediction(hidden.mean(0), head)))
+        if len(regions) > MOST_REGIONS:
+            raise NoSlice(
+                f"the slice has more than {MOST_REGIONS:,} linear regions; narrower networks in the config's "
+                "hash_encoders.regions have less"
+            )
+    return regions
+
+
+def _parts(
+    layers: list[Layer], vertices: np.ndarray, hidden: np.ndarray, code: np.ndarray, smallest: float
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield the parts of a polygon in which the code of all layers is one: vertices (V, 2), values there, the code."""
+    if not layers:
+        yield vertices, hidden, code
+        return
+    weight, bias = layers[0]
+    for rows in _cut(np.hstack([vertices, hidden @ weight.T + bias]), smallest):
+        on = rows[:, 2:].mean(0) > 0
+        # Copies, since a view would keep the values of all units alive.
+        yield from _parts(layers[1:], rows[:, :2].copy(), rows[:, 2:] * on, np.concatenate([code, on]), smallest)
 
 
 def _prediction(hidden: np.ndarray, head: Layer | None) -> int | None:
@@ -227,9 +241,9 @@ def _area(polygon: np.ndarray) -> float:
     return float(x[:-1] @ y[1:] - x[1:] @ y[:-1]) / 2
 
 
-def _cut(rows: np.ndarray, smallest: float) -> list[np.ndarray]:
+def _cut(rows: np.ndarray, smallest: float) -> Iterator[np.ndarray]:
     """Cut a convex polygon by the zero lines of all units; rows (V, 2 + W) are vertices and the units' values there."""
-    done, todo = [], [(rows, 0)]
+    todo = [(rows, 0)]
     while todo:
         rows, tried = todo.pop()
         values = rows[:, 2:]
@@ -240,8 +254,7 @@ def _cut(rows: np.ndarray, smallest: float) -> list[np.ndarray]:
                 todo += [(half, unit + 1) for half in halves]
                 break
         else:
-            done.append(rows)
-    return done
+            yield rows
 
 
 def _split(rows: np.ndarray, column: int) -> tuple[np.ndarray, np.ndarray]:

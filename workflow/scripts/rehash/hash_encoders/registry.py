@@ -45,7 +45,7 @@ FIGURES = {name: _study(name) for name in STUDIES} | {
         group="overview",
     ),
     "regions": Figure(
-        about="Draw how far linear regions reach, and a plane through three images cut into them.",
+        about="Draw how far linear regions reach, and a plane through three inputs cut into them.",
         title="linear regions",
         stem=plan.FOLDER + "regions",
         caption="regions",

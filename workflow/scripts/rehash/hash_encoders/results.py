@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from rehash.hash_encoders.columns import FACTORS, METRICS
+from rehash.hash_encoders.columns import FACTORS, METRICS, ONE_VS_REST
 from rehash.hash_encoders.published import tally
 from rehash.hash_encoders.studies import PROPERTIES, SAID, STUDIES
 from rehash.tables import mean_and_sd, summarise, with_state
@@ -27,20 +27,26 @@ _KEYS = ("protocol", "layer_width", *FACTORS, "inputs", "epoch")
 _NAMES = {"layer_width": "width", "state": "networks"}
 _REGULARISERS = {"l2": "L2", "batch_norm": "BatchNorm", "dropout": "dropout"}
 _INPUTS = {
-    "permuted": "images with shuffled pixels",
-    "uniform": "pixels uniform in [0, 1]",
-    "uniform_negative": "pixels uniform in [-1, 0]",
+    "permuted": "shuffled test inputs",
+    "uniform": "inputs uniform in [0, 1]",
+    "uniform_negative": "inputs uniform in [-1, 0]",
 }
 
 
 def study_summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Summarise a study's means and spreads as text cells; keys with one value throughout are left out."""
+    """Summarise a study's means and spreads as text cells; keys with one value throughout are left out.
+
+    The name of the logistic regression's column says so if it is one-vs-rest.
+    """
     keys = _varying(table)
     if STUDIES[table.study.iloc[0]].snapshots:
-        return _summary(table, keys, _SHOWN)
-    # Networks may stop at different epochs, so group them by whether they are trained.
-    by = [*(key for key in keys if key != "epoch"), *(["state"] if table.epoch.eq(0).any() else [])]
-    return _summary(with_state(table), by, _SHOWN)
+        found = _summary(table, keys, _SHOWN)
+    else:
+        # Networks may stop at different epochs, so group them by whether they are trained.
+        by = [*(key for key in keys if key != "epoch"), *(["state"] if table.epoch.eq(0).any() else [])]
+        found = _summary(with_state(table), by, _SHOWN)
+    rest = table.get("lr_scheme", pd.Series()).eq(ONE_VS_REST).any()
+    return found.rename(columns={PROPERTIES["lr"]: f"{PROPERTIES['lr']} ({ONE_VS_REST})"} if rest else {})
 
 
 def random_inputs_summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -155,7 +161,7 @@ def regularisation_claims(table: pd.DataFrame) -> Claims:
 
 
 def random_inputs_claims(table: pd.DataFrame) -> Claims:
-    """Compare random and shuffled inputs with test images at the end of training, for each protocol."""
+    """Compare random and shuffled inputs with test inputs at the end of training, for each protocol."""
     found = []
     last = table[table.epoch == table.epoch.max()].dropna(subset=["redundancy"])
     for protocol, part in last.groupby("protocol"):
@@ -163,7 +169,7 @@ def random_inputs_claims(table: pd.DataFrame) -> Claims:
         where = f"Protocol {protocol}, width {line.layer_width.iloc[0]}, end of training"
         test = line[line.inputs == "test"]
         for kind, word in _INPUTS.items():
-            names = ("for test images", f"for {word}")
+            names = ("for test inputs", f"for {word}")
             found.append(_change(test, line[line.inputs == kind], "redundancy", where, names))
     return _there(found)
 
@@ -207,7 +213,8 @@ def phase_chart_claims(table: pd.DataFrame) -> Claims:
 def regions_claims(lines: pd.DataFrame, slices: pd.DataFrame) -> Claims:
     """Compare the median distance to the first code change before and after training, per protocol and width.
 
-    No claim is made if a network's median is infinite, since half or more of its lines have no change.
+    No claim is made if a network's median is infinite, since half or more of its lines have no change. Say, too, why
+    there is no slice, if there is none, and if there were too few inputs for all lines.
     """
     keys = ["protocol", "layer_width", "snapshot", "points"]
     medians = lines.groupby([*keys, "repeat"], as_index=False).distance.median()
@@ -218,7 +225,21 @@ def regions_claims(lines: pd.DataFrame, slices: pd.DataFrame) -> Claims:
             if all(np.isfinite(rows.distance.dropna()).all() for rows in ends):
                 where = f"Protocol {protocol}, width {width}, lines between {points} inputs"
                 found.append(_change(*ends, "distance", where, ("before training", "after training")))
-    return _there(found)
+    return _there(found) + _left_out(lines)
+
+
+def _left_out(lines: pd.DataFrame) -> Claims:
+    """Say which slices and lines the figure of linear regions has not, and why."""
+    found = []
+    for why, part in lines[lines.no_slice.notna()].groupby("no_slice"):
+        of = part[["protocol", "layer_width"]].drop_duplicates()
+        networks = ", ".join(f"{row.protocol}, width {row.layer_width}" for row in of.itertuples())
+        found.append({"verdict": "No slice", "text": f"{why[0].upper()}{why[1:]} (protocol {networks})."})
+    counts = lines.groupby("points").line.nunique().reindex(["train", "test", "random"], fill_value=0)
+    if few := [f"{count} between {points} inputs" for points, count in counts.items() if count < counts.random]:
+        text = f"{counts.random} were asked for; there are inputs for {' and '.join(few)}."
+        found.append({"verdict": "Fewer lines than asked for", "text": text})
+    return found
 
 
 def _change(start: pd.DataFrame, end: pd.DataFrame, metric: str, where: str, names: tuple[str, str]) -> Claim | None:

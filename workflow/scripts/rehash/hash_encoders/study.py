@@ -21,18 +21,19 @@ def collect_study(tables: Iterable[str | Path], study: str) -> pd.DataFrame:
         InputError: a table cannot be one that a measuring job wrote (see `check_rows`), or two rows describe the same
             network.
     """
-    keys = [*KEYS, "inputs"] if study == "random_inputs" else KEYS
-    metrics = _RANDOM_INPUTS if study == "random_inputs" else ["code_bits", *METRICS]
+    keys, said, metrics = KEYS, ["lr_scheme"], ["code_bits", *METRICS]
+    if study == "random_inputs":
+        keys, said, metrics = [*KEYS, "inputs"], [], _RANDOM_INPUTS
     parts = []
     for path in tables:
-        part = read_csv(path, [*keys, *metrics])
-        check_rows(part, keys, metrics, f"{path}")
+        part = read_csv(path, [*keys, *said, *metrics])
+        check_rows(part, [*keys, *said], metrics, f"{path}")
         parts.append(part)
     table = pd.concat(parts, ignore_index=True)
     twice = table[table.duplicated([key for key in keys if key != "seed"])]
     if len(twice):
         raise InputError(f"study {study}: two rows for {twice.iloc[0][keys].to_dict()}")
-    return table[[*keys, *metrics]].sort_values(keys, ignore_index=True)
+    return table[[*keys, *said, *metrics]].sort_values(keys, ignore_index=True)
 
 
 def check_rows(table: pd.DataFrame, keys: list[str], metrics: list[str], where: str) -> None:

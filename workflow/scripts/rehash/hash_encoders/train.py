@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
 from rehash.datasets.layout import Dataset, Split
+from rehash.datasets.samples import listed
+from rehash.errors import InputError
 from rehash.hash_encoders.cells import Cell, cohort_name, sample
 from rehash.hash_encoders.cohort import CohortTraining, Recipe, timetable
 from rehash.hash_encoders.networks import Shape
@@ -20,6 +24,8 @@ from rehash.hash_encoders.trained import Trained
 from rehash.job import Saving
 from rehash.store import write_csv
 from rehash.training import Compute, State, finished
+
+log = logging.getLogger("rehash")
 
 
 class Sequence:
@@ -136,7 +142,7 @@ def train_cells(
 
     def recipe(cell: Cell) -> Recipe:
         chosen = sample(cell, train, seed=seed, dataset=keys["dataset"])
-        return Recipe(chosen.images, chosen.labels, cell.protocol(protocol), chosen.passes, cell.snapshots())
+        return Recipe(chosen.inputs, chosen.labels, cell.protocol(protocol), chosen.passes, cell.snapshots())
 
     def make(i: int) -> CohortTraining:
         recipes = [recipe(cells[cell]) for cell in list(groups.values())[i]]
@@ -144,6 +150,39 @@ def train_cells(
 
     steps = [common.epochs * common.batches(shown) for shown, common, _ in groups]
     return Sequence(make, steps, list(groups.values()))
+
+
+def check_classes(
+    labels: np.ndarray, trained_on: int, cells: list[Cell], class_names: list[str], dataset: str
+) -> list[str]:
+    """Return which classes the samples of cells lack, a sentence each.
+
+    Args:
+        labels: int64 (N,), of the whole train split. trained_on: how many of them, the first ones, are trained on.
+
+    Raises:
+        InputError: these lack a class of which the rest has two samples or more, or a cell's sample has one class.
+    """
+    counts = [np.bincount(labels[:n], minlength=len(class_names)) for n in (trained_on, len(labels))]
+    lacking = [name for name, some, all_ in zip(class_names, *counts) if not some and all_ > 1]
+    if lacking:
+        raise InputError(
+            f"dataset {dataset}: the first {trained_on} of {len(labels)} train samples, which networks are trained on, "
+            f"have none of {len(lacking)} classes: {listed(lacking)}; expected all. Leave out shuffle: null of "
+            f"datasets.{dataset} in the config, or set train_share: 1"
+        )
+    found = []
+    for n in dict.fromkeys(cell.inputs(trained_on, dataset) for cell in cells):
+        some = np.bincount(labels[:n], minlength=len(class_names))
+        if (some > 0).sum() < 2:
+            raise InputError(
+                f"config: hash_encoders: sample size {n} of dataset {dataset}: all are of class "
+                f"'{class_names[some.argmax()]}'; expected two classes or more. Choose a larger sample, and leave out "
+                f"shuffle: null of datasets.{dataset}"
+            )
+        if absent := [name for name, count in zip(class_names, some) if not count]:
+            found.append(f"the first {n} training samples have none of {len(absent)} classes ({listed(absent)})")
+    return found
 
 
 @dataclass(frozen=True)
@@ -184,8 +223,11 @@ def train_mlps(
     target, keys = compute.start(), training.keys
     images = Dataset.read(dataset)
     train = training_inputs(images.train, training.train_share)
-    shape = Shape(train.images[0].size, int(keys["layer_width"]), int(keys["depth"]), len(images.class_names))
+    shape = Shape(train.inputs[0].size, int(keys["layer_width"]), int(keys["depth"]), len(images.class_names))
     base, cells = Protocol(**training.protocol), [Cell.of(factors) for factors in training.cells]
+    odd = check_classes(images.train.labels, len(train.labels), cells, images.class_names, keys["dataset"])
+    for text in odd:
+        log.warning("%s", text)
     job = train_cells(train, shape, base, cells, repeats=training.repeats, seed=training.seed, keys=keys, device=target)
     identity = {
         **vars(training), "data": images.checksum, "train_items": len(train.labels), "inputs": shape.inputs,
@@ -204,6 +246,7 @@ def train_mlps(
             **notes,
             "sample_size": [cell.sample_size or len(train.labels) for cell in cells],
             "epochs": [trained.epochs["trained"] for trained in results],
+            "warnings": odd,
             "diverged": sum(not torch.isfinite(torch.tensor(row["loss"])) for row in rows),
             "digests": images.digests,
         }

@@ -53,7 +53,7 @@ def measure_codes(
     model = Model.read(modulations, target)
     train, test = (DeviceSplit(split, target) for split in (digits.train, digits.test))
     train_labels, test_labels = train.labels[:references].cpu().numpy(), test.labels.cpu().numpy()
-    units, classes, tasks = model.identity["units"], model.identity["classes"], len(model.views)
+    units, tasks = model.identity["units"], len(model.views)
     rows = []
     for repeat, net in enumerate(progress(model.networks, "codes", "network")):
         active = [
@@ -71,7 +71,7 @@ def measure_codes(
                     {
                         **model.keys, "repeat": repeat, "state": state, "task": task, "code_bits": units,
                         "active_share": float(unpack(ours, units).mean()), "redundancy_test": redundancy(ours),
-                        "knn": float(np.mean(majority(train_labels[found], classes) == test_labels)),
+                        "knn": float(np.mean(majority(train_labels[found]) == test_labels)),
                         "collisions": float(shared[own].mean()), "collisions_digit": float(mixed[own].mean()),
                     }
                 )  # fmt: skip

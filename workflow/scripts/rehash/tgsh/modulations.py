@@ -9,7 +9,7 @@ import numpy as np
 
 from rehash.arrays import pack_arrays, read_arrays
 from rehash.datasets.layout import Dataset
-from rehash.errors import InputError
+from rehash.errors import InputError, unreadable
 from rehash.store import write_bytes
 from rehash.tgsh.tasks import SIDE
 
@@ -18,10 +18,15 @@ def read_digits(path: str | Path) -> Dataset:
     """Read a dataset of 28 x 28 grey images whose train and test splits both have images of every class.
 
     Raises:
-        InputError: images have another shape, or a split has none of a class; names the file, and what was found or is
-            missing.
+        InputError: inputs are no images or of another shape, or a split has none of a class; names the file, and what
+            was found or is missing.
     """
     found = Dataset.read(path)
+    if not found.train.are_images:
+        raise InputError(
+            f"{path}: inputs are vectors of {found.train.inputs.shape[1]} numbers; tgsh needs images of {SIDE} x "
+            f"{SIDE}: take {Path(path).stem} out of tgsh.datasets and tgsh.flynet in the config"
+        )
     if found.train.images.shape[1:] != (SIDE, SIDE):
         shape = " x ".join(map(str, found.train.images.shape[1:]))
         raise InputError(f"{path}: images are {shape}; tgsh needs {SIDE} x {SIDE}, one grey value a pixel")
@@ -52,9 +57,11 @@ def read_modulations(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str,
         if set(arrays) != _ARRAYS:
             raise ValueError(f"holds {', '.join(arrays)}")
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path}: not a file of modulations of rehash, or damaged ({error}); make it again with: "
-            f"snakemake --cores all --force {path}"
+        raise unreadable(
+            error,
+            path,
+            f"not a file of modulations of rehash, or damaged ({error}); make it again with: "
+            f"snakemake --cores all --force {path}",
         ) from error
     return arrays, identity
 

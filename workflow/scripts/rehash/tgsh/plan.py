@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rehash.errors import InputError, unknown
-from rehash.graph import dataset_config, dataset_text, minutes
+from rehash.graph import Size, dataset_config, dataset_text, minutes
 from rehash.tgsh.streams import transformations
 from rehash.tgsh.tasks import Transformation
 
@@ -131,41 +131,56 @@ def notebook_params(config: dict, dataset: str) -> dict[str, int]:
     return {"units": block["units"], "epochs": block["epochs"]}
 
 
-def training_minutes(config: dict, dataset: str, benchmark: str, gpu: bool, attempt: int) -> int:
-    """Return a generous run time limit (minutes): 20 ms per step at the published width, for MNIST's size.
+def training_mb(size: Size, attempt: int) -> int:
+    """Return the memory of a training: images as bytes and, of all test images, as float32."""
+    return int((2500 + 10 * size.mb) * attempt)
 
-    On a GPU, where all tasks take a step together, a fifth.
-    """
+
+def training_minutes(config: dict, dataset: str, benchmark: str, size: Size, gpu: bool, attempt: int) -> int:
+    """Return a generous run time limit: 20 ms a step at the published width, on a GPU, for all tasks, a fifth."""
     block = flynet_config(config, dataset)
-    steps = len(tasks(config, dataset, benchmark)) * block["epochs"] * 60_000 / block["batch_size"]
+    steps = len(tasks(config, dataset, benchmark)) * block["epochs"] * size.train / block["batch_size"]
     seconds = 0.004 if gpu else 0.02
     return minutes(block["repeats"] * steps * block["units"] / 7840 * seconds / 60, attempt)
 
 
-def baseline_minutes(config: dict, dataset: str, benchmark: str, gpu: bool, attempt: int) -> int:
-    """Return a generous run time limit (minutes) of both baselines: 300 ms per step at the published width.
-
-    On a GPU it is a tenth. It assumes as many images as MNIST has.
-    """
+def baseline_minutes(config: dict, dataset: str, benchmark: str, size: Size, gpu: bool, attempt: int) -> int:
+    """Return a generous run time limit of both baselines: 300 ms a step at the published width, on a GPU a tenth."""
     params = baseline_params(config, dataset, benchmark)
-    steps = 2 * len(params["tasks"]) * params["schedule"]["epochs"] * 60_000 / params["schedule"]["batch_size"]
+    steps = 2 * len(params["tasks"]) * params["schedule"]["epochs"] * size.train / params["schedule"]["batch_size"]
     seconds = 0.03 if gpu else 0.3
     return minutes(params["repeats"] * steps * params["units"] / 7840 * seconds / 60, attempt)
 
 
-def measuring_minutes(config: dict, dataset: str, benchmark: str, attempt: int) -> int:
-    """Return a generous run time limit (minutes): half a minute per network and task at the published width.
-
-    It assumes as many images as MNIST has.
-    """
+def measuring_minutes(config: dict, dataset: str, benchmark: str, size: Size, attempt: int) -> int:
+    """Return a generous run time limit: half a minute a network, task and 10,000 test images at the published width."""
     block = flynet_config(config, dataset)
     work = block["repeats"] * len(tasks(config, dataset, benchmark)) * block["units"] / 7840
-    return minutes(0.5 * work, attempt)
+    return minutes(0.5 * work * size.test / 10_000, attempt)
 
 
-def measuring_mb(config: dict, dataset: str, benchmark: str, attempt: int) -> int:
-    """Estimate the memory (MB) for the codes of all tasks' images, and the responses to a block and the gallery."""
+def measuring_mb(config: dict, dataset: str, benchmark: str, size: Size, attempt: int) -> int:
+    """Return the memory for the codes of all tasks' images, and the responses to a block and the gallery."""
     units, count = flynet_config(config, dataset)["units"], len(tasks(config, dataset, benchmark))
-    gallery = config["tgsh"]["measurements"]["gallery"]
-    codes, responses = count * 12_000 * units / 8, count * (16 + 10 * gallery) * units * 4
-    return int((2000 + 4 * (codes + responses) / 1e6) * attempt)
+    measured = config["tgsh"]["measurements"]
+    codes = count * (size.test + measured["references"]) * units / 8
+    responses = count * (16 + size.classes * measured["gallery"]) * units * 4
+    return int((2000 + 10 * size.mb + 4 * (codes + responses) / 1e6) * attempt)
+
+
+def generation_mb(config: dict, dataset: str, benchmark: str, size: Size, attempt: int) -> int:
+    """Return the memory to generate images: the pseudo-inverse of an encoder, and each task's test images."""
+    units, count = flynet_config(config, dataset)["units"], len(tasks(config, dataset, benchmark))
+    generated = 2 * count * size.classes * units * 8
+    return int((1500 + 10 * size.mb + (3 * 784 * units * 8 + generated) / 1e6) * attempt)
+
+
+def inverse_mb(config: dict, dataset: str, attempt: int) -> int:
+    """Return the memory to invert an encoder: some copies of it in float64."""
+    return int((1500 + 8 * 784 * flynet_config(config, dataset)["units"] * 8 / 1e6) * attempt)
+
+
+def inverse_minutes(config: dict, dataset: str, attempt: int) -> int:
+    """Return a generous run time limit to invert encoders: two minutes each at the published width."""
+    block = flynet_config(config, dataset)
+    return minutes(2 * block["repeats"] * block["units"] / 7840, attempt)

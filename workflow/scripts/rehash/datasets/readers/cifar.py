@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import lzma
-import math
-import pickle
 import tarfile
 import zlib
 from pathlib import Path
@@ -14,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from rehash.datasets.layout import Split, check_split
-from rehash.datasets.raw import integer_labels, one_path
-from rehash.errors import InputError
+from rehash.datasets.pickles import PickledArray, as_text, unpickled
+from rehash.datasets.raw import one_path, plain_labels
+from rehash.datasets.samples import Found
+from rehash.errors import InputError, unreadable
 
 _BATCHES = {"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
 _PLAIN_NAMES = [name for names in _BATCHES.values() for name in names]
@@ -25,7 +25,7 @@ _PIXELS = 3 * 32 * 32
 _CLASSES = 10
 
 
-def read(files: dict[str, str]) -> tuple[dict[str, Split], list[str] | None]:
+def read(files: dict[str, str]) -> Found:
     """Read either version of CIFAR-10 from a folder (or its parent) or a tar archive, which is never unpacked to disk.
 
     Images are uint8 (N, 32, 32, 3), labels int64 (N,). The class names are those of batches.meta, None without it.
@@ -54,7 +54,7 @@ def read(files: dict[str, str]) -> tuple[dict[str, Split], list[str] | None]:
             parts.append(Split(images, labels))
             check_split(parts[-1], where, len(names) if names else _CLASSES)
         splits[split] = Split(np.concatenate([p.images for p in parts]), np.concatenate([p.labels for p in parts]))
-    return splits, names
+    return Found(splits, names)
 
 
 def _wanted(name: str) -> bool:
@@ -84,7 +84,7 @@ def _from_archive(path: Path) -> dict[str, bytes]:
             while archive.fileobj.read(2**20):
                 pass  # the checksum of gzip, bzip2 and xz lies at the end
     except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
-        raise InputError(f"{path}: truncated or not a tar archive ({error})") from error
+        raise unreadable(error, path, f"truncated or not a tar archive ({error})") from error
     return contents
 
 
@@ -107,7 +107,7 @@ def _binary_names(content: bytes, where: str) -> list[str]:
 
 def _python_rows(content: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
     pixels, labels = _entries(content, where, "data", "labels")
-    if not isinstance(pixels, _Array):
+    if not isinstance(pixels, PickledArray):
         raise InputError(f"{where}: data is {type(pixels).__name__}; expected uint8 (N, {_PIXELS})")
     rows = pixels.as_bytes(f"{where}: data")
     if rows.shape[1:] != (_PIXELS,):
@@ -115,7 +115,7 @@ def _python_rows(content: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
     if not isinstance(labels, list):
         raise InputError(f"{where}: labels are not a list of integers ({type(labels).__name__})")
     try:
-        return rows, integer_labels(np.asarray(labels), where)
+        return rows, plain_labels(np.asarray(labels), where)
     except ValueError as error:
         raise InputError(f"{where}: labels are not a list of integers ({error})") from error
 
@@ -124,7 +124,7 @@ def _python_names(content: bytes, where: str) -> list[str]:
     (names,) = _entries(content, where, "label_names")
     if not isinstance(names, list) or not all(isinstance(name, (bytes, str)) for name in names):
         raise InputError(f"{where}: label_names is not a list of strings")
-    return [_text(name) for name in names]
+    return [as_text(name) for name in names]
 
 
 _ROWS = {".bin": _binary_rows, "": _python_rows}
@@ -133,84 +133,11 @@ _CLASS_NAMES = {".bin": _binary_names, "": _python_names}
 
 def _entries(content: bytes, where: str, *keys: str) -> list[Any]:
     """Return what a pickled dictionary holds under `keys`, which are bytes or strings there."""
-    try:
-        value = _Unpickler(io.BytesIO(content), encoding="bytes").load()
-    except (InputError, MemoryError) as error:
-        raise InputError(f"{where}: {error}") from error
-    except Exception as error:  # wrong opcodes can raise anything
-        raise InputError(f"{where}: not a readable pickle ({type(error).__name__}: {error})") from error
+    value = unpickled(io.BytesIO(content), where)
     if not isinstance(value, dict):
         raise InputError(f"{where}: a pickled {type(value).__name__}; expected a dictionary")
-    value = {_text(key): entry for key, entry in value.items()}
+    value = {as_text(key): entry for key, entry in value.items()}
     missing = [key for key in keys if key not in value]
     if missing:
         raise InputError(f"{where}: lacks {', '.join(missing)}; it has {', '.join(map(str, value)) or 'nothing'}")
     return [value[key] for key in keys]
-
-
-def _text(name: Any) -> Any:
-    return name.decode("latin1") if isinstance(name, bytes) else name
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    """Encode a text to bytes, as pickles of bytes that Python 3 writes for Python 2 ask for."""
-    if encoding != "latin1":
-        raise InputError(f"refused: the pickle encodes with {encoding}")
-    return text.encode("latin1")
-
-
-class _DType:
-    """Stand-in for numpy.dtype that keeps only its name."""
-
-    def __init__(self, name: Any = "", *_: Any) -> None:
-        self.name = str(_text(name))
-
-    def __setstate__(self, _: Any) -> None:
-        """Ignore byte order and fields, which single bytes do not have."""
-
-
-class _Array:
-    """Stand-in for numpy.ndarray (a pickle could build one over any memory) that keeps shape, type and bytes."""
-
-    def __init__(self, *_: Any) -> None:
-        self.shape, self.dtype, self.columns_first, self.content = (), _DType(), False, b""
-
-    def __setstate__(self, state: Any) -> None:
-        _, self.shape, self.dtype, self.columns_first, self.content = state
-
-    def as_bytes(self, where: str) -> np.ndarray:
-        """Return the array, uint8 of any shape; raise an InputError if it is anything else."""
-        name = self.dtype.name.lstrip("|") if isinstance(self.dtype, _DType) else type(self.dtype).__name__
-        shape = self.shape if isinstance(self.shape, tuple) and all(isinstance(n, int) for n in self.shape) else None
-        if name != "u1" or shape is None or not isinstance(self.content, (bytes, bytearray)):
-            raise InputError(f"{where} is an array of type {name!r} and shape {self.shape}; expected uint8 ('u1')")
-        if min(shape, default=0) < 0 or math.prod(shape) != len(self.content):
-            raise InputError(f"{where} has {len(self.content)} bytes; expected {math.prod(shape)} for shape {shape}")
-        return np.frombuffer(self.content, np.uint8).reshape(shape, order="F" if self.columns_first else "C")
-
-
-def _from_buffer(content: Any, dtype: Any, shape: Any, order: Any) -> _Array:
-    """Build the stand-in of an array, in place of the function that pickles of protocol 5 call."""
-    array = _Array()
-    array.__setstate__((None, shape, dtype, order == "F", content))
-    return array
-
-
-_GLOBALS = {
-    ("numpy", "ndarray"): _Array,
-    ("numpy", "dtype"): _DType,
-    ("numpy.core.multiarray", "_reconstruct"): _Array,
-    ("numpy._core.multiarray", "_reconstruct"): _Array,
-    ("numpy.core.numeric", "_frombuffer"): _from_buffer,
-    ("numpy._core.numeric", "_frombuffer"): _from_buffer,
-    ("_codecs", "encode"): _encode,
-}
-
-
-class _Unpickler(pickle.Unpickler):
-    """Unpickler of numbers, strings, lists, dictionaries and stand-ins for arrays; it refuses anything else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _GLOBALS:
-            raise InputError(f"refused: the pickle asks for {module}.{name}, which no array needs; nothing was run")
-        return _GLOBALS[module, name]

@@ -10,15 +10,16 @@ import numpy as np
 import scipy.io
 
 from rehash.datasets.layout import Split, check_split
-from rehash.datasets.raw import by_role, integer_labels
-from rehash.errors import InputError
+from rehash.datasets.raw import by_role, plain_labels
+from rehash.datasets.samples import Found
+from rehash.errors import InputError, unreadable
 
 _HEADER, _MATRIX, _COMPRESSED, _NUMBERS = 128, 14, 15, range(6, 16)  # "MAT-File Format", MathWorks: tables 1 to 3
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}  # of one number, by its type
 _NAMES = {"train": "train_32x32.mat", "test": "test_32x32.mat"}
 
 
-def read(files: dict[str, str]) -> tuple[dict[str, Split], list[str]]:
+def read(files: dict[str, str]) -> Found:
     """Read two files by role (train, test), or a folder with train_32x32.mat and test_32x32.mat.
 
     Images are uint8 (N, 32, 32, 3), labels int64 (N,); the classes are the digits.
@@ -27,7 +28,7 @@ def read(files: dict[str, str]) -> tuple[dict[str, Split], list[str]]:
         InputError: a file is missing or not a MATLAB file, or its arrays X and y are not SVHN's.
     """
     digits = [str(digit) for digit in range(10)]
-    return {split: _read_split(path) for split, path in by_role(files, _NAMES).items()}, digits
+    return Found({split: _read_split(path) for split, path in by_role(files, _NAMES).items()}, digits)
 
 
 def _read_split(path: Path) -> Split:
@@ -37,14 +38,14 @@ def _read_split(path: Path) -> Split:
     except MemoryError:
         raise
     except Exception as error:  # scipy's parser raises errors of many types for bad bytes
-        raise InputError(f"{path}: not a readable MATLAB file ({type(error).__name__}: {error})") from error
+        raise unreadable(error, path, f"not a readable MATLAB file ({type(error).__name__}: {error})") from error
     missing = [name for name in ("X", "y") if name not in arrays]
     if missing:
         raise InputError(f"{path}: has no array {' and no '.join(missing)}; expected X (32, 32, 3, N) and y (N, 1)")
     pixels, labels = arrays["X"], arrays["y"]
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[:3] != (32, 32, 3):
         raise InputError(f"{path}: X is {pixels.dtype} {pixels.shape}; expected uint8 (32, 32, 3, N)")
-    labels = integer_labels(labels, f"{path}: y")
+    labels = plain_labels(labels, f"{path}: y")
     wrong = np.flatnonzero((labels < 0) | (labels > 10))
     if len(wrong):
         raise InputError(f"{path}: label {labels[wrong[0]]} of item {wrong[0]} is out of range; expected 1 to 10")

@@ -37,11 +37,13 @@ class SplitImages:
         count: the number of images.
         slices: uint8 (n, H, W) or (n, H, W, 3), in order, n of any size; may be iterable only once.
         left_out: names of files that could not be read and are not counted.
+        notes: what else was left out or changed, in all splits, a sentence each.
     """
 
     count: int
     slices: Iterable[np.ndarray]
     left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +136,9 @@ def build_bank(raw: dict[str, str | Path], output: str | Path, *, description: d
     settings = {key: value for key, value in description.items() if key not in _COMMON}
     _check_settings(settings, reader, where)
     splits = reader.read(raw, **settings)
+    notes = list(dict.fromkeys(note for split in SPLITS for note in splits[split].notes))
+    for note in notes:
+        log.info("%s: %s", where, note)
     about = {key: description.get(key, getattr(reader, key.upper(), "")) for key in ("source", "licence")}
     with created(output) as file:
         checksum = _write_splits(file, splits, where)
@@ -145,6 +150,7 @@ def build_bank(raw: dict[str, str | Path], output: str | Path, *, description: d
         "bank_checksum": checksum,
         "pictures": {split: splits[split].count for split in SPLITS},
         "left_out": sorted(path for split in SPLITS for path in splits[split].left_out),
+        "notes": notes,
     }
 
 

@@ -17,7 +17,7 @@ import torch
 
 from rehash.equihash.learning.architectures import build_network
 from rehash.equihash.learning.weights import misfits, write_network
-from rehash.errors import InputError, unknown
+from rehash.errors import InputError, unknown, unreadable
 from rehash.store import file_digest
 
 # The public class for each of our networks and numbers of input channels; the public name of each of our layers.
@@ -126,7 +126,7 @@ def _read(path: str | Path) -> dict[str, Any]:
             ) from None
         said = re.search(r"WeightsUnpickler error:\s*(.+)", str(error))
         reason = said[1] if said else f"{type(error).__name__}: {error}".splitlines()[0]
-        raise InputError(f"{path}: not a checkpoint that torch can read, or damaged ({reason})") from None
+        raise unreadable(error, path, f"not a checkpoint that torch can read, or damaged ({reason})") from None
     for part in ("config", "net"):
         if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(part), dict):
             held = list(checkpoint) if isinstance(checkpoint, dict) else f"a {type(checkpoint).__name__}"

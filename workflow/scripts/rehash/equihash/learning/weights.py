@@ -11,7 +11,7 @@ import torch
 from rehash.equihash.images.task import Task
 from rehash.equihash.learning.architectures import build_network
 from rehash.equihash.learning.precision import arithmetic, check_precision
-from rehash.errors import InputError
+from rehash.errors import InputError, unreadable
 from rehash.store import write_bytes
 from rehash.tensors import pack_tensors, read_tensors
 
@@ -39,9 +39,10 @@ def read_network(path: str | Path, device: torch.device) -> tuple[torch.nn.Modul
         if found := misfits(network.state_dict(), tensors):
             raise ValueError("; ".join(found))
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{path}: not a network of rehash, or damaged ({error}); make it again with: "
-            f"snakemake --cores all --force {path}"
+        raise unreadable(
+            error,
+            path,
+            f"not a network of rehash, or damaged ({error}); make it again with: snakemake --cores all --force {path}",
         ) from error
     network.load_state_dict(tensors)
     return network.to(device).eval(), identity

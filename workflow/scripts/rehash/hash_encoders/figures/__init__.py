@@ -1,1 +1,3 @@
 """The functions that draw the wing's figures; `rehash.hash_encoders.registry` lists the figures."""
+
+from rehash.figures import style  # noqa: F401  (keeps a user's settings from the matplotlib that modules here import)

@@ -16,7 +16,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from rehash.errors import unknown
-from rehash.figures.style import COLOURS, panels
+from rehash.figures.style import COLOURS, panels, text_figure
+from rehash.hash_encoders.figures.titles import ALL_DIVERGED
 from rehash.hash_encoders.phase_chart import CRITICAL, NEITHER, SUFFICIENT, UNDER
 from rehash.hash_encoders.studies import STUDIES
 from rehash.tables import mean_and_sd
@@ -29,6 +30,7 @@ _VALUES = {
     "categorization": ("categorization (K-NN accuracy)", "viridis"),
 }
 _TILE = 0.36  # inches; room for two lines of text
+_NOTHING = f"Nothing to chart: {ALL_DIVERGED}."
 _MOST_COLUMNS = 20  # with more columns, a value would not fit into its tile
 
 
@@ -47,6 +49,8 @@ def plot_phase_chart(points: pd.DataFrame, thresholds: Mapping[str, float]) -> F
     Raises:
         InputError: a regime has no letter.
     """
+    if points.empty:
+        return text_figure(_NOTHING)
     blocks = _blocks(points)
     heights = [max(2.6, 1.2 + _TILE * part.layer_width.nunique()) for _, _, part in blocks]
     columns = max(part.x.nunique() for _, _, part in blocks)
@@ -162,6 +166,10 @@ def interactive_phase_chart(points: pd.DataFrame, thresholds: Mapping[str, float
     The same table gives the same bytes. Arguments and errors: see `plot_phase_chart`; points also has code_bits and
     categorization_share, for the tooltip.
     """
+    if points.empty:
+        return (
+            f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{_NOTHING}</title><p>{_NOTHING}</p></html>\n'
+        )
     shown = alt.param(
         name="shown", value="redundancy", bind=alt.binding_select(options=_CHOICES, name="colour the tiles by ")
     )

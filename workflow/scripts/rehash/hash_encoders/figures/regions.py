@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -16,8 +18,8 @@ from rehash.tables import summarise
 _POINTS = {"train": "training inputs", "test": "test inputs", "random": "uniform in [0, 1]"}
 _STATES = ("trained", "untrained")
 _NETWORK = ["protocol", "depth", "layer_width"]
-_UNIT = "pixels from 0 to 1"
 _GRID = 121  # number of distances at which the shares are drawn
+_WIDTH = 36  # characters of a line of text in a panel
 _MARKS = 15  # a marker at every 15th of them
 
 
@@ -39,15 +41,20 @@ def plot_regions(lines: pd.DataFrame, slices: pd.DataFrame) -> Figure:
         left.set_title(f"first code change (protocol {protocol}, {size})")
         mine = slices[(slices[_NETWORK] == list(values)).all(axis=1)]
         for panel, state in ((before, "untrained"), (after, "trained")):
-            _draw_slice(panel, mine[mine.snapshot == state], state)
+            why = chosen[chosen.snapshot == state].no_slice.dropna()
+            _draw_slice(panel, mine[mine.snapshot == state], state, next(iter(why), "no slice"))
     return figure
 
 
 def _title(lines: pd.DataFrame) -> str:
-    n, each = lines.repeat.nunique(), lines.line.nunique()
+    n = lines.repeat.nunique()
     spread = f"mean of {n} networks, band of one standard deviation" if n > 1 else "one network"
     lost = len(lines[lines.distance.isna()].groupby([*_NETWORK, "snapshot", "repeat"]))
-    text = f"{lines.dataset.iloc[0]}: {spread}; {each} lines a network and kind of points"
+    counts = {words: lines[lines.points == points].line.nunique() for points, words in _POINTS.items()}
+    each = f"{max(counts.values())} lines a network and kind of points"
+    if len(set(counts.values())) > 1:
+        each = "lines a network: " + ", ".join(f"{count} ({words})" for words, count in counts.items())
+    text = f"{lines.dataset.iloc[0]}: {spread}; {each}"
     return f"{text}; {lost} networks that diverged are left out" if lost else text
 
 
@@ -69,7 +76,7 @@ def shares_within(lines: pd.DataFrame, grid: np.ndarray) -> pd.DataFrame:
 
 def _draw_distances(panel: Axes, lines: pd.DataFrame) -> None:
     panel.set(
-        xlabel=f"L2 distance ({_UNIT})",
+        xlabel="L2 distance of inputs",
         ylabel="share of lines whose code has changed",
         xscale="log",
         ylim=(-0.02, 1.02),
@@ -93,14 +100,14 @@ def _draw_distances(panel: Axes, lines: pd.DataFrame) -> None:
     panel.legend(fontsize=7, loc="upper left")
 
 
-def _draw_slice(panel: Axes, rows: pd.DataFrame, state: str) -> None:
+def _draw_slice(panel: Axes, rows: pd.DataFrame, state: str, without: str) -> None:
     regions, corners = rows[rows["item"] == "region"], rows[rows["item"] == "corner"]
     panel.grid(False)
     if regions.empty:
-        panel.set_title(state)
-        _say(panel, "no network to show: all diverged")
+        panel.set(title=state, xticks=[], yticks=[])
+        _say(panel, textwrap.fill(without, _WIDTH))
         return
-    panel.set(title=f"{state}: {regions.number.nunique()} regions", xlabel=f"L2 distance ({_UNIT})", aspect="equal")
+    panel.set(title=f"{state}: {regions.number.nunique()} regions", xlabel="L2 distance of inputs", aspect="equal")
     panel.set(xlim=(rows.x.min(), rows.x.max()), ylim=(rows.y.min(), rows.y.max()))
     polygons = [part[["x", "y"]].to_numpy() for _, part in regions.groupby("number", sort=True)]
     classes = regions.groupby("number", sort=True)["class"].first().to_numpy()

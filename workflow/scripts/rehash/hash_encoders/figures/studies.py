@@ -13,8 +13,8 @@ from rehash.tables import summarise
 
 _DRAWN = ("redundancy_train", "redundancy_test", "kmeans", "knn", "lr", "accuracy_test")
 _INPUTS = {
-    "test": "test images",
-    "permuted": "images, pixels shuffled",
+    "test": "test inputs",
+    "permuted": "test inputs, shuffled",
     "uniform": "uniform in [0, 1]",
     "uniform_negative": "uniform in [-1, 0]",
 }

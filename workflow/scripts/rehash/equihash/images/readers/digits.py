@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rehash.datasets.layout import checksum
+from rehash.datasets.layout import checksum, inputs_kind
 from rehash.datasets.raw import one_path
 from rehash.equihash.images.banks import SplitImages
 from rehash.equihash.images.readers.hdf5 import hdf5_images
+from rehash.errors import InputError
+from rehash.hdf5 import opened
 
 _VALID_SHARE = 6
 
@@ -19,10 +21,17 @@ def read(raw: dict[str, str | Path]) -> dict[str, SplitImages]:
     the rest is its train split. For MNIST these are the published 50,000, 10,000 and 10,000 images.
 
     Raises:
-        InputError: the file is not a dataset in the project's layout.
+        InputError: the file is not a dataset in the project's layout, or its inputs are no images.
     """
     path = one_path(raw, "dataset")
     checksum(path)  # its error says how to make the dataset again if the file is not one
+    with opened(path, "a dataset of rehash") as file:
+        kind = inputs_kind(file)
+    if kind != "images":
+        raise InputError(
+            f"{path}: inputs are vectors; expected images: set equihash.banks.<name>.dataset in the config to a "
+            f"dataset of images, {path.stem} is none"
+        )
     train = hdf5_images(path, "train/images").count
     valid = round(train / _VALID_SHARE)
     return {

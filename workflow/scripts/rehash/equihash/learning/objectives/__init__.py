@@ -103,6 +103,6 @@ def _class_of(name: str, where: str) -> ast.ClassDef:
 def _subclasses(file: Path, mtime_ns: int) -> list[ast.ClassDef]:
     return [
         node
-        for node in ast.parse(file.read_text(), str(file)).body
+        for node in ast.parse(file.read_text(encoding="utf-8"), str(file)).body
         if isinstance(node, ast.ClassDef) and any(isinstance(b, ast.Name) and b.id == "Objective" for b in node.bases)
     ]
