@@ -42,6 +42,7 @@ def dark_and_bright(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return (rng.integers(0, 100, (n, 6, 6)) + 120 * labels[:, None, None]).astype(np.uint8), labels
 
 
+@pytest.mark.long
 def test_two_classes_on_an_odd_machine(odd):
     (images, labels), (test_images, test_labels) = dark_and_bright(60, 0), dark_and_bright(20, 1)
     np.savez(
