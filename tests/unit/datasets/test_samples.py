@@ -39,6 +39,8 @@ def classes(train, test=None, known=None, given=None, first=None):
         # Texts by the alphabet, texts that are numbers by their value, texts that the config names in its own order.
         (["dog", "cat"], ["cat"], {}, ([1, 0], [0], ["cat", "dog"])),
         (["10", "9", "007"], ["9"], {}, ([2, 1, 0], [1], ["007", "9", "10"])),
+        (["--5", "-", "-5"], ["-5"], {}, ([1, 0, 2], [2], ["-", "--5", "-5"])),
+        (["10", "-5"], ["-5"], {}, ([1, 0], [0], ["-5", "10"])),
         (["dog", "cat"], ["cat"], {"given": ["dog", "cat"]}, ([0, 1], [1], ["dog", "cat"])),
         (["dog", "cat"], ["cat"], {"given": ["Katze", "Hund"]}, ([1, 0], [0], ["Katze", "Hund"])),
         # Names that the format has for 0, 1, ...; the config's come first.

@@ -138,6 +138,20 @@ def test_findings_go_to_the_log_the_tables_and_the_notes(tmp_path, caplog):
     assert [r.levelname for r in caplog.records].count("WARNING") == 1
 
 
+def test_a_range_with_equal_ends_is_refused_and_a_falling_one_turns_black_and_white_over(tmp_path):
+    pixels = images(20)
+    np.savez(tmp_path / "d.npz", images=pixels, labels=np.arange(20) % 2)
+    with pytest.raises(
+        InputError, match=r"datasets.d.value_range is \[5, 5\]; expected the value of black and another"
+    ):
+        build_dataset(tmp_path / "d.h5", {"path": tmp_path / "d.npz"}, name="d", reader="npz", value_range=[5, 5])
+    assert not (tmp_path / "d.h5").exists()
+    build_dataset(tmp_path / "d.h5", {"path": tmp_path / "d.npz"}, name="d", reader="npz", value_range=[255, 0])
+    found = Dataset.read(tmp_path / "d.h5")
+    turned = np.concatenate([found.train.images, found.test.images])
+    assert sorted(map(bytes, turned)) == sorted(map(bytes, 255 - pixels))
+
+
 def test_a_declared_range_is_used_and_what_lies_beyond_is_cut_off(tmp_path):
     x = np.tile(np.array([[0, 1000], [2000, 3000]], np.uint16), (20, 1, 1))
     x[:, 0, 1] += np.arange(20, dtype=np.uint16)

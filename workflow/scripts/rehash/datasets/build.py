@@ -55,7 +55,7 @@ def build_dataset(
         scale: how vectors are scaled, see `rehash.datasets.scaling.scaled_vectors`; None takes the reader's habit.
         content: the checksum of the path (`rehash.outside.content_digest`), for the log. checksum: the expected one.
         classes: where to write the table of classes: class, name, and the numbers of train and test samples.
-        findings: where to write the table of what was found: kind (fact, left out or warning) and text.
+        findings: where to write the table of what was found: kind (fact, note or warning) and text.
 
     Raises:
         InputError: an unknown reader or setting, a missing file, raw files that are not what the reader and the layout

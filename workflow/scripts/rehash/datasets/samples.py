@@ -134,7 +134,7 @@ def _in_order(labels: np.ndarray) -> np.ndarray:
 
 
 def _is_integer(text: str) -> bool:
-    return text.isascii() and text.lstrip("-").isdigit()
+    return text.isascii() and text.removeprefix("-").isdigit()
 
 
 def _are_first(values: np.ndarray) -> bool:

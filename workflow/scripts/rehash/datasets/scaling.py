@@ -41,7 +41,14 @@ def scaled_images(
 
     Returns:
         The images, uint8 (N, H, W) or (N, H, W, 3) by split, and a note on the range, if anything was scaled.
+
+    Raises:
+        InputError: the given range has equal ends, or there is none to measure.
     """
+    if value_range and value_range[0] == value_range[1]:
+        raise InputError(
+            f"{where}.value_range is {list(value_range)}; expected the value of black and another of white"
+        )
     arrays = [array for array in splits.values() if array.size]
     if not arrays or (value_range is None and all(array.dtype == np.uint8 for array in arrays)):
         return splits, []
