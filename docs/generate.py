@@ -197,7 +197,8 @@ def pages() -> dict[Path, str]:
         "docs/coverage.md": [counts],
         "README.md": [counts, inside(), points("mnist", "capacity", "layer_width == 40"), benchmark(), on_a_gpu()],
         "docs/hash_encoders.md": [
-            *map(markdown, (encoders.solvers(), encoders.by_size(), encoders.batches("training_time", "epoch"))),
+            *map(markdown, (encoders.solvers(), encoders.layers(), encoders.by_size())),
+            markdown(encoders.batches("training_time", "epoch")),
             *map(markdown, (encoders.batches("capacity", "width"), encoders.stopping())),
             *(search(), small_samples(), tallies()),
             *(points(dataset, "capacity") for dataset in ("mnist", "cifar10")),

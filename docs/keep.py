@@ -1,6 +1,7 @@
 """Keep full-scale results under docs/results, with the provenance of everything they were made from.
 
 python docs/keep.py RESULTS hash_encoders DATASET STUDY [NAME]    keeps DATASET_STUDY.csv and .json, or NAME_STUDY
+python docs/keep.py RESULTS layers DATASET [NAME]                 keeps DATASET_layers.csv and .json, or NAME_layers
 python docs/keep.py RESULTS tgsh DATASET BENCHMARK                keeps tgsh_BENCHMARK_*.csv and tgsh_BENCHMARK.json
 """
 
@@ -34,6 +35,12 @@ def hash_encoders(results: Path, dataset: str, study: str, kept: str = "") -> tu
     return name, {name: folder / f"{study}.csv"}, made_by
 
 
+def layers(results: Path, dataset: str, kept: str = "") -> tuple[str, dict[str, Path], list[Path]]:
+    """Name; kept name -> table; provenance of networks' layers."""
+    folder, name = results / "hash_encoders" / dataset, f"{kept or dataset}_layers"
+    return name, {name: folder / "layers.csv"}, [folder / "layers.json", *json_files(folder / "models")]
+
+
 def tgsh(results: Path, dataset: str, benchmark: str) -> tuple[str, dict[str, Path], list[Path]]:
     """Name; kept name -> table; provenance of a benchmark."""
     folder, name = results / "tgsh" / dataset / benchmark, f"tgsh_{benchmark}"
@@ -43,7 +50,9 @@ def tgsh(results: Path, dataset: str, benchmark: str) -> tuple[str, dict[str, Pa
 
 if __name__ == "__main__":
     results, dataset = Path(sys.argv[1]), sys.argv[3]
-    name, tables, made_by = {"hash_encoders": hash_encoders, "tgsh": tgsh}[sys.argv[2]](results, *sys.argv[3:])
+    name, tables, made_by = {"hash_encoders": hash_encoders, "layers": layers, "tgsh": tgsh}[sys.argv[2]](
+        results, *sys.argv[3:]
+    )
     for kept, path in tables.items():
         shutil.copy(path, KEPT / f"{kept}.csv")
     provenance = {

@@ -40,6 +40,14 @@ ROWS: list[tuple[str, str, Callable[[dict[str, Any]], str]]] = [
     ),
     ("a database cut in 1, 2 and 3 shards: equal fingerprints", "shards", lambda f: _each(f["networks"], "equal")),
     ("FlyNet, a step of 36 tasks", "flynet", lambda found: f"{found['milliseconds_a_step']} ms"),
+    (
+        "ResNet-20 on digits, a step of 64; convolutional networks trained twice: equal bytes",
+        "convolutions",
+        lambda found: (
+            f"{found['milliseconds_a_step_of_resnet20']} ms; "
+            f"{_each({name: found[name] for name in ('vgg4', 'resnet8')}, 'same_bytes')}"
+        ),
+    ),
 ]
 
 

@@ -118,3 +118,21 @@ def solvers() -> pd.DataFrame:
         }
         lines.append({**line, "most iterations": part.most_iterations.max()})
     return pd.DataFrame(lines)
+
+
+def layers() -> pd.DataFrame:
+    """A row a layer of the ResNet-20 on CIFAR-10: properties of its code, trained, and untrained in brackets."""
+    table = pd.read_csv(RESULTS / "cifar10_layers.csv")
+    shown = {"redundancy_train": "redundancy", "knn": "K-NN", "lr": "logistic regression", "kmeans_test": "K-Means"}
+    lines = []
+    for pool, words in (("none", "a bit a position"), ("any", "a bit a channel")):
+        part = table[table.pool == pool]
+        states = [part[part.state == state].set_index("node") for state in ("trained", "untrained")]
+        for node in states[0].index:
+            both = [state.loc[node] for state in states]
+            line = {"code": words, "layer": node, "bits": f"{both[0].layer_bits:,}"}
+            cells = {
+                name: "{:.3f} ({:.3f})".format(*(state[metric] for state in both)) for metric, name in shown.items()
+            }
+            lines.append({**line, **cells})
+    return pd.DataFrame(lines)

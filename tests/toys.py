@@ -8,7 +8,7 @@ import torch
 
 from rehash.datasets.layout import Split
 from rehash.hash_encoders.cohort import CohortTraining, Recipe
-from rehash.hash_encoders.columns import KEYS, METRICS
+from rehash.hash_encoders.columns import METRICS
 from rehash.hash_encoders.networks import Shape
 from rehash.hash_encoders.protocols import Protocol
 
@@ -39,16 +39,20 @@ def cohort(
 
 
 def mixed(protocol: Protocol = SCRIPTS, **more) -> list[Recipe]:
-    """Recipes that differ in all in which recipes of a cohort may: their data, sample size, l2, BatchNorm, dropout."""
+    """Recipes that differ in all in which recipes of a cohort may.
+
+    That is their data, sample size, l2, BatchNorm, dropout and how images are changed.
+    """
     images, labels = digits()
     noise, shuffled = digits(seed=1)[0], np.roll(labels, 1)
-    without = replace(protocol, batch_norm=None)
+    without, changes = replace(protocol, batch_norm=None), {"rotation": 40.0, "shift": 0.2}
     return [
         Recipe(images, shuffled, replace(without, l2=0.0, dropout=0.3), **more),
         Recipe(images, labels, replace(protocol, l2=1e-3), **more),
-        Recipe(noise, labels, without, **more),
+        Recipe(noise, labels, replace(without, augmentation={"flip": True}), **more),
         Recipe(images[:104], labels[:104], replace(protocol, dropout=0.5), passes=2, **more),
         Recipe(images[:52], labels[:52], replace(without, dropout=0.5), passes=4, **more),
+        *(Recipe(images, labels, replace(protocol, dropout=share, augmentation=changes), **more) for share in (0, 0.3)),
     ]
 
 
@@ -66,7 +70,10 @@ def effective(network: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def property_row(**values) -> dict:
     """A row of a property table; everything not said is the same everywhere."""
-    keys = dict(zip(KEYS, ("hash_encoders", "d", "capacity", "p", 1, 40, 99, 0.0, True, 0.0, 0.0, 0.0, 10, 0, 1)))
+    keys = {"paper": "hash_encoders", "dataset": "d", "study": "capacity", "protocol": "p", "depth": 1}
+    keys |= {"layer_width": 40, "sample_size": 99, "l2": 0.0, "weight_decay": 0.0, "batch_norm": True, "dropout": 0.0}
+    keys |= {"activation": "relu", "augmentation": False, "patience": 10.0, "label_noise": 0.0, "instance_noise": 0.0}
+    keys |= {"epoch": 10, "repeat": 0, "seed": 1}
     return {**keys, "lr_scheme": "one-vs-one", "code_bits": 40, **dict.fromkeys(METRICS, 0.5), **values}
 
 

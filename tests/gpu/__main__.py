@@ -52,6 +52,7 @@ CHECKS = [
     Task("entropies", "hashing:entropies", 40),
     Task("shards", "hashing:shards", 60),
     Task("flynet", "flynet:flynet", 60),
+    Task("convolutions", "convolutions:convolutions", 60),
     Task("studies", "mlps:studies", 3600),
 ]
 MODELS = ("shannon_hamming", "hash_net")

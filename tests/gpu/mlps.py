@@ -207,10 +207,11 @@ def _config(options: Options, study: str) -> dict[str, Any]:
 def _one_width(options: Options, study: str, protocol: str, width: int) -> dict[str, Any]:
     """Train and measure all networks of a study at one width."""
     config, (dataset, data) = _config(options, study), digits(options)
-    settings = plan.training_params(config, study, "mnist", protocol)
+    block = config["hash_encoders"][study]["mnist"]
+    settings = plan.training_params(config, study, "mnist", protocol, str(block["repeats"]))
     inputs = round(len(Dataset.read(dataset).train.labels) * settings["train_share"])
     settings["cells"] = [cell for cell in settings["cells"] if cell.get("sample_size", 0) <= inputs]
-    depth = config["hash_encoders"][study]["mnist"]["depth"]
+    (depth,) = plan.depths(block)
     keys = {"dataset": data, "study": study, "protocol": protocol, "depth": depth, "layer_width": width}
     folder = options.scratch / "studies" / study / protocol / str(width)
     networks, training = folder / "networks.safetensors", Training(keys=keys, **settings)

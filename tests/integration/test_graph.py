@@ -14,8 +14,8 @@ from matplotlib.image import imread
 from graphs import snakemake
 
 KEYS = (
-    "paper dataset study protocol depth layer_width sample_size l2 batch_norm dropout label_noise instance_noise "
-    "epoch repeat seed"
+    "paper dataset study protocol depth layer_width sample_size l2 weight_decay batch_norm dropout activation "
+    "augmentation patience label_noise instance_noise epoch repeat seed"
 ).split()
 COLUMNS = (
     "redundancy_train redundancy_test kmeans_train kmeans_test kmeans_train_matched kmeans_test_matched knn lr "
@@ -50,12 +50,13 @@ def check_claims(table: pd.DataFrame) -> None:
 def test_the_study_table(built):
     table = pd.read_csv(built / "results" / "hash_encoders" / "mnist5k" / "capacity.csv")
     assert list(table) == [*KEYS, "lr_scheme", "code_bits", *COLUMNS] and set(table.lr_scheme) == {"one-vs-one"}
-    assert len(table) == 2 * 2 * 3 * 2 and not table.isna().any().any()
+    assert len(table) == 2 * 2 * 2 * 3 * 2 and set(table.depth) == {1, 2} and not table.isna().any().any()
     assert (table.sample_size == 3200).all() and table[table.epoch > 0].epoch.le(12).all()
     metrics = [c for c in COLUMNS if not c.startswith("loss")]
     assert table[metrics].ge(0).all().all() and table[metrics].le(1).all().all()
     assert (table.kmeans_test_matched <= table.kmeans_test).all()
-    check_claims(table[table.protocol == "scripts"])
+    for _, part in table[table.protocol == "scripts"].groupby("depth"):
+        check_claims(part)
 
 
 def test_redundancy_agrees_with_the_saved_networks(built):
@@ -70,7 +71,7 @@ def test_redundancy_agrees_with_the_saved_networks(built):
         labels = file["test/labels"][:]
     t = {
         k.removeprefix("0/trained/hidden.0."): v.astype(float)
-        for k, v in load_file(folder / "networks.safetensors").items()
+        for k, v in load_file(folder / "networks_3.safetensors").items()
     }
     for repeat in range(3):
         h = x @ t["weight"][repeat].T + t["bias"][repeat]
@@ -82,7 +83,7 @@ def test_redundancy_agrees_with_the_saved_networks(built):
 
 
 def test_training_log_says_what_it_does(built):
-    log = (built / NETWORKS / "sample_size/scripts/depth=1/layer_width=30/networks.train_mlps.log").read_text()
+    log = (built / NETWORKS / "sample_size/scripts/depth=1/layer_width=30/networks_2.train_mlps.log").read_text()
     assert "mnist5k sample_size scripts width 30: 2 of 2 cohorts done | finished" in log
 
 
@@ -93,13 +94,15 @@ def test_studies_vary_what_they_say(built):
     assert all(set(table[study].study) == {study} for study in STUDIES)
     sizes = table["sample_size"].groupby(["layer_width", "sample_size"]).repeat.nunique()
     assert sizes.to_dict() == {(w, n): 2 for w in (3, 30) for n in (10, 300, 3200)}
-    assert set(table["training_time"].epoch) == {0, 1, 4} and len(table["training_time"]) == 2 * 3 * 2
-    grid = table["regularisation"].groupby(["l2", "batch_norm", "dropout"]).repeat.nunique()
+    assert set(table["training_time"].epoch) == {0, 1, 4} and len(table["training_time"]) == 2 * 2 * 3 * 2
+    grid = table["regularisation"].groupby(["dropout", "activation", "augmentation"]).repeat.nunique()
     assert len(grid) == 8 and (grid == 2).all()
+    held = table["regularisation"][["l2", "weight_decay", "batch_norm", "patience"]].drop_duplicates()
+    assert held.to_numpy().tolist() == [[0.001, 0.001, True, 3]]
     for noise in ("label_noise", "instance_noise"):
         assert set(table[noise][noise]) == {0, 1}
     inputs = table["random_inputs"].groupby("inputs").size()
-    assert inputs.to_dict() == dict.fromkeys(("permuted", "test", "uniform", "uniform_negative"), 12)
+    assert inputs.to_dict() == dict.fromkeys(("permuted", "test", "uniform", "uniform_negative"), 2 * 12)
 
 
 def test_studies_agree_where_they_meet(built):
@@ -109,8 +112,9 @@ def test_studies_agree_where_they_meet(built):
     columns = ["redundancy_train", "redundancy_test", "knn", "lr", "kmeans_test", "accuracy_test"]
     clean = [table[noise][table[noise][noise] == 0] for noise in ("label_noise", "instance_noise")]
     assert clean[0][columns].equals(clean[1][columns])
-    pictures = table["random_inputs"].query("inputs == 'test'").set_index(["layer_width", "epoch"], append=True)
-    along = table["training_time"].set_index(["layer_width", "epoch"], append=True)
+    place = ["layer_width", "sample_size", "epoch"]
+    pictures = table["random_inputs"].query("inputs == 'test'").set_index(place, append=True)
+    along = table["training_time"].set_index(place, append=True)
     assert (pictures.redundancy.sort_index() == along.redundancy_test.sort_index()).all()
     noisy = table["label_noise"][table["label_noise"].label_noise == 1]
     assert noisy.accuracy_test.max() < 0.3 < clean[0].accuracy_test.min(), "labels that say nothing teach nothing"
@@ -119,17 +123,23 @@ def test_studies_agree_where_they_meet(built):
 def test_phase_chart_and_regions_tables(built):
     folder = built / "results" / "hash_encoders" / "mnist5k"
     chart, study = pd.read_csv(folder / "phase_chart.csv"), pd.read_csv(folder / "sample_size.csv")
-    point = chart.query("plane == 'sample_size' and layer_width == 30 and x == 300").iloc[0]
+    point = chart.query("plane == 'sample_size' and layer_width == 30 and sample_size == 300").iloc[0]
     assert point.redundancy == pytest.approx(
         study.query("layer_width == 30 and sample_size == 300").redundancy_train.mean()
     )
-    assert set(chart.query("plane == 'training_time'").x) == {0, 1, 4}
+    assert set(chart.query("plane == 'training_time'").epoch) == {0, 1, 4}
+    assert set(chart.query("plane == 'depth'").depth) == {1, 2}
+    both = chart.query("plane == 'sample_size_training_time'")
+    assert set(both.sample_size) == {300, 3200} and set(both.epoch) == {0, 1, 4}
     lines = pd.read_csv(folder / "regions.csv")
-    assert (
-        set(lines.points) == {"train", "test", "random"}
-        and (lines.distance > 0).all()
-        and len(lines) == 2 * 3 * 20 * 2 * 3
-    )
+    assert (lines.nearest_face > 0).all() and (lines.chord >= 2 * lines.nearest_face * (1 - 1e-9)).all()
+    # 2 protocols, 2 depths, 2 moments and 3 repeats; 1 protocol, 2 epochs and 2 repeats; 3, 3 and 2 ways of 20 lines.
+    assert lines.groupby("networks").size().to_dict() == {"capacity": 24 * 8 * 20, "training_time": 4 * 8 * 20}
+    assert set(lines[lines.networks == "training_time"].epoch) == {0, 4}
+    # A repeat is the same network before its training in both studies.
+    before = lines[(lines.epoch == 0) & (lines.protocol == "scripts") & (lines.depth == 1) & (lines.repeat < 2)]
+    of = [before[before.networks == study] for study in ("capacity", "training_time")]
+    assert of[0].chord.tolist() == of[1].chord.tolist()
     page = (folder / "phase_chart.html").read_text()
     assert not re.search(r"""(src|href)=["']?https?:""", page)
 
@@ -137,12 +147,16 @@ def test_phase_chart_and_regions_tables(built):
 def test_published_values_are_context_here(built):
     table = pd.read_csv(built / "results" / "hash_encoders" / "mnist5k" / "published.csv")
     assert set(table.verdict) == {"context"} and set(table.published_dataset) == {"mnist"}
-    assert set(table.layer_width) == {3, 100} and {"knn", "lr", "kmeans_test"} <= set(table.metric)
+    assert (
+        set(table.layer_width) == {3, 100}
+        and set(table.depth) == {1}
+        and {"knn", "lr", "kmeans_test"} <= set(table.metric)
+    )
 
 
 def test_figures_exist_and_are_not_empty(built):
     folder = built / "results" / "hash_encoders" / "mnist5k"
-    for study in (*STUDIES, "phase_chart", "regions", "published"):
+    for study in (*STUDIES, "depth", "phase_chart", "regions", "regions_time", "published"):
         picture = imread(folder / f"{study}.png")
         assert picture.shape[0] > 400 and picture.shape[1] > 1000 and picture.std() > 0.05, study
         assert (folder / f"{study}.pdf").read_bytes()[:5] == b"%PDF-"
@@ -154,8 +168,8 @@ def test_figure_draws_the_table(built):
     table = pd.read_csv(built / "results" / "hash_encoders" / "mnist5k" / "capacity.csv")
     figure = plot_capacity(table)
     assert [axis.get_ylabel() for axis in figure.axes[:2]] == ["redundancy ratio", "accuracy (share of test inputs)"]
-    lines = {line.get_label(): line for line in figure.axes[1].get_lines()}  # first row: protocol figures
-    chosen = table[(table.protocol == "figures") & (table.epoch > 0)]
+    lines = {line.get_label(): line for line in figure.axes[1].get_lines()}  # first row: protocol figures, depth 1
+    chosen = table[(table.protocol == "figures") & (table.depth == 1) & (table.epoch > 0)]
     for label, metric in (("K-NN", "knn"), ("network", "accuracy_test"), ("logistic regression", "lr")):
         assert lines[label].get_xdata().tolist() == [3, 100]
         assert np.allclose(lines[label].get_ydata(), [chosen[chosen.layer_width == w][metric].mean() for w in (3, 100)])
@@ -216,18 +230,20 @@ def test_report_reads_well(built):
     assert 'class="claim missing"' not in text, "a figure, box or table could not be made"
     capacity = text.split('id="hash_encoders-mnist5k-capacity"')[1].split("</section>")[0]
     claims = re.findall(r"<strong>(.*)\.</strong> Protocol (\w+)", capacity)
-    assert sorted(p for _, p in claims) == ["figures"] * 2 + ["scripts"] * 2
-    assert [v for v, protocol in claims if protocol == "scripts"] == [
-        "Falls, beyond the spread",
-        "Rises, beyond the spread",
-    ]
-    assert text.count('<section id="hash_encoders-') == len(STUDIES) + 3 and text.count('<section id="tgsh-') == 8 + 6
+    assert sorted(p for _, p in claims) == ["figures"] * 4 + ["scripts"] * 4, "two of each depth"
+    told = [verdict for verdict, protocol in claims if protocol == "scripts"]
+    assert told[0] == told[2] == "Falls, beyond the spread" and told[3] == "Rises, beyond the spread"
+    others = ("depth", "phase_chart", "layers", "regions", "regions_time", "published")
+    assert (
+        text.count('<section id="hash_encoders-') == len(STUDIES) + len(others)
+        and text.count('<section id="tgsh-') == 8 + 6
+    )
     assert text.count('<section id="equihash-') == 3 + 2 * 2 + 1 + 2 * 3 + 1
     assert not re.search(r"\bnan\b", text)
     for link in re.findall(r'href="([^#"]+)"', text):
         assert (built / "results" / link).is_file(), link
     table = pd.read_csv(built / "results" / "hash_encoders" / "mnist5k" / "capacity.csv")
-    knn = table[(table.protocol == "scripts") & (table.layer_width == 100) & (table.epoch > 0)].knn
+    knn = table[(table.protocol == "scripts") & (table.layer_width == 100) & (table.epoch > 0) & (table.depth == 1)].knn
     assert f"{knn.mean():.3f} ± {knn.std():.3f}" in text
 
 
@@ -243,7 +259,7 @@ def test_all_provenance_is_collected(built):
     rules = {facts["rule"] for facts in found.values()}
     assert {"build_dataset", "train_mlps", "train_flynet", "train_hash", "evaluate_index", "collect_study"} <= rules
     assert all((built / "results" / name).exists() for name in found)
-    assert {str(p.relative_to(built / "results")) for p in (built / "results").rglob("networks.json")} <= set(found)
+    assert {str(p.relative_to(built / "results")) for p in (built / "results").rglob("networks_*.json")} <= set(found)
 
 
 def test_second_run_does_nothing(built):
@@ -261,14 +277,13 @@ def test_a_mirror_of_rubbish_stops_the_graph_with_a_clear_error(tmp_path):
 
 
 def test_the_demo_shows_the_claim(tmp_path):
-    """The default configuration's first study; `make demo` runs the others, too."""
+    """Three widths of the default configuration's first study; `make demo` runs the others, too."""
     target = "results/hash_encoders/mnist5k/capacity.pdf"
-    snakemake(tmp_path, target, "--cores", 2, configs=[], timeout=1800)
+    widths = tmp_path / "widths.yaml"
+    widths.write_text("hash_encoders: {capacity: {mnist5k: {layer_widths: [3, 30, 100]}}}")
+    snakemake(tmp_path, target, "--cores", 2, configs=[widths], timeout=1800)
     table = pd.read_csv(tmp_path / "results" / "hash_encoders" / "mnist5k" / "capacity.csv")
-    assert (
-        table.layer_width.nunique() >= 8
-        and table.groupby(["layer_width", "epoch"]).size().groupby("layer_width").sum().min() >= 6
-    )
+    assert table.groupby(["layer_width", "epoch"]).size().groupby("layer_width").sum().min() >= 6
     check_claims(table)
 
 
@@ -277,6 +292,9 @@ def test_the_whole_demo(tmp_path):
     """Every study of the default configuration, as `make demo` runs it."""
     snakemake(tmp_path, "all", "--cores", 2, configs=[], timeout=3600)
     folder = tmp_path / "results" / "hash_encoders" / "mnist5k"
+    capacity = pd.read_csv(folder / "capacity.csv")
+    assert capacity.layer_width.nunique() >= 8
+    check_claims(capacity)
     assert set(pd.read_csv(folder / "phase_chart.csv").regime) >= {"under-expressive", "sufficiently-expressive"}
     sizes = pd.read_csv(folder / "sample_size.csv").query("layer_width == 100").groupby("sample_size").knn
     assert sizes.mean().is_monotonic_increasing, "more inputs, codes that categorize better"

@@ -64,8 +64,9 @@ def test_two_classes_on_an_odd_machine(odd):
 
     made = odd / "results" / "hash_encoders" / "two"
     lines, slices = (pd.read_csv(made / f"{name}.csv") for name in ("regions", "regions_slices"))
-    counts = lines[lines.snapshot == "trained"].groupby("points").size().to_dict()
-    assert counts == {"train": 24, "test": 10, "random": 30} and lines.distance.notna().all(), "48 and 20 inputs"
+    ends = lines[(lines.snapshot == "trained") & (lines.direction == "input")]
+    counts = ends.groupby("points").size().to_dict()
+    assert counts == {"train": 24, "test": 10, "random": 30} and lines.chord.notna().all(), "48 and 20 inputs"
     assert slices.empty and list(slices), "columns without rows"
     report = (odd / "results" / "report.html").read_text(encoding="utf-8")
     assert 'class="claim missing"' not in report and report.count("<section") == 3

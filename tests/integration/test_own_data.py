@@ -213,3 +213,26 @@ def test_a_table_to_its_figure(tmp_path):
     assert found.lr.min() > 0.8, "logistic regression on the table itself is right in 97%"
     report = (tmp_path / "results/report.html").read_text(encoding="utf-8")
     assert "vectors of 13 numbers, 3 classes" in report and "rosé" in report
+
+
+def test_the_readmes_network(tmp_path):
+    """Its file and its block, in an empty folder: planned as they stand, and run on less."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text.split("## Your own network in three steps")[1].split("\n## ")[0]
+    (code,) = re.findall(r"as `net.py`:\n +```python\n(.*?)```", section, flags=re.S)
+    (block,) = re.findall(r"as `layers.yaml`.*?```yaml\n(.*?)```", section, flags=re.S)
+    assert len(code.strip().splitlines()) <= 20
+    (tmp_path / "net.py").write_text(textwrap.dedent(code))
+    (tmp_path / "layers.yaml").write_text(textwrap.dedent(block))
+    words = re.search(r"`snakemake --cores all (\S+) --configfile layers.yaml`", section)[1], "--cores", 2
+    planned = snakemake(tmp_path, *words, "-n", configs=[tmp_path / "layers.yaml"])
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", planned, flags=re.M))
+    assert (jobs["train_model"], jobs["encode_model"], jobs["measure_layers"]) == ("1", "2", "2")
+    less = {"models": ["mine"], "train_samples": 300, "test_samples": 100, "max_bits": 64}
+    short = {"protocols": {"convolutional_quick": {"epochs": 2}}, "layers": {"mnist5k": less}}
+    (tmp_path / "less.yaml").write_text(yaml.safe_dump({"hash_encoders": short}))
+    snakemake(tmp_path, *words, configs=[tmp_path / "layers.yaml", tmp_path / "less.yaml"])
+    found = pd.read_csv(tmp_path / "results/hash_encoders/mnist5k/layers.csv")
+    assert set(found.node) == {"0.2", "1.2", "2.2", "all layers"} and set(found.pool) == {"none", "sum"}
+    assert set(zip(found.model, found.state)) == {("mine", "trained"), ("mine", "untrained")}
+    assert not list(tmp_path.glob("__pycache__"))

@@ -23,7 +23,7 @@ EVALUATION = f"{RUN}/small/evaluation.csv"
 SAVE_ALWAYS = ("--config", "save_every_seconds=0")
 # Rule -> what needs it; its logs; beside a log the saved state of that job, if it has one.
 STAGES = {
-    "train_mlps": (STUDY, "hash_encoders/**/*.train_mlps.log", ".networks.safetensors.*.state"),
+    "train_mlps": (STUDY, "hash_encoders/**/*.train_mlps.log", ".networks_3.safetensors.*.state"),
     "measure_properties": (STUDY, "hash_encoders/**/*.measure_properties.log", None),
     "train_flynet": (MODULATIONS, "tgsh/**/*.train_flynet.log", ".modulations.safetensors.*.state"),
     "train_hash": (EVALUATION, "equihash/**/*.train_hash.log", ".network.safetensors.*.state"),

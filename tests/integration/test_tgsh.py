@@ -69,7 +69,7 @@ def test_every_figure_is_there(built):
             assert (folder / f"{name}.json").is_file()
 
 
-@pytest.mark.parametrize("target", ["training", "full_networks"])
+@pytest.mark.parametrize("target", ["training", pytest.param("full_networks", marks=pytest.mark.long)])
 def test_killed_and_restarted_gives_the_same_bytes(built, tmp_path, target):
     words = (f"results/tgsh/mnist5k/rotation/{target}.csv", "--cores", 1, "--config", "save_every_seconds=0")
     folder = tmp_path / "results" / "tgsh" / "mnist5k" / "rotation"

@@ -52,7 +52,7 @@ from rehash.hdf5 import add_group, created, write_attributes
 from rehash.store import file_digest, read_csv, write_csv
 from rehash.training import StateFile
 
-CASES, MANY = 50, 1000
+CASES, MANY = 25, 1000
 IMAGES = {"train": 8, "test": 4}
 
 

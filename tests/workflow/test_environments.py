@@ -112,15 +112,15 @@ def test_environment_holds_nothing_unused(name):
 
 # What a script imports of these before it begins takes a third of a second to two seconds; no job waits in vain for it.
 HEAVY = {
-    "torch": "train_flynet train_baselines train_hash train_mlps import_hash encode_shard encode_queries show_views "
-    "measure_accuracy measure_codes measure_distances measure_properties measure_random_inputs measure_regions "
-    "measure_responses",
-    "faiss": "measure_codes measure_properties",
+    "torch": "train_flynet train_baselines train_hash train_mlps train_model import_hash encode_shard encode_queries "
+    "show_views measure_accuracy measure_codes measure_distances measure_properties measure_random_inputs measure_regions "
+    "measure_responses measure_model_regions encode_model measure_layers",
+    "faiss": "measure_codes measure_properties measure_layers",
     "matplotlib": "draw_figure",
     "scipy.stats": "generate_fingerprints generate_query_codes",
     "sklearn": "",
 }
-NO_TABLES = "build_bank collect_provenance draw_labels draw_queries fetch_file merge_index"  # so without pandas
+NO_TABLES = "build_bank collect_provenance draw_labels draw_queries encode_model fetch_file fetch_weights merge_index"  # so without pandas
 
 
 @pytest.mark.parametrize("script", sorted(rule_environments()))

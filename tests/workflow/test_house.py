@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -96,12 +97,14 @@ def test_every_result_has_provenance(built):
     made = [path for ending in ("csv", "h5", "safetensors") for path in results.rglob(f"[!.]*.{ending}")]
     assert len({path.name for path in made}) > 30
     for path in made:
-        names = [path.with_suffix(".json"), *(path.with_name(f"{name}.json") for name in MADE_WITH.get(path.stem, []))]
+        what, _, repeats = path.stem.partition("_") if re.fullmatch(r"training_\d+", path.stem) else (path.stem, "", "")
+        others = [f"{name}_{repeats}" if repeats else name for name in MADE_WITH.get(what, [])]
+        names = [path.with_suffix(".json"), *(path.with_name(f"{name}.json") for name in others)]
         found = [json.loads(name.read_text()) for name in names if name.exists()]
         assert found, path
         for facts in found:
             assert facts["params"]["code"] and facts["wall_seconds"] > 0 and facts["versions"]["numpy"], path
-    facts = json.loads(next(results.rglob("networks.json")).read_text())
+    facts = json.loads(next(results.rglob("networks_*.json")).read_text())
     assert facts["params"]["training"]["seed"] == 2021 and facts["device"] == "cpu" and 3200 in facts["sample_size"]
     assert facts["params"]["wildcards"]["protocol"] in ("scripts", "figures") and facts["versions"]["torch"]
 

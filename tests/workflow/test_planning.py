@@ -37,8 +37,9 @@ def test_default_graph(tmp_path):
     blocks = {study: config["hash_encoders"][study]["mnist5k"] for study in STUDIES}
     assert len(blocks["capacity"]["layer_widths"]) >= 8 and all(block["repeats"] >= 3 for block in blocks.values())
     cohorts = sum(len(block["layer_widths"]) for block in blocks.values())
-    one_each = ("all", "build_dataset", "chart_phases", "measure_regions", "collect_regions", "compare_published")
+    one_each = ("all", "build_dataset", "chart_phases", "collect_regions", "compare_published")
     one_each += ("write_report", "invert_encoder", "train_baselines", "collect_baselines", "compare_notebook")
+    one_each += ("collect_layers",)
     one_each += (
         "plot_dataset",
         "measure_spectrum",
@@ -46,7 +47,9 @@ def test_default_graph(tmp_path):
         "plot_perlin",
         "plot_perfect_retrieval",
     )
-    one_each += tuple(f"plot_{name}" for name in (*plan.ORDER, "notebook", "baselines"))
+    one_each += tuple(
+        f"plot_{name}" for name in (*plan.ORDER, "notebook", "baselines") if name not in ("depth", "layers_regions")
+    )
     a_benchmark = ("show_tasks", "train_flynet", "measure_accuracy", "relate_tasks", "measure_responses")
     a_benchmark += ("measure_codes", "generate_digits")
     a_benchmark += ("plot_tasks", "plot_accuracy", "plot_task_similarity", "plot_hash_property", "plot_codes")
@@ -59,6 +62,7 @@ def test_default_graph(tmp_path):
         **dict.fromkeys(one_each, 1),
         **dict.fromkeys(("train_mlps", "measure_properties"), cohorts),
         "measure_random_inputs": len(blocks["training_time"]["layer_widths"]),
+        "measure_regions": 2,  # before and after training, and along one
         "collect_study": len(plan.COLLECTED),
         **dict.fromkeys(a_benchmark, 3),
         **dict.fromkeys(two_each, 2),
@@ -69,6 +73,7 @@ def test_default_graph(tmp_path):
         ),
         "build_bank": 3,
         "train_hash": 2 * 3,  # trained and untrained
+        **{"train_model": 1, "encode_model": 2, "measure_layers": 2},  # trained, and untrained beside it
     }
 
 
@@ -128,11 +133,11 @@ def test_a_billion_items_are_hundreds_of_files(tmp_path):
 
 def test_a_study_has_a_training_share_of_its_own():
     config = validated(merged(DEFAULT))
-    shares = {dataset: plan.training_params(config, "capacity", dataset, "figures")["train_share"]
+    shares = {dataset: plan.training_params(config, "capacity", dataset, "figures", "3")["train_share"]
               for dataset in ("mnist", "fashion_mnist")}  # fmt: skip
     assert shares == {"mnist": 1, "fashion_mnist": 0.8}
     paper = validated(merged(DEFAULT, PAPER))
-    cells = plan.training_params(paper, "sample_size", "mnist", "figures")["cells"]
+    cells = plan.training_params(paper, "sample_size", "mnist", "figures", "10")["cells"]
     assert [cell["tiled"] for cell in cells] == [False] * 14
 
 
@@ -174,7 +179,7 @@ def test_public_studies_of_other_data_have_their_published_extent(dataset, input
     assert round(plan.train_share(config, "sample_size", dataset) * total) == inputs >= sizes[2]
     assert dataset not in config["hash_encoders"]["datasets"]
     for study in blocks:
-        protocol = Protocol(**plan.training_params(config, study, dataset, dataset)["protocol"])
+        protocol = Protocol(**plan.training_params(config, study, dataset, dataset, "5")["protocol"])
         assert protocol.patience is None and protocol.norm is None and protocol.epochs == epochs[2]
     rates = [protocol.rate(epoch) for epoch in (0, 40, 60, 90)]
     assert rates == (pytest.approx([0.01, 0.002, 4e-4, 8e-5]) if dataset == "svhn" else [0.001] * 4)
@@ -205,7 +210,7 @@ def test_one_figure_of_a_benchmark(tmp_path, dataset):
             "config: datasets: unknown dataset 'mnits'; did you mean 'mnist'?",
         ),
         (
-            ["results/hash_encoders/mnist/networks/capacity/script/depth=1/layer_width=3/training.csv"],
+            ["results/hash_encoders/mnist/networks/capacity/script/depth=1/layer_width=3/training_3.csv"],
             "unknown protocol 'script'; did you mean 'scripts'?",
         ),
         (
@@ -243,7 +248,7 @@ def test_rules_that_use_the_device_ask_for_it():
     """A rule asks for a GPU exactly if its script reaches the function that picks the device."""
     asking = {name: name in GPU_RULES for name, rule in RULES.items() if f"scripts/{name}.py" in rule}
     reaching = {script: ("rehash.training", "resolve_device") in reached_definitions(script) for script in asking}
-    assert asking == reaching and sum(asking.values()) == 12
+    assert asking == reaching and sum(asking.values()) == 15
     assert all("compute=compute," in RULES[rule] for rule in GPU_RULES), "by which a job knows that it has to use it"
 
 
@@ -268,8 +273,17 @@ def test_a_second_attempt_asks_for_twice_as_much(size):
     names = {"task": "digits", "model": "shannon_hamming", "variant": "default", "seed": "1", "database": "small"}
     names |= {"shards": "2", "partitions": "2", "dataset": "mnist5k", "benchmark": "rotation", "study": "capacity"}
     names |= {"protocol": "scripts", "perlin": "small", "input_mb": 100, "bits": 40, "work": 20, "views": 1e6}
-    names |= {"depth": "1", "layer_width": "30", "amount": 60, "gpu": False, "size": graph.Size(), "bank": "photos"}
+    names |= {
+        "depth": "1",
+        "layer_width": "30",
+        "repeats": "3",
+        "amount": 60,
+        "gpu": False,
+        "size": graph.Size(),
+        "bank": "photos",
+    }
     names["config"] = validated(merged(DEFAULT))
+    names |= {"model": "vgg4"} if size.__module__ == encoder_sizes.__name__ else {}
     wanted = [name for name, p in inspect.signature(size).parameters.items() if p.kind != p.VAR_KEYWORD]
     given = {name: names[name] for name in wanted if name in names}
     first, second, third = (size(**given, attempt=attempt) for attempt in (1, 2, 3))
@@ -278,7 +292,7 @@ def test_a_second_attempt_asks_for_twice_as_much(size):
 
 def test_memory_and_time_grow_with_the_work_and_the_attempt():
     config = validated(yaml.safe_load(DEFAULT.read_text()))
-    job = (config, "capacity", "mnist", "scripts", "1", "40", graph.Size(), False)
+    job = (config, "capacity", "mnist", "scripts", "1", "40", "3", graph.Size(), False)
     first, second = (encoder_sizes.training_minutes(*job, attempt) for attempt in (1, 2))
     assert second == pytest.approx(2 * first, abs=2) and first > graph.minutes(0, 1)
 
@@ -288,15 +302,17 @@ def test_the_time_of_a_training_or_encoding_follows_from_its_device():
     config = validated(merged(DEFAULT, PAPER))
     names = {"task": "mnist", "model": "shannon_hamming", "variant": "default", "seed": "1", "database": "10mdb"}
     names |= {"dataset": "mnist", "benchmark": "rotation", "study": "capacity", "protocol": "scripts", "shards": "1"}
-    names |= {"depth": "1", "layer_width": "40", "size": graph.Size()}
+    names |= {"depth": "1", "layer_width": "40", "repeats": "3", "size": graph.Size()}
+    of_layers = {"model_training_minutes", "encoding_minutes"}
     told = [size for size in SIZES if "gpu" in inspect.signature(size).parameters]
     assert {size.__name__ for size in told if size.__module__.endswith(".sizes")} == {
-        "training_minutes", "distance_minutes", "shard_minutes", "query_minutes", "view_minutes"
+        "training_minutes", "distance_minutes", "shard_minutes", "query_minutes", "view_minutes", *of_layers
     }  # fmt: skip
     assert {size.__module__ for size in told} == {module.__name__ for module in (encoder_sizes, tgsh, sizes)}
     for size in told:
         wanted = inspect.signature(size).parameters
-        given = {name: value for name, value in {**names, "views": 1e8}.items() if name in wanted}
+        own = {"dataset": "cifar10", "model": "resnet20"} if size.__name__ in of_layers else {}
+        given = {name: value for name, value in {**names, "views": 1e8, **own}.items() if name in wanted}
         times = {
             (device, gpu): size(**given, config={**config, "device": device}, gpu=gpu, attempt=1)
             for device in ("auto", "cuda", "cpu")
@@ -489,7 +505,7 @@ def finished(built, tmp_path_factory):
 
 STUDIED = {f"plot_{study}" for study in STUDIES}
 MEASURED = {"measure_properties", "collect_study", *STUDIED, "chart_phases", "plot_phase_chart"}
-MEASURED |= {"compare_published", "plot_published", "write_report"}
+MEASURED |= {"plot_depth", "compare_published", "plot_published", "plot_regions_time", "write_report"}
 LOSSES = "return -probabilities.clamp(clip, 1 - clip).log().mean(1)"
 
 
@@ -527,7 +543,8 @@ def test_changed_words_of_the_report_plan_the_report_only(finished):
 
 
 def test_a_changed_property_plans_measuring_and_what_follows(finished):
-    assert finished(hash_encoders__kmeans=("STARTS = 10", "STARTS = 9")) == MEASURED
+    layers = {"measure_layers", "collect_layers", "plot_layers"}
+    assert finished(hash_encoders__kmeans=("STARTS = 10", "STARTS = 9")) == MEASURED | layers
 
 
 def test_a_changed_gradient_plans_flynet_and_what_follows(finished):

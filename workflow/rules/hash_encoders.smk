@@ -8,13 +8,13 @@ rule hash_encoders:
 
 
 rule train_mlps:
-    """Train the networks of a study at one width; it resumes if killed."""
+    """Train the networks of a study at one width; it resumes if killed, and takes what fewer or more repeats have."""
     input:
         dataset=graph.DATASET,
     output:
         networks=encoders.NETWORKS,
-        history=f"{encoders.COHORT}training.csv",
-        provenance=f"{encoders.COHORT}networks.json",
+        history=f"{encoders.COHORT}training_{{repeats}}.csv",
+        provenance=f"{encoders.COHORT}networks_{{repeats}}.json",
     log:
         log_of("train_mlps", encoders.NETWORKS),
     benchmark:
@@ -38,11 +38,43 @@ rule train_mlps:
         "../scripts/train_mlps.py"
 
 
+rule train_model:
+    """Train a network of any shape, one repeat of it; it resumes if killed."""
+    input:
+        dataset=graph.DATASET,
+    output:
+        network=encoders.MODEL_NETWORK,
+        history=f"{encoders.MODEL_REPEAT}training.csv",
+        provenance=f"{encoders.MODEL_REPEAT}network.json",
+    log:
+        log_of("train_model", encoders.MODEL_NETWORK),
+    benchmark:
+        benchmark_of("train_model", encoders.MODEL_NETWORK)
+    conda:
+        "../../envs/train.yaml"
+    threads: config["threads"]
+    resources:
+        **saving,
+        **graph.untracked(place=of(encoders.model_places)),
+        gpu=gpus,
+        mem_mb=of(encoder_sizes.model_training_mb),
+        runtime=time_of(encoder_sizes.model_training_minutes),
+    params:
+        code=digest("train_model"),
+        content=of(encoders.model_content, look=looking),
+        training=of(encoders.model_training_params),
+        compute=compute,
+    message:
+        "Training the network {wildcards.model} on {wildcards.dataset} (repeat {wildcards.repeat})"
+    script:
+        "../scripts/train_model.py"
+
+
 rule measure_properties:
     """Measure the encoding properties of networks' neural codes: redundancy and categorization."""
     input:
         dataset=graph.DATASET,
-        networks=encoders.NETWORKS,
+        networks=of(encoders.networks_file),
     output:
         table=f"{encoders.COHORT}properties.csv",
         provenance=f"{encoders.COHORT}properties.json",
@@ -71,7 +103,7 @@ rule measure_random_inputs:
     """Measure the codes that networks give to random and shuffled inputs: redundancy and active units."""
     input:
         dataset=graph.DATASET,
-        networks=encoders.NETWORKS,
+        networks=of(encoders.networks_file),
     output:
         table=f"{encoders.COHORT}random_inputs.csv",
         provenance=f"{encoders.COHORT}random_inputs.json",
@@ -96,10 +128,10 @@ rule measure_random_inputs:
 
 
 rule measure_regions:
-    """Find the exact borders of networks' linear regions, along lines and in a plane."""
+    """Find the exact borders of networks' linear regions: along lines, in any direction and in a plane."""
     input:
         dataset=graph.DATASET,
-        networks=encoders.NETWORKS,
+        networks=of(encoders.networks_file),
     output:
         lines=f"{encoders.COHORT}regions_lines.csv",
         slices=f"{encoders.COHORT}regions_slices.csv",
@@ -116,7 +148,7 @@ rule measure_regions:
         runtime=time_of(encoder_sizes.regions_minutes),
     params:
         code=digest("measure_regions"),
-        lines=of(encoders.regions_lines),
+        settings=of(encoders.regions_settings),
         seed=config["seed"],
         threads=config["threads"],
     message:
@@ -167,6 +199,158 @@ rule collect_regions:
         "Collecting the linear regions of {wildcards.dataset}"
     script:
         "../scripts/collect_regions.py"
+
+
+rule fetch_weights:
+    """Fetch the weights of a model from the first address that has them with the right checksum."""
+    output:
+        file=encoders.DOWNLOADED_WEIGHTS,
+    log:
+        log_of("fetch_weights", encoders.DOWNLOADED_WEIGHTS),
+    conda:
+        "../../envs/data.yaml"
+    resources:
+        **graph.untracked(mirrors=of(encoders.weights_mirrors)),
+        runtime=time_of(graph.growing, amount=60),
+    params:
+        code=digest("fetch_weights"),
+        md5=of(encoders.weights_checksum),
+    message:
+        "Fetching {wildcards.file}, the weights of {wildcards.model}"
+    script:
+        "../scripts/fetch_weights.py"
+
+
+rule encode_model:
+    """Compute the codes of a network's layers for the samples of a dataset; it resumes if killed."""
+    input:
+        unpack(of(encoders.model_files)),
+    output:
+        codes=encoders.LAYER_CODES,
+        provenance=f"{encoders.OF_STATE}codes.json",
+    log:
+        log_of("encode_model", encoders.LAYER_CODES),
+    benchmark:
+        benchmark_of("encode_model", encoders.LAYER_CODES)
+    conda:
+        "../../envs/train.yaml"
+    threads: config["threads"]
+    resources:
+        **saving,
+        **graph.untracked(place=of(encoders.model_places)),
+        gpu=gpus,
+        mem_mb=of(encoder_sizes.encoding_mb),
+        runtime=time_of(encoder_sizes.encoding_minutes),
+    params:
+        code=digest("encode_model"),
+        content=of(encoders.model_content, look=looking),
+        encoding=of(encoders.layers_encoding),
+        compute=compute,
+    message:
+        "Encoding {wildcards.dataset} layer by layer with {wildcards.model} ({wildcards.state}, repeat {wildcards.repeat})"
+    script:
+        "../scripts/encode_model.py"
+
+
+rule measure_layers:
+    """Measure the codes of a network's layers: how unique they are, and how well simple classifiers do on them."""
+    input:
+        dataset=graph.DATASET,
+        codes=encoders.LAYER_CODES,
+    output:
+        table=encoders.LAYER_TABLE,
+        provenance=f"{encoders.OF_STATE}layers.json",
+    log:
+        log_of("measure_layers", encoders.LAYER_TABLE),
+    benchmark:
+        benchmark_of("measure_layers", encoders.LAYER_TABLE)
+    conda:
+        "../../envs/train.yaml"
+    threads: config["threads"]
+    resources:
+        gpu=gpus,
+        mem_mb=of(encoder_sizes.layers_mb),
+        runtime=time_of(encoder_sizes.layers_minutes),
+    params:
+        code=digest("measure_layers"),
+        encoding=of(encoders.layers_encoding),
+        measured=of(encoders.layers_measured),
+        compute=compute,
+    message:
+        "Measuring the layers of {wildcards.model} ({wildcards.state}, repeat {wildcards.repeat}) on {wildcards.dataset}"
+    script:
+        "../scripts/measure_layers.py"
+
+
+rule collect_layers:
+    """Collect the tables of all networks' layers on a dataset into one."""
+    input:
+        tables=of(encoders.layer_tables),
+    output:
+        table=f"{encoders.LAYERS}.csv",
+        provenance=f"{encoders.LAYERS}.json",
+    log:
+        log_of("collect_layers", f"{encoders.LAYERS}.csv"),
+    group:
+        "figure"
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        code=digest("collect_layers"),
+    message:
+        "Collecting the layers of networks on {wildcards.dataset}"
+    script:
+        "../scripts/collect_layers.py"
+
+
+rule measure_model_regions:
+    """Measure the linear regions of a network of any shape, along lines through inputs and around them."""
+    input:
+        unpack(of(encoders.model_files)),
+    output:
+        table=encoders.MODEL_LINES,
+        provenance=f"{encoders.OF_STATE}regions.json",
+    log:
+        log_of("measure_model_regions", encoders.MODEL_LINES),
+    benchmark:
+        benchmark_of("measure_model_regions", encoders.MODEL_LINES)
+    conda:
+        "../../envs/train.yaml"
+    threads: config["threads"]
+    resources:
+        **graph.untracked(place=of(encoders.model_places)),
+        mem_mb=of(encoder_sizes.model_regions_mb),
+        runtime=time_of(encoder_sizes.model_regions_minutes),
+    params:
+        code=digest("measure_model_regions"),
+        content=of(encoders.model_content, look=looking),
+        regions=of(encoders.model_regions),
+        threads=config["threads"],
+    message:
+        "Linear regions of {wildcards.model} ({wildcards.state}, repeat {wildcards.repeat}) on {wildcards.dataset}"
+    script:
+        "../scripts/measure_model_regions.py"
+
+
+rule collect_model_regions:
+    """Collect the lines through the linear regions of all networks whose layers are measured into one table."""
+    input:
+        tables=of(encoders.model_region_tables),
+    output:
+        table=f"{encoders.MODEL_REGIONS}.csv",
+        provenance=f"{encoders.MODEL_REGIONS}.json",
+    log:
+        log_of("collect_model_regions", f"{encoders.MODEL_REGIONS}.csv"),
+    group:
+        "figure"
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        code=digest("collect_model_regions"),
+    message:
+        "Collecting the linear regions of networks on {wildcards.dataset}"
+    script:
+        "../scripts/collect_model_regions.py"
 
 
 rule compare_published:

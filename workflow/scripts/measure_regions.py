@@ -1,4 +1,4 @@
-"""Find the exact borders of networks' linear regions, along lines and in a plane."""
+"""Find the exact borders of networks' linear regions: along lines, in any direction and in a plane."""
 
 from rehash.hash_encoders.measure_regions import measure_regions
 from rehash.job import recorded
@@ -7,4 +7,4 @@ from rehash.training import set_reproducible
 with recorded(snakemake) as notes:
     set_reproducible(snakemake.params.threads)
     files = (snakemake.input.dataset, snakemake.input.networks, snakemake.output.lines, snakemake.output.slices)
-    notes |= measure_regions(*files, lines=snakemake.params.lines, seed=snakemake.params.seed)
+    notes |= measure_regions(*files, **snakemake.params.settings, seed=snakemake.params.seed)

@@ -5,6 +5,7 @@ from rehash.job import recorded, saving
 from rehash.training import Compute
 
 with recorded(snakemake) as notes:
-    training = Training(keys=dict(snakemake.wildcards.items()), **snakemake.params.training)
+    keys = {name: value for name, value in snakemake.wildcards.items() if name != "repeats"}
+    training = Training(keys=keys, **snakemake.params.training)
     files = (snakemake.input.dataset, snakemake.output.networks, snakemake.output.history)
     notes |= train_mlps(*files, training, Compute(**snakemake.params.compute), saving(snakemake))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rehash.intervals import bootstrap_interval, clopper_pearson, percentile_interval, resampled
+from rehash.intervals import bootstrap_interval, clopper_pearson, percentile_interval, ratio_interval, resampled
 
 
 def scipys(numerators: np.ndarray, denominators: np.ndarray) -> stats._common.ConfidenceInterval:
@@ -124,3 +124,34 @@ def test_percentiles_of_what_is_known():
     low, high = percentile_interval(samples)
     assert low[[0, 2]] == pytest.approx([0.1, 5]) and high[[0, 2]] == pytest.approx([3.9, 6])
     assert np.isnan([low[1], high[1]]).all()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Ratios of paired means
+
+
+@pytest.mark.parametrize("n", [3, 10])
+def test_the_interval_of_a_ratio_holds_it_as_often_as_promised(n):
+    """Values of one repeat vary together, as accuracies of networks that start alike do."""
+    chance, inside = np.random.default_rng(n), 0
+    for _ in range(2000):
+        common = chance.normal(0, 0.05, n)
+        best = 0.9 + common + chance.normal(0, 0.01, n)
+        low, high = ratio_interval(0.6 * best + chance.normal(0, 0.01, n), best)
+        inside += low <= 0.6 <= high
+    assert abs(inside / 2000 - 0.95) < 4 * (0.95 * 0.05 / 2000) ** 0.5
+
+
+def test_the_interval_of_a_ratio_is_fiellers_where_the_denominator_hardly_varies():
+    """Fieller's interval: all ratios for which numerator - ratio * denominator does not differ from 0."""
+    chance = np.random.default_rng(0)
+    a, b = 0.5 + chance.normal(0, 0.02, 6), 0.9 + chance.normal(0, 0.01, 6)
+    low, high = ratio_interval(a, b)
+    grid = np.linspace(low - 0.05, high + 0.05, 4001)
+    accepted = grid[[stats.ttest_1samp(a - ratio * b, 0).pvalue >= 0.05 for ratio in grid]]
+    assert [low, high] == pytest.approx([accepted.min(), accepted.max()], abs=2e-3)
+
+
+def test_the_interval_of_a_ratio_of_one_pair_or_to_nothing_is_none():
+    assert np.isnan([ratio_interval([0.5], [0.9]), ratio_interval([0.1, 0.2], [0.0, 0.0])]).all()
+    assert ratio_interval([0.3, 0.6], [0.4, 0.8]) == pytest.approx((0.75, 0.75)), "the same share in each pair"

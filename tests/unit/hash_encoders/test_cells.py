@@ -83,18 +83,33 @@ def test_a_cell_overrides_its_protocol():
     assert Cell(batch_norm=True).protocol(PROTOCOL).norm.momentum == 0.1
     plain = Protocol("sgd", 0.1, 64, 9)
     assert Cell(batch_norm=True).protocol(plain).norm.momentum == 0.01
+    assert Cell(augmentation=True).protocol(plain).augmentation == {"rotation": 15, "shift": 0.1, "flip": False}
+    mirrored = replace(plain, augmentation={"flip": True}, activation="leaky", weight_decay=0.1)
+    assert Cell(augmentation=True).protocol(mirrored) == Cell().protocol(mirrored) == mirrored
+    changed = Cell(augmentation=False, activation="relu", weight_decay=0, patience=2).protocol(mirrored)
+    assert changed == replace(plain, patience=2)
 
 
 def test_columns_say_what_was_in_force():
     expected = {
         "sample_size": 50,
         "l2": 1e-6,
+        "weight_decay": 0.0,
         "batch_norm": True,
         "dropout": 0.0,
+        "activation": "relu",
+        "augmentation": False,
+        "patience": 10.0,
         "label_noise": 0.5,
         "instance_noise": 0.0,
     }
     assert Cell(sample_size=50, label_noise=0.5).columns(PROTOCOL, 50) == expected
+    own = {"weight_decay": 0.1, "activation": "prelu", "augmentation": True, "patience": 3}
+    assert Cell(sample_size=50, label_noise=0.5, **own).columns(PROTOCOL, 50) == expected | own
+    endless = {"patience": np.inf}
+    assert Cell(sample_size=50, label_noise=0.5, patience=False).columns(PROTOCOL, 50) == expected | endless
+    along = Cell(sample_size=50, label_noise=0.5, patience=3, epochs=(1, 2)).columns(PROTOCOL, 50)
+    assert along == expected | endless, "a training whose networks are kept on the way never stops early"
 
 
 @pytest.mark.parametrize(
@@ -103,11 +118,12 @@ def test_columns_say_what_was_in_force():
         ({"label_noise": 1.2}, "label_noise is 1.2; expected a share from 0 to 1"),
         ({"epochs": [0]}, "epochs has none to train to"),
         ({"dorpout": 0.1}, "unknown factor dorpout"),
+        ({"activation": "relo"}, "unknown activation 'relo'; did you mean 'relu'"),
     ],
 )
 def test_bad_cells(factors, message):
     with pytest.raises(InputError, match=message):
-        Cell.of(factors)
+        Cell.of(factors).protocol(PROTOCOL)
 
 
 def test_a_sample_that_is_too_large_stops_before_anything_is_trained():
@@ -115,6 +131,17 @@ def test_a_sample_that_is_too_large_stops_before_anything_is_trained():
     options = {"repeats": 1, "seed": 0, "keys": {"dataset": "d"}, "device": torch.device("cpu")}
     with pytest.raises(InputError, match="sample size 1001 of dataset d"):
         train_cells(TRAIN, shape, PROTOCOL, [Cell(sample_size=10), Cell(sample_size=1001)], **options)
+
+
+def test_vectors_are_not_augmented():
+    vectors = Split(RNG.normal(size=(20, 6)).astype(np.float32), np.arange(20) % 2)
+    options = {"repeats": 1, "seed": 0, "keys": {"dataset": "d"}, "device": torch.device("cpu")}
+    for protocol, cell in (
+        (PROTOCOL, Cell(augmentation=True)),
+        (replace(PROTOCOL, augmentation={"shift": 0.1}), Cell()),
+    ):
+        with pytest.raises(InputError, match="augmentation changes images, and dataset d has vectors of 6 numbers"):
+            train_cells(vectors, Shape(6, 3, 1, 2), protocol, [Cell(sample_size=10), cell], **options)
 
 
 def test_cells_go_together_where_their_epochs_have_as_many_steps():
@@ -126,7 +153,17 @@ def test_cells_go_together_where_their_epochs_have_as_many_steps():
     grid = [Cell(l2=l2, batch_norm=norm, dropout=0.5 * norm) for l2 in (0.0, 0.1) for norm in (False, True)]
     noise = [Cell(label_noise=0.5), Cell(instance_noise=1.0), Cell()]
     assert list(cohorts([*grid, *noise], PROTOCOL, 1000, "d").values()) == [list(range(7))]
+    changed = [Cell(augmentation=changed) for changed in (False, True)]
+    assert list(cohorts([*grid, *noise, *changed], PROTOCOL, 1000, "d").values()) == [list(range(9))]
     assert len(cohorts([Cell(), Cell(epochs=(1, 2)), Cell(untrained=True)], PROTOCOL, 1000, "d")) == 3
+    apart = [
+        Cell(activation="leaky"),
+        Cell(weight_decay=0.1),
+        Cell(patience=3),
+        Cell(patience=False),
+        Cell(patience=10),
+    ]
+    assert list(cohorts([Cell(), *apart], PROTOCOL, 1000, "d").values()) == [[0, 5], [1], [2], [3], [4]]
 
 
 def test_results_are_in_the_order_of_the_cells():

@@ -9,11 +9,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from rehash.datasets.layout import Split
 from rehash.equihash.databases.mixing import mix
 from rehash.errors import InputError
 from rehash.hash_encoders.cohort import CohortTraining, Recipe
 from rehash.hash_encoders.encode import encode
-from rehash.hash_encoders.measure_regions import line_ends
+from rehash.hash_encoders.lines import POINTS, draw_lines
 from rehash.hash_encoders.networks import Shape, as_inputs, losses
 from rehash.hash_encoders.protocols import Protocol
 from rehash.hash_encoders.random_inputs import random_inputs
@@ -22,6 +23,7 @@ from toys import SCRIPTS, SHAPE, cohort, digits, effective, mixed
 
 FIGURES = Protocol("sgd", 0.05, 16, 4)
 DROPOUT = Protocol("sgd", 0.05, 16, 4, dropout=0.3)
+ACTIVATIONS = {"relu": torch.nn.ReLU, "leaky": torch.nn.LeakyReLU, "prelu": torch.nn.PReLU}
 
 
 def plain_model(job: CohortTraining, repeat: int) -> torch.nn.Sequential:
@@ -36,11 +38,18 @@ def plain_model(job: CohortTraining, repeat: int) -> torch.nn.Sequential:
         if name != "head":
             norm = job.protocol.norm
             layers += [torch.nn.BatchNorm1d(out, norm.eps, norm.momentum, dtype=torch.float64)] if norm else []
-            layers.append(torch.nn.ReLU())
+            layers.append(ACTIVATIONS[job.protocol.activation]().double())
     return torch.nn.Sequential(*layers)
 
 
-@pytest.mark.parametrize("protocol", [SCRIPTS, FIGURES], ids=["scripts", "figures"])
+OTHERS = [
+    replace(SCRIPTS, activation="leaky"),
+    replace(SCRIPTS, activation="prelu"),
+    replace(FIGURES, activation="prelu"),
+]
+
+
+@pytest.mark.parametrize("protocol", [SCRIPTS, FIGURES, *OTHERS], ids=lambda of: f"{of.optimiser}, {of.activation}")
 def test_cohort_equals_plain_torch_over_50_steps(protocol):
     job = cohort(protocol)
     images, labels = digits()
@@ -73,14 +82,17 @@ def test_cohort_equals_plain_torch_over_50_steps(protocol):
         for i, layer in enumerate(layer for layer in model if isinstance(layer, torch.nn.BatchNorm1d)):
             for part, theirs in (("scale", layer.weight), ("shift", layer.bias), ("variance", layer.running_var)):
                 torch.testing.assert_close(job.tensors[f"hidden.{i}.{part}"][repeat], theirs, rtol=1e-7, atol=1e-9)
+        for i, layer in enumerate(layer for layer in model if isinstance(layer, torch.nn.PReLU)):
+            torch.testing.assert_close(job.tensors[f"hidden.{i}.slope"][repeat], layer.weight, rtol=1e-7, atol=1e-9)
+            assert (layer.weight - 0.25).abs() > 1e-3, "it must have learned"
         # The code and the measures come from the same network.
         network = {name: tensor[repeat : repeat + 1].detach() for name, tensor in job.tensors.items()}
         codes, right, mean_loss = encode(network, x, y, SHAPE, protocol.norm, chunk=50)
         model.eval()
         activations, h = [], x
         for layer in model:
-            h = layer(h)
-            activations += [h > 0] if isinstance(layer, torch.nn.ReLU) else []
+            before, h = h, layer(h)
+            activations += [before > 0] if isinstance(layer, ACTIVATIONS[protocol.activation]) else []
         assert (np.packbits(torch.cat(activations, 1).numpy(), axis=1) == codes[0]).all()
         assert right[0] == (h.argmax(1) == y).double().mean() and mean_loss[0] == pytest.approx(
             F.cross_entropy(h, y).item()
@@ -94,6 +106,7 @@ PUBLIC = {
     "sgd, anew": Protocol("sgd", 0.05, 16, 5, fresh_optimiser=True, **DECAYED),
     "adam": Protocol("adam", 0.01, 16, 5, l2=1e-2, batch_norm={"momentum": 0.01, "eps": 1e-3}, **DECAYED),
     "adam, anew": Protocol("adam", 0.01, 16, 5, fresh_optimiser=True, **DECAYED),
+    "sgd, prelu": Protocol("sgd", 0.05, 16, 5, activation="prelu", **DECAYED),
 }
 
 
@@ -134,11 +147,23 @@ def test_decay_offset_and_a_fresh_optimiser_are_torchs(protocol):
     for i, norm in enumerate(norms):
         torch.testing.assert_close(ours[f"hidden.{i}.scale"][0], norm.weight, rtol=1e-7, atol=1e-9)
         torch.testing.assert_close(ours[f"hidden.{i}.shift"][0], norm.bias, rtol=1e-7, atol=1e-9)
+    for i, unit in enumerate(layer for layer in model if isinstance(layer, torch.nn.PReLU)):
+        torch.testing.assert_close(ours[f"hidden.{i}.slope"][0], unit.weight, rtol=1e-7, atol=1e-9)
 
 
-@pytest.mark.parametrize("protocol", PUBLIC.values(), ids=PUBLIC)
+TURNED = {"rotation": 90.0, "shift": 0.2, "flip": True}
+RESUMED = PUBLIC | {
+    "leaky": replace(SCRIPTS, activation="leaky"),
+    "changed": replace(SCRIPTS, activation="prelu", augmentation=TURNED, dropout=0.2),
+}
+
+
+@pytest.mark.parametrize("protocol", RESUMED.values(), ids=RESUMED)
 def test_a_resumed_training_of_the_public_protocols_goes_on_as_it_was(protocol):
-    """Stopped in the middle of an epoch, at its end and after a fall of the rate, by what a saved state holds."""
+    """Stopped in the middle of an epoch, at its end and after a fall of the rate, by what a saved state holds.
+
+    So do those with other units, and whose images are changed.
+    """
     once = cohort(protocol, snapshots=(0, 1, 2))
     while not once.done:
         once.step()
@@ -289,10 +314,10 @@ def trained_together(recipes: list[Recipe], dtype=torch.float64, device="cpu", r
     return job
 
 
-@pytest.mark.parametrize("optimiser", ["adam", "sgd"])
-def test_a_recipe_alone_equals_one_among_others(optimiser):
+@pytest.mark.parametrize(("optimiser", "activation"), [("adam", "relu"), ("sgd", "relu"), ("sgd", "prelu")])
+def test_a_recipe_alone_equals_one_among_others(optimiser, activation):
     """Every tensor at every snapshot, the history and the stops; members stop at different epochs."""
-    protocol = replace(SCRIPTS, optimiser=optimiser, epochs=30, patience=2, decay_every=20)
+    protocol = replace(SCRIPTS, optimiser=optimiser, activation=activation, epochs=30, patience=2, decay_every=20)
     recipes = mixed(protocol, snapshots=(0, 1, 3))
     together = trained_together(recipes)
     ends = set()
@@ -316,7 +341,10 @@ def test_recipes_that_do_not_go_together_are_refused():
     one = Recipe(images, labels, SCRIPTS)
     others = {
         "timetables": [Recipe(images[:100], labels[:100], SCRIPTS), Recipe(images, labels, SCRIPTS, snapshots=())]
-        + [Recipe(images, labels, replace(SCRIPTS, **change)) for change in ({"epochs": 9}, {"learning_rate": 0.1})],
+        + [
+            Recipe(images, labels, replace(SCRIPTS, **{name: value}))
+            for name, value in (("epochs", 9), ("learning_rate", 0.1), ("activation", "leaky"), ("patience", 3))
+        ],
         "settings of BatchNorm": [Recipe(images, labels, replace(SCRIPTS, batch_norm={"momentum": 0.5, "eps": 1e-3}))],
     }
     for message, recipes in others.items():
@@ -440,7 +468,26 @@ def test_an_offset_is_taken_from_all_that_a_network_is_shown():
     assert made["test"].tolist() == [[-0.5, 0.5]] * 40
     for kind in ("test", "permuted", "uniform", "uniform_negative"):
         assert np.allclose(made[kind] + 0.5, plain[kind], atol=1e-6)
-    ends, unmoved = (line_ends(many, many, 4, seed=1, dataset="d", offset=offset) for offset in (0.5, 0.0))
-    assert list(ends) == ["train", "test", "random"] and ends["train"][0].tolist() == [[-0.5, 0.5]] * 4
-    for points, pair in ends.items():
-        assert all(np.allclose(part + 0.5, whole) for part, whole in zip(pair, unmoved[points]))
+    split = Split(many, np.zeros(40, np.int64))
+    for points in POINTS:
+        lines, unmoved = (draw_lines(points, split, split, 4, seed=1, dataset="d", offset=o) for o in (0.5, 0.0))
+        assert points == "random" or lines[0].tolist() == [[-0.5, 0.5]] * 4
+        assert np.allclose(lines[0] + 0.5, unmoved[0])
+        assert all(np.allclose(vector, unmoved[1][way]) for way, vector in lines[1].items())
+
+
+def test_a_code_is_of_what_goes_into_units_and_not_of_what_they_make_of_it():
+    """Parametric ReLUs that have learned a slope below 0 have activations above 0 on both sides; codes are a ReLU's."""
+    images, labels = digits()
+    x, y = torch.from_numpy(images).reshape(208, 36).double() / 255, torch.from_numpy(labels)
+    job = cohort(replace(FIGURES, activation="prelu"), shape=Shape(36, 9, 1, 4))
+    network = {name: tensor.clone() for name, tensor in job.tensors.items()}
+    codes = {}
+    for slope in (0.0, 0.25, -0.5, -2.0):
+        network["hidden.0.slope"].fill_(slope)
+        codes[slope], _, loss = encode(network, x, y, job.shape, None)
+        inner = x @ network["hidden.0.weight"][0].T + network["hidden.0.bias"][0]
+        logits = torch.where(inner > 0, inner, slope * inner) @ network["head.weight"][0].T + network["head.bias"][0]
+        assert loss[0] == pytest.approx(F.cross_entropy(logits, y).item(), rel=1e-9)
+        assert (codes[slope][0] == np.packbits((inner > 0).numpy(), axis=1)).all()
+    assert 0.1 < np.unpackbits(codes[-2.0], axis=2)[..., :9].mean() < 0.9

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from graphs import ROOT, merged
 from rehash.config import validated
@@ -26,12 +27,17 @@ from rehash.hash_encoders.phase_chart import (
     NEITHER,
     SUFFICIENT,
     UNDER,
+    phase_networks,
     phase_points,
     phase_table,
+    regimes,
     with_regimes,
 )
+from rehash.hash_encoders.phase_chart import (
+    PLANES as AXES,
+)
 from rehash.hash_encoders.plan import chart_settings
-from rehash.hash_encoders.results import phase_chart_summary
+from rehash.hash_encoders.results import phase_chart_claims, phase_chart_summary
 from rehash.store import read_csv, write_csv
 from toys import property_row
 
@@ -68,6 +74,16 @@ def tables(repeats=3) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
 
 def made_chart(repeats=3) -> pd.DataFrame:
     return phase_table(*tables(repeats), thresholds=THRESHOLDS)
+
+
+def points_of(*studies: pd.DataFrame) -> pd.DataFrame:
+    """The points of study tables, with the horizontal and the vertical place of each."""
+    return placed(phase_points(phase_networks(*studies)))
+
+
+def placed(chart: pd.DataFrame) -> pd.DataFrame:
+    x, y = (chart.apply(lambda row, i=i: row[AXES[row.plane][i]], axis=1).astype(int) for i in (0, 1))
+    return chart.assign(x=x, y=y)
 
 
 def points(*rows: tuple[float, float], best: float = 1.0) -> pd.DataFrame:
@@ -146,7 +162,7 @@ def test_the_thresholds_of_a_config_that_has_none_are_complete_and_make_sense():
 
 def test_points_are_the_means_by_hand():
     sample_size, training_time, _ = tables()
-    rows = phase_points(sample_size, training_time).set_index(["plane", "protocol", "layer_width", "x"])
+    rows = points_of(sample_size, training_time).set_index(["plane", "protocol", "layer_width", "x"])
     assert len(rows) == 2 * 2 * 2 * 3 and (rows.n == 3).all()
     for plane, table, x in (("sample_size", sample_size, "sample_size"), ("training_time", training_time, "epoch")):
         groups = table.groupby(["protocol", "layer_width", x])
@@ -156,36 +172,34 @@ def test_points_are_the_means_by_hand():
             assert np.allclose(rows.loc[plane][f"{column}_sd"], groups[metric].std())
     # Nothing from before training reaches the plane of sample sizes.
     more = pd.concat([sample_size, study("sample_size", [(10, 0), (100, 0)])])
-    pd.testing.assert_frame_equal(phase_points(more, training_time), phase_points(sample_size, training_time))
+    pd.testing.assert_frame_equal(points_of(more, training_time), points_of(sample_size, training_time))
 
 
 def test_capacity_fills_the_full_sample_where_the_sample_size_study_has_nothing():
     sample_size, training_time, capacity = tables()
     capacity = capacity.assign(knn=0.001)
-    merged = phase_points(sample_size, training_time, capacity)
+    merged = points_of(sample_size, training_time, capacity)
     new = merged[merged.layer_width == 20]
     assert list(zip(new.protocol, new.plane, new.x)) == [(p, "sample_size", FULL) for p in PROTOCOLS]
     assert np.allclose(new.categorization, 0.001) and (new.code_bits == 20).all(), "trained rows only"
     rest = merged[merged.layer_width != 20].reset_index(drop=True)
-    pd.testing.assert_frame_equal(rest, phase_points(sample_size, training_time))
+    pd.testing.assert_frame_equal(rest, points_of(sample_size, training_time))
     # Where the sample-size study stops short of the full sample, capacity gives every width.
-    short = phase_points(sample_size[sample_size.sample_size < FULL], training_time, capacity)
+    short = points_of(sample_size[sample_size.sample_size < FULL], training_time, capacity)
     column = short[(short.plane == "sample_size") & (short.x == FULL)]
     assert column.layer_width.tolist() == [3, 20, 3, 20] and np.allclose(column.categorization, 0.001)
 
 
 def test_diverged_networks_and_tables_that_do_not_belong_together():
-    sample_size, training_time, capacity = tables()
+    sample_size, training_time, _ = tables()
     one = (training_time.repeat == 1) & (training_time.epoch == 30)
     all_of_a_tile = (training_time.layer_width == 80) & (training_time.epoch == 1)
     training_time.loc[one | all_of_a_tile, METRICS] = np.nan
-    rows = phase_points(sample_size, training_time)
+    rows = points_of(sample_size, training_time)
     assert set(rows[(rows.plane == "training_time") & (rows.x == 30)].n) == {2}
     assert rows[(rows.layer_width == 80) & (rows.x == 1)].empty
-    with pytest.raises(InputError, match="differ in depth: capacity has 2, sample_size has 1, training_time has 1"):
-        phase_points(sample_size, training_time, capacity.assign(depth=2))
     with pytest.raises(InputError, match="differ in dataset"):
-        phase_points(sample_size, training_time.assign(dataset="mnist"))
+        phase_networks(sample_size, training_time.assign(dataset="mnist"))
 
 
 def test_a_chart_of_networks_that_all_diverged_says_so(tmp_path):
@@ -201,17 +215,18 @@ def test_a_chart_of_networks_that_all_diverged_says_so(tmp_path):
 
 def test_the_table_is_tidy_and_survives_a_file(tmp_path):
     table = made_chart()
-    keys = "paper dataset protocol plane layer_width x n code_bits".split()
+    keys = "paper dataset protocol plane depth layer_width sample_size epoch n code_bits".split()
     values = "redundancy redundancy_sd categorization categorization_sd categorization_share regime".split()
-    assert list(table) == keys + values
-    assert not table.duplicated(["protocol", "plane", "layer_width", "x"]).any() and not table.isna().any().any()
+    assert list(table) == keys + values + "redundancy_low redundancy_high share_low share_high decided".split()
+    assert not table.duplicated(keys[2:8]).any() and not table.drop(columns="epoch").isna().any().any()
+    assert (table.epoch.isna() == (table.plane == "sample_size")).all(), "to the end"
     assert set(table.regime) == set(REGIMES) and (table.paper == "hash_encoders").all()
     write_csv(table, tmp_path / "t.csv")
     pd.testing.assert_frame_equal(read_csv(tmp_path / "t.csv"), table)
 
 
 def test_the_figure_draws_the_table():
-    chart = made_chart()
+    chart = placed(made_chart())
     figure = plot_phase_chart(chart, THRESHOLDS)
     panels = [axis for axis in figure.axes if axis.get_ylabel().startswith("layer width")]
     wanted = product(PROTOCOLS, PLANES, ("redundancy", "categorization"))
@@ -230,7 +245,8 @@ def test_the_figure_draws_the_table():
             assert drawn[i, j] == getattr(row, metric)
             assert texts[j, i] == [LETTERS[row.regime], f"{getattr(row, metric):.2f}"]
         hatched = {patch.get_xy() for patch in axis.patches if patch.get_hatch()}
-        assert hatched == {place for place, (letter, _) in texts.items() if letter == "N"}
+        undecided = part[~part.decided]
+        assert hatched == {(xs.index(row.x), widths.index(row.layer_width)) for row in undecided.itertuples()}
     words = " ".join(text.get_text() for text in figure.legends[0].get_texts())
     assert all(number in words for number in ("≤ 0.05", "≥ 0.5 ", "≥ 90% of the best", "≤ 60% of the best"))
     assert "mean of 3 networks" in figure.get_suptitle() and "mnist5k" in figure.get_suptitle()
@@ -239,14 +255,128 @@ def test_the_figure_draws_the_table():
 def test_thick_lines_lie_between_neighbours_of_different_regimes():
     grid = [[U, U, S], [U, None, S], [C, S, S]]  # from the narrowest width up
     rows = [(w, x, regime) for w, line in enumerate(grid, 1) for x, regime in enumerate(line) if regime]
-    chart = pd.DataFrame(rows, columns=["layer_width", "x", "regime"]).assign(dataset="d", protocol="p", n=1)
-    chart = chart.assign(plane="training_time", redundancy=0.5, categorization=0.5)
-    chart = chart.assign(redundancy_sd=np.nan, categorization_sd=np.nan)
+    chart = pd.DataFrame(rows, columns=["layer_width", "epoch", "regime"]).assign(dataset="d", protocol="p", n=1)
+    chart = chart.assign(plane="training_time", depth=1, sample_size=9, redundancy=0.5, categorization=0.5)
+    chart = chart.assign(redundancy_sd=np.nan, categorization_sd=np.nan, decided=False)
     figure = plot_phase_chart(chart, THRESHOLDS)
     lines = next(c for c in figure.axes[0].collections if c.get_label() == "regimes")
     drawn = {tuple(map(tuple, segment.astype(int).tolist())) for segment in lines.get_segments()}
     assert drawn == {((0, 2), (1, 2)), ((2, 0), (2, 1)), ((1, 2), (1, 3))}
     assert "one network" in figure.get_suptitle() and "nan" not in figure.get_suptitle()
+    words = figure.legends[0].get_texts()[-1].get_text()
+    assert words == "hatched: undecided, as all tiles are: one network has no interval, so nothing can be decided"
+    hatched = [patch for patch in figure.axes[0].patches if patch.get_hatch()]
+    assert len(hatched) == len(chart)
+
+
+def paired_networks(redundancy, knn, best) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Two tiles by their networks' values: one of epoch 1, and the best one, of epoch 30."""
+    rows = []
+    for repeat, (r, own, top) in enumerate(zip(redundancy, knn, best)):
+        keys = {"study": "training_time", "repeat": repeat, "layer_width": 5}
+        rows.append(property_row(epoch=1, redundancy_train=r, knn=own, **keys))
+        rows.append(property_row(epoch=30, redundancy_train=0.0, knn=top, **keys))
+    sample = property_row(study="sample_size", layer_width=5, sample_size=10, knn=0.01, redundancy_train=1.0)
+    return pd.DataFrame([sample]), pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    ("redundancy", "knn", "best", "regime", "decided"),
+    [
+        # Far from every threshold, and across one.
+        ((0.60, 0.62, 0.64), (0.30, 0.31, 0.32), (0.9, 0.9, 0.9), U, True),
+        ((0.45, 0.55, 0.53), (0.30, 0.31, 0.32), (0.9, 0.9, 0.9), U, False),
+        # A threshold on which the regime does not depend: a middling redundancy is critical, whatever the share.
+        ((0.20, 0.21, 0.22), (0.60, 0.80, 0.90), (0.9, 0.9, 0.9), C, True),
+        ((0.01, 0.01, 0.01), (0.60, 0.80, 0.90), (0.9, 0.9, 0.9), C, False),
+        # Paired by repeat, the share hardly varies, though the accuracies do.
+        ((0.00, 0.00, 0.00), (0.57, 0.76, 0.86), (0.6, 0.8, 0.9), S, True),
+        ((0.00, 0.00, 0.00), (0.86, 0.76, 0.57), (0.6, 0.8, 0.9), S, False),
+        # One network.
+        ((1.00,), (0.1,), (0.9,), U, False),
+    ],
+)
+def test_a_regime_is_decided_where_no_threshold_lies_in_the_intervals(redundancy, knn, best, regime, decided):
+    table = phase_table(*paired_networks(redundancy, knn, best), thresholds=THRESHOLDS)
+    row = table[table.epoch == 1].iloc[0]
+    assert (row.regime, bool(row.decided)) == (regime, decided)
+    if len(knn) == 1:
+        assert row[["redundancy_low", "redundancy_high", "share_low", "share_high"]].isna().all()
+        return
+    if np.ptp(redundancy):
+        ends = stats.t.interval(0.95, len(knn) - 1, np.mean(redundancy), stats.sem(redundancy))
+        assert np.allclose([row.redundancy_low, row.redundancy_high], ends)
+    # Whether the share is above a threshold is asked without any ratio: does K-NN - threshold * best differ from 0?
+    for threshold in (0.6, 0.9):
+        found = stats.ttest_1samp(np.array(knn) - threshold * np.array(best), 0)
+        if not 0.03 < found.pvalue < 0.07:  # not by a hair
+            sides = (row.share_low > threshold, row.share_high < threshold)
+            assert sides == (found.pvalue < 0.05 and found.statistic > 0, found.pvalue < 0.05 and found.statistic < 0)
+
+
+@settings(max_examples=150, deadline=None)
+@given(pairs, pairs, pairs, pairs, st.randoms(use_true_random=False))
+def test_where_the_ends_of_intervals_agree_all_between_them_does(redundancy, share, near, high, chance):
+    names = ("redundancy_near_zero", "redundancy_high", "categorization_low", "categorization_high")
+    limits = dict(zip(names, (*near, *high)))
+    ends = [regimes(np.float64(r), np.float64(s), limits).item() for r, s in product(redundancy, share)]
+    if len(set(ends)) == 1:
+        inside = np.array([[chance.uniform(*redundancy), chance.uniform(*share)] for _ in range(50)])
+        assert set(regimes(*inside.T, limits)) == set(ends)
+
+
+def test_capacity_of_several_depths_gives_a_plane_of_width_against_depth():
+    sample_size, training_time, capacity = tables()
+    deep = capacity.assign(depth=3, knn=capacity.knn + 0.02)
+    chart = points_of(sample_size, training_time, pd.concat([capacity, deep]))
+    plane = chart[chart.plane == "depth"].set_index(["protocol", "depth", "layer_width"])
+    assert len(plane) == 2 * 2 * 2 and (plane.n == 3).all() and plane.epoch.isna().all()
+    trained = deep[deep.epoch > 0].groupby(["protocol", "depth", "layer_width"]).knn.mean()
+    assert np.allclose(plane.loc[trained.index].categorization, trained)
+    # The other planes are of the depths that their own studies have.
+    others = chart[chart.plane != "depth"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(others, points_of(sample_size, training_time, capacity))
+    both = points_of(pd.concat([sample_size, sample_size.assign(depth=3)]), training_time, pd.concat([capacity, deep]))
+    assert (both[both.plane == "sample_size"].groupby("depth").n.size() == [14, 14]).all()
+    drawn = plot_phase_chart(
+        phase_table(sample_size, training_time, pd.concat([capacity, deep]), thresholds=THRESHOLDS), THRESHOLDS
+    )
+    axes = [axis for axis in drawn.axes if axis.get_xlabel() == "depth (hidden layers)"]
+    assert len(axes) == 2 * 2 and [label.get_text() for label in axes[0].get_xticklabels()] == ["1", "3"]
+
+
+def test_smaller_samples_along_a_training_give_a_plane_of_sample_size_against_time():
+    sample_size, training_time, capacity = tables()
+    small = study("training_time", [(100, 0), (100, 1), (100, 30)])
+    chart = points_of(sample_size, pd.concat([training_time, small]), capacity)
+    plane = chart[chart.plane == "sample_size_training_time"]
+    assert len(plane) == 2 * 2 * 2 * 3 and (plane.n == 3).all() and set(plane.y) == {100, FULL}
+    means = small.groupby(["protocol", "layer_width", "epoch"]).knn.mean()
+    mine = plane[plane.y == 100].set_index(["protocol", "layer_width", "x"]).categorization
+    assert np.allclose(mine.loc[means.index], means)
+    # Width against time stays that of all inputs.
+    others = chart[chart.plane != "sample_size_training_time"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(others, points_of(sample_size, training_time, capacity))
+    table = phase_table(sample_size, pd.concat([training_time, small]), capacity, thresholds=THRESHOLDS)
+    table = table[(table.protocol == "scripts") & (table.plane == "sample_size_training_time")]
+    figure = plot_phase_chart(table, THRESHOLDS)
+    axes = [axis for axis in figure.axes if axis.get_ylabel() == "sample size (training inputs)"]
+    assert [axis.get_title().split("\n")[1] for axis in axes[::2]] == [
+        f"protocol scripts, width {width}" for width in (3, 80)
+    ]
+    page = interactive_phase_chart(table, THRESHOLDS)
+    assert "protocol scripts, width 80" in page
+
+
+def test_what_is_said_of_decisions():
+    said = phase_chart_claims(made_chart())
+    chart = made_chart()
+    for claim, (protocol, part) in zip(said, chart.groupby("protocol"), strict=True):
+        assert claim["verdict"].endswith(f"among {len(part)} points, {part.decided.sum()} decided")
+        assert claim["text"].startswith(f"Protocol {protocol}: ")
+    assert "none can be decided" in phase_chart_claims(made_chart(repeats=1))[0]["text"]
+    assert not made_chart(repeats=1).decided.any()
+    assert phase_chart_summary(chart).decided.tolist() == ["yes" if d else "no" for d in chart.decided]
 
 
 def test_unknown_regimes_stop():
@@ -315,7 +445,7 @@ def test_the_page_in_a_browser_without_network(tmp_path):
     words += ["--disable-component-update", "--disable-sync", "--window-size=1400,1400", "--virtual-time-budget=8000"]
     if subprocess.run(["unshare", "-n", "true"], capture_output=True).returncode == 0:
         words = ["unshare", "-n", *words]  # no network device at all
-    chart = made_chart()
+    chart = placed(made_chart())
     page = interactive_phase_chart(chart, THRESHOLDS).rpartition("</body>")[0]
     (tmp_path / "probe.html").write_text(page + PROBE + "</body></html>")
     words += [f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", f"file://{tmp_path / 'probe.html'}"]
@@ -335,5 +465,7 @@ def test_the_page_in_a_browser_without_network(tmp_path):
             **{"layer width (hidden units)": str(row.layer_width), axes[row.plane]: str(row.x)},
             "redundancy ratio": f"{row.redundancy:.3f} ± {row.redundancy_sd:.3f}",
             "categorization (K-NN)": f"{row.categorization:.3f} ± {row.categorization_sd:.3f}",
+            "regime decided": "yes" if row.decided else "no",
+            "its 95% interval": f"{row.redundancy_low:.3f} to {row.redundancy_high:.3f}",
         }
         assert wanted.items() <= tip.items()

@@ -106,14 +106,14 @@ def test_its_networks_are_planned(wing):
     assert [Cell.of(factors).dropout for factors in plan.cells(known, *place)] == [0, 0.25]
     cohorts = "results/hash_encoders/mnist5k/networks/dropout_only/scripts/depth=1"
     assert plan.study_tables(known, *place) == [f"{cohorts}/layer_width={width}/properties.csv" for width in (20, 40)]
-    assert plan.training_params(known, *place, "scripts") == {
+    assert plan.training_params(known, *place, "scripts", "3") == {
         "protocol": known["hash_encoders"]["protocols"]["scripts"],
         "cells": plan.cells(known, *place),
         "train_share": known["hash_encoders"]["train_share"],
         "repeats": 3,
         "seed": known["seed"],
     }
-    assert plan.networks_planned(known, *place) == 6
+    assert plan.networks_planned(known, *place, "3") == 6
     assert "dropout_only" in plan.COLLECTED, "the wildcard of a study may have its name"
     with pytest.raises(InputError, match=r"unknown study 'dropout_onyl'; did you mean 'dropout_only'"):
         plan.study_config(known, "dropout_onyl", "mnist5k")

@@ -1,5 +1,7 @@
 """From property tables to what the report says."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -70,6 +72,10 @@ def test_capacity_claims_follow_the_numbers():
         ("label_noise", "label_noise", (0.0, 1.0), "at share 0 and 0.810 ± 0.010 (n = 3) at share 1"),
         ("regularisation", "batch_norm", (False, True), "without BatchNorm and 0.810 ± 0.010 (n = 3) with BatchNorm"),
         ("regularisation", "l2", (0.0, 0.001), "at L2 0 and 0.810 ± 0.010 (n = 3) at L2 0.001"),
+        ("regularisation", "weight_decay", (0.0, 0.01), "at weight decay 0 and 0.810 ± 0.010 (n = 3) at weight decay"),
+        ("regularisation", "activation", ("relu", "leaky"), "with ReLU and 0.810 ± 0.010 (n = 3) with leaky ReLU"),
+        ("regularisation", "augmentation", (False, True), "without augmentation and 0.810 ± 0.010 (n = 3) with augm"),
+        ("regularisation", "patience", (3.0, np.inf), "at patience 3 and 0.810 ± 0.010 (n = 3) without early stopping"),
     ],
 )
 def test_claims_of_the_other_studies(study, column, levels, text):
@@ -200,6 +206,51 @@ def test_networks_that_diverged_do_not_tip_the_mean_over_a_grid():
     about_l2 = [claim for claim in said(grid) if "L2" in claim["text"]]
     assert about_l2 and all(claim["verdict"] == "No change beyond the spread" for claim in about_l2)
     assert "(n = 2)" in about_l2[0]["text"]
+
+
+def grid_table(**levels) -> pd.DataFrame:
+    """The table of a grid of regularisers, three networks a cell."""
+    cells = [dict(zip(levels, values)) for values in product(*levels.values())]
+    return pd.DataFrame(
+        property_row(study="regularisation", **cell, repeat=r, knn=0.5 + 0.04 * i + 0.01 * r)
+        for i, cell in enumerate(cells)
+        for r in range(3)
+    )
+
+
+def test_each_activation_is_set_against_the_first_one():
+    claims = [
+        claim["text"] for claim in said(grid_table(activation=["prelu", "leaky", "relu"])) if "K-NN" in claim["text"]
+    ]
+    assert len(claims) == 2 and "with ReLU and 0.550 ± 0.010 (n = 3) with leaky ReLU" in claims[0]
+    assert "0.590 ± 0.010 (n = 3) with ReLU and 0.510 ± 0.010 (n = 3) with parametric ReLU" in claims[1]
+
+
+def test_lines_of_a_grid_are_named_by_what_differs():
+    table = grid_table(dropout=[0.0, 0.5], augmentation=[False, True], patience=[3.0, np.inf])
+    panel = drawn(table).axes[3]
+    names = [line.get_label() for line in panel.get_lines()]
+    changed = ("without augmentation", "augmentation")
+    assert names == [f"{one}, {two}" for one in changed for two in ("patience 3", "without early stopping")]
+    assert panel.get_lines()[3].get_ydata().tolist() == pytest.approx([0.5 + 0.04 * i + 0.01 for i in (3, 7)])
+    other = table.assign(protocol="q", l2=0.1)
+    assert [line.get_label() for line in drawn(pd.concat([table, other])).axes[9].get_lines()] == names
+    widths = pd.concat([table, table.assign(layer_width=80)])
+    assert drawn(widths).axes[0].get_lines()[0].get_label() == "width 40, without augmentation, patience 3"
+
+
+def test_a_grid_without_dropout_is_drawn_side_by_side():
+    """Points with bars of a standard deviation, each with its name, a ReLU first; or a text where all diverged."""
+    table = grid_table(activation=["relu", "leaky"], weight_decay=[0.0, 0.01])
+    panel = drawn(table).axes[3]
+    assert panel.get_title() == "K-NN accuracy" and panel.get_xlim() == (-0.03, 1.03)
+    names = [f"weight decay {decay}, {unit}" for decay in ("0", "0.01") for unit in ("ReLU", "leaky ReLU")]
+    assert [text.get_text() for text in panel.get_yticklabels()] == names
+    points, _, (bars,) = panel.containers[0]
+    assert points.get_xdata().tolist() == pytest.approx([0.51, 0.59, 0.55, 0.63])
+    assert [np.ptp(segment[:, 0]) for segment in bars.get_segments()] == pytest.approx([0.02] * 4)
+    lost = table.assign(**dict.fromkeys(METRICS, np.nan))
+    assert all(axis.texts[0].get_text() == "all networks diverged" for axis in drawn(lost).axes) and said(lost) == []
 
 
 @pytest.mark.parametrize(("kmeans", "words"), [("train", "K-Means (training codes)"), ("test", "K-Means (test codes)")])

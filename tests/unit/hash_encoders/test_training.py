@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from rehash.datasets.layout import Split, write_dataset
 from rehash.digest import SCRIPTS as PATH
 from rehash.errors import InputError
+from rehash.hash_encoders.studies import STUDIES
 from rehash.hash_encoders.train import Training, train_mlps
 from rehash.job import Saving, discard_state
 from rehash.store import read_csv
@@ -45,7 +46,7 @@ def arguments(dataset: Path, folder: Path, epochs: int = 20, **changes: Any) -> 
         "protocol": {**vars(SCRIPTS), "epochs": epochs},
         # Of all kinds: networks along a training, a small sample, dropout that draws its own numbers.
         "cells": [
-            {"epochs": [0, 2, epochs]},
+            {"epochs": [0, 2, epochs], "activation": "prelu"},
             {"sample_size": 90, "label_noise": 0.5, "dropout": 0.2, "untrained": True},
             {"batch_norm": False, "instance_noise": 0.3},
         ],
@@ -79,7 +80,7 @@ def start(arguments: dict) -> subprocess.Popen:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("signal_number", [pytest.param(signal.SIGKILL, marks=pytest.mark.long), signal.SIGTERM])
 def test_killed_process_goes_on(tmp_path, dataset, signal_number):
     once, again = tmp_path / "once", tmp_path / "again"
     train(**arguments(dataset, once, EPOCHS))
@@ -142,6 +143,20 @@ def test_a_share_that_leaves_nothing(tmp_path, dataset, share):
         InputError, match=r"config: hash_encoders\.train_share, or that of the study: .* of 400 inputs leaves nothing"
     ):
         train(**arguments(dataset, tmp_path / "x", train_share=share))
+
+
+def test_smaller_samples_along_a_training_and_one_that_is_none(tmp_path, dataset):
+    """They have the epochs of the others; one of all inputs would give the same networks twice."""
+    study = STUDIES["training_time"]
+    cells = study.cells({"epochs": [1, 0], "sample_sizes": [90, 30], "tiled": False})
+    assert cells == [{"epochs": [0, 1]}, *({"epochs": [0, 1], "sample_size": n, "tiled": False} for n in (30, 90))]
+    train(**arguments(dataset, tmp_path / "run", cells=cells))
+    assert sorted(read_csv(tmp_path / "run" / "h.csv").sample_size) == [30, 30, 90, 90, 320, 320]
+    cells = study.cells({"epochs": [0, 1], "sample_sizes": [320], "tiled": True})
+    with pytest.raises(
+        InputError, match=r"sample size 320 of dataset toy is all of its training inputs, .* take it out"
+    ):
+        train(**arguments(dataset, tmp_path / "again", cells=cells))
 
 
 def test_a_failure_after_training_loses_nothing(tmp_path, dataset, monkeypatch):

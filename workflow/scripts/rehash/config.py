@@ -186,6 +186,8 @@ def _explained(error) -> InputError:
         return InputError(
             f"{where}: '{error.instance}' is text to YAML, expected a {error.validator_value}; write 1.0e-3, not 1e-3"
         )
+    if error.validator == "type" and "string" in error.validator_value and isinstance(error.instance, (int, float)):
+        return InputError(f"{where}: {error.instance} is a number to YAML, expected a text; put it in quotes")
     return InputError(f"{where}: {error.message}" + (f" ({described})" if described else ""))
 
 
@@ -271,9 +273,13 @@ def schema_rows(schema: dict, prefix: str = "") -> Iterator[tuple[str, str, str,
 def _type(schema: dict) -> str:
     if "enum" in schema:
         return " or ".join(str(value) for value in schema["enum"])
-    kind = schema.get("type", "any")
-    kind = " or ".join(kind) if isinstance(kind, list) else kind
-    return f"list of {_type(schema['items'])}" if kind == "array" else kind
+    kinds = schema.get("type", "any")
+    if kinds == "array":
+        return f"list of {_type(schema['items'])}"
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    items = _type(schema["items"]) if "array" in kinds else ""
+    lists = f"list of ({items})" if " or " in items else f"list of {items}"
+    return " or ".join(lists if kind == "array" else kind for kind in kinds)
 
 
 def schema_table(schema: dict) -> str:

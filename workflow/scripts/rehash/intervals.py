@@ -20,6 +20,22 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float]:
     return float(values.mean() - half), float(values.mean() + half)
 
 
+def ratio_interval(numerators: Sequence[float], denominators: Sequence[float]) -> tuple[float, float]:
+    """Compute the interval of mean(numerators) / mean(denominators), values that are paired; NaN for fewer than two.
+
+    It is Student's t interval of the residuals numerator - ratio * denominator, divided by the mean denominator (the
+    classical ratio estimator: Cochran, Sampling Techniques, 3rd edition 1977, section 6.3); close if the mean
+    denominator is many of its standard errors from 0. Where it is 0, the interval is NaN.
+    """
+    numerators, denominators = np.asarray(numerators, float), np.asarray(denominators, float)
+    if len(numerators) < 2 or denominators.mean() == 0:
+        return float("nan"), float("nan")
+    mean = denominators.mean()
+    ratio = numerators.mean() / mean
+    low, high = mean_interval(numerators - ratio * denominators)
+    return float(ratio + low / mean), float(ratio + high / mean)
+
+
 def clopper_pearson(successes: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Compute the exact interval of a rate from `successes` of `n` trials (Clopper & Pearson 1934); NaN where n is 0.
 

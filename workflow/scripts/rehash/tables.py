@@ -24,6 +24,11 @@ def summarise(table: pd.DataFrame, by: Sequence[str], metrics: Sequence[str]) ->
     return pd.concat(parts, axis=1).reset_index()
 
 
+def medians(table: pd.DataFrame, by: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
+    """Compute each metric's median over the rows of each network (column repeat) in each group; NaN if all rows are."""
+    return table.groupby([*by, "repeat"], as_index=False, sort=True)[list(metrics)].median()
+
+
 def concatenated(paths: Iterable[str | Path]) -> pd.DataFrame:
     """Read tables of the same columns and concatenate them, one below the other.
 

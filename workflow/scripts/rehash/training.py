@@ -26,6 +26,10 @@ from rehash.job import Saving
 from rehash.store import flush_to_disk, value_digest, write_bytes
 from rehash.tensors import pack_tensors, read_tensors
 
+# MKL reads this when it is first used. Its sums then do not depend on where in memory a matrix begins, which for one of
+# many stacked networks depends on how many there are.
+os.environ["MKL_CBWR"] = "AUTO,STRICT"
+
 log = logging.getLogger("rehash")
 STATE_VERSION = 3
 Tensors, Values = dict[str, torch.Tensor], dict[str, Any]  # values are JSON-like

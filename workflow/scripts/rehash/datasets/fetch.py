@@ -18,7 +18,8 @@ from rehash.store import atomic, file_digest
 log = logging.getLogger("rehash")
 
 _BUSY = (408, 429)  # the server asks to try again later
-_ARCHIVES = (".tar.gz", ".tgz", ".gz", ".zip", ".mat", ".npz")
+# Files that are fetched as they are; of others a packed copy may lie beside them.
+_ARCHIVES = (".tar.gz", ".tgz", ".gz", ".zip", ".mat", ".npz", ".safetensors", ".pt", ".pth", ".bin")
 _ABSENT = (403, 404, 410)  # S3 answers 403 for a file that it does not have
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,10 +14,10 @@ from rehash.errors import InputError
 from rehash.hash_encoders.protocols import Protocol
 from rehash.seeds import stream
 
-BATCH_NORM = {
-    "momentum": 0.01,
-    "eps": 1e-3,
-}  # the public scripts' settings, for a cell that asks for BatchNorm where its protocol has none
+# The public scripts' settings, for a cell that asks for BatchNorm or for changed images where its protocol has none.
+# (The scripts of convolutional networks mirror images, too; a mirrored digit is another sign.)
+BATCH_NORM = {"momentum": 0.01, "eps": 1e-3}
+AUGMENTATION = {"rotation": 15, "shift": 0.1, "flip": False}
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,9 @@ class Cell:
         tiled: whether an epoch repeats a small sample until it has about as many steps as with all inputs.
         label_noise: share of the training labels that are permuted among themselves.
         instance_noise: share of the training inputs that are replaced by uniform noise.
-        l2, batch_norm, dropout: replace the protocol's settings.
+        l2, weight_decay, dropout, activation: replace the protocol's settings.
+        batch_norm, augmentation: whether there is any, by the protocol's settings or, where it has none, by those here.
+        patience: replaces the protocol's; False never stops early.
         epochs: networks are kept after each of these (0: before training) and trained to the last without stopping
             early; None keeps only the networks at the end of training (and before it, see `untrained`).
         untrained: whether the networks before training are kept, too.
@@ -39,8 +42,12 @@ class Cell:
     label_noise: float = 0.0
     instance_noise: float = 0.0
     l2: float | None = None
+    weight_decay: float | None = None
     batch_norm: bool | None = None
     dropout: float | None = None
+    activation: str | None = None
+    augmentation: bool | None = None
+    patience: int | Literal[False] | None = None
     epochs: tuple[int, ...] | None = None
     untrained: bool = False
 
@@ -64,13 +71,13 @@ class Cell:
 
     def protocol(self, protocol: Protocol) -> Protocol:
         """Return the protocol with this cell's own settings in place."""
-        changes: dict[str, Any] = {}
-        if self.l2 is not None:
-            changes["l2"] = self.l2
-        if self.dropout is not None:
-            changes["dropout"] = self.dropout
-        if self.batch_norm is not None:
-            changes["batch_norm"] = (protocol.batch_norm or BATCH_NORM) if self.batch_norm else None
+        own = {name: getattr(self, name) for name in ("l2", "weight_decay", "dropout", "activation")}
+        changes: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
+        for name, default in (("batch_norm", BATCH_NORM), ("augmentation", AUGMENTATION)):
+            if (wanted := getattr(self, name)) is not None:
+                changes[name] = (getattr(protocol, name) or default) if wanted else None
+        if self.patience is not None:
+            changes["patience"] = self.patience or None
         if self.epochs is not None:
             changes |= {"epochs": max(self.epochs), "patience": None}
         return replace(protocol, **changes)
@@ -98,13 +105,20 @@ class Cell:
         return self.epochs if self.epochs is not None else (0,) * self.untrained
 
     def columns(self, protocol: Protocol, inputs: int) -> dict[str, Any]:
-        """Return the factors as columns of a table, with the values that the training used."""
+        """Return the factors as columns of a table, with the values that the training used.
+
+        A training that does not stop early has infinite patience.
+        """
         protocol = self.protocol(protocol)
         return {
             "sample_size": inputs,
             "l2": float(protocol.l2),
+            "weight_decay": float(protocol.weight_decay),
             "batch_norm": protocol.batch_norm is not None,
             "dropout": float(protocol.dropout),
+            "activation": protocol.activation,
+            "augmentation": protocol.augmentation is not None,
+            "patience": math.inf if protocol.patience is None else float(protocol.patience),
             "label_noise": float(self.label_noise),
             "instance_noise": float(self.instance_noise),
         }

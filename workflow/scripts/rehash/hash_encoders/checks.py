@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import fields
 
 from rehash.errors import InputError, unknown
+from rehash.hash_encoders.plan import is_address, weights_addresses, weights_name
+from rehash.hash_encoders.protocols import PERCEPTRONS_ONLY, Protocol
 from rehash.hash_encoders.studies import STUDIES
 
 
@@ -36,7 +39,8 @@ def check(config: dict) -> None:
                 f"config: hash_encoders.protocols.{name}: decay_every is {protocol['decay_every']} and decay_epochs "
                 f"{protocol['decay_epochs']}; expected one or the other: decay_every: null, or decay_epochs: null"
             )
-    blocks = (*STUDIES, "regions")
+    _check_models(wing)
+    blocks = (*STUDIES, "layers", "regions")
     for name in wing["datasets"]:
         if name not in config["datasets"]:
             raise unknown("dataset", name, config["datasets"], "config: hash_encoders.datasets")
@@ -60,10 +64,92 @@ def check(config: dict) -> None:
                 f"config: hash_encoders.phase_chart.thresholds: {low} is {thresholds[low]}; expected less than {high}, "
                 f"which is {thresholds[high]}"
             )
-    for name in set(wing["sample_size"]) & set(wing["training_time"]):
-        depths = {s: wing[s][name]["depth"] for s in ("sample_size", "training_time", "capacity") if name in wing[s]}
-        if len(set(depths.values())) > 1:
-            raise InputError(f"config: hash_encoders: one phase chart of {name} needs one depth; found {depths}")
-    for name in wing["regions"]:
-        if name not in wing["capacity"]:
-            raise unknown("dataset without a capacity study", name, wing["capacity"], "config: hash_encoders.regions")
+    for name, block in wing["regions"].items():
+        _check_regions(wing, name, block)
+
+
+def _check_regions(wing: dict, name: str, block: dict) -> None:
+    """Raise an InputError if a dataset's regions are of studies that it has not, or settings contradict each other."""
+    where = f"config: hash_encoders.regions.{name}"
+    for study in block["studies"]:
+        if name not in wing[study]:
+            raise InputError(
+                f"{where}.studies: {name} has no study '{study}'; add a block hash_encoders.{study}.{name}, or name "
+                "only studies that it has"
+            )
+    if block["epochs"] and "training_time" not in block["studies"]:
+        raise InputError(
+            f"{where}.epochs: only networks of training_time are kept at epochs; expected studies: [training_time], or "
+            "epochs: null"
+        )
+
+
+# The keys of a model's block that each source needs, and those that it may have besides those of every source.
+_NEEDED = {
+    "file": ("path", "call"),
+    "torchvision": ("name",),
+    "rehash": ("name",),
+    "cohort": ("protocol", "layer_width"),
+}
+_MAY_HAVE = {
+    "file": ("arguments", "weights", "checksum", "protocol", "inputs", "image_size", "channels"),
+    "torchvision": ("arguments", "weights", "checksum", "protocol", "inputs", "image_size", "channels"),
+    "rehash": ("arguments", "weights", "checksum", "protocol", "inputs", "image_size", "channels"),
+    "cohort": ("study", "depth"),
+}
+
+
+def _check_models(wing: dict) -> None:
+    """Raise an InputError if a model has keys that do not go together, or a layers' block names an unknown model."""
+    for name, model in wing["models"].items():
+        where, source = f"config: hash_encoders.models.{name}", model["source"]
+        for key in _NEEDED[source]:
+            if model[key] is None:
+                raise InputError(f"{where}: source {source} needs {key}")
+        known = (*_NEEDED[source], *_MAY_HAVE[source], "source", "nodes", "repeats")
+        for key, value in model.items():
+            if value is not None and key not in known:
+                others = " and ".join(other for other in _NEEDED if key in (*_NEEDED[other], *_MAY_HAVE[other]))
+                raise InputError(f"{where}.{key}: is of source {others}, and this is of source {source}; leave it out")
+        if model["protocol"] is not None and model["protocol"] not in wing["protocols"]:
+            raise unknown("protocol", model["protocol"], wing["protocols"], f"{where}.protocol")
+        if source != "cohort" and model["protocol"] and model["weights"]:
+            raise InputError(f"{where}: has weights, and a protocol to train by; expected one or the other")
+        if source != "cohort" and model["protocol"]:
+            _check_protocol(wing, model["protocol"], where)
+        if model["checksum"] and not model["weights"]:
+            raise InputError(f"{where}: has a checksum and no weights; leave it out")
+        if isinstance(model["inputs"], str) and model["inputs"] not in ("unit", "imagenet"):
+            raise unknown(
+                "value", model["inputs"], ("unit", "imagenet", "{mean: [...], std: [...]}"), f"{where}.inputs"
+            )
+        _check_addresses(model, where)
+    for dataset, block in wing["layers"].items():
+        for name in block["models"]:
+            if name not in wing["models"]:
+                raise unknown("model", name, wing["models"], f"config: hash_encoders.layers.{dataset}.models")
+
+
+def _check_addresses(model: dict, where: str) -> None:
+    addresses = weights_addresses(model["weights"])
+    for address in addresses:
+        if not is_address(address) or not weights_name(address) or "?" in address:
+            raise InputError(
+                f"{where}.weights: {address}; expected a path, or addresses (https://...) that end in a file's name"
+            )
+    if len({weights_name(address) for address in addresses}) > 1:
+        raise InputError(f"{where}.weights: addresses of files with different names; expected one file on several")
+    if addresses and not model["checksum"]:
+        raise InputError(f"{where}: weights at an address need a checksum, the MD5 of the file")
+
+
+def _check_protocol(wing: dict, protocol: str, where: str) -> None:
+    """Raise an InputError if a protocol by which a network is trained has settings of multilayer perceptrons."""
+    defaults = {field.name: field.default for field in fields(Protocol)}
+    for key in PERCEPTRONS_ONLY:
+        if (found := wing["protocols"][protocol][key]) != defaults[key]:
+            raise InputError(
+                f"{where}.protocol: {key} of hash_encoders.protocols.{protocol} is {found}, which is for multilayer "
+                "perceptrons only: this network says itself what its layers are and how they start, and its own inputs "
+                f"(mean, std) what it is shown. Give it a protocol without {key}"
+            )

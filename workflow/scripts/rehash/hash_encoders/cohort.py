@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from rehash.errors import InputError
+from rehash.hash_encoders.augmentation import Augmentation, augmented, draw
 from rehash.hash_encoders.dropout import gates
 from rehash.hash_encoders.networks import (
     Shape,
@@ -64,6 +65,22 @@ def timetable(shown: int, protocol: Protocol, snapshots: tuple[int, ...]) -> tup
     return (shown, protocol.of_a_cohort(), snapshots)
 
 
+@dataclass(frozen=True, eq=False)
+class _Changed:
+    """Running members whose images are changed by the same settings.
+
+    Attributes:
+        members: their rows. first: the rows of those that are the first to show what they show. alike: for each of
+            `members`, the place in `first` of the one that shows the same. repeats: of each of `first`.
+    """
+
+    settings: Augmentation
+    members: torch.Tensor
+    first: torch.Tensor
+    alike: torch.Tensor
+    repeats: list[int]
+
+
 class CohortTraining:
     """The training of a cohort as a resumable job (see rehash.training.run).
 
@@ -73,8 +90,9 @@ class CohortTraining:
     by more than `min_delta` for `patience` epochs, or is not finite; the others continue without it.
 
     Args:
-        recipes: they may differ in their data, l2, BatchNorm and dropout; see `Recipe.timetable`.
-        repeats: the number of members of each recipe.
+        recipes: they may differ in their data, l2, BatchNorm, dropout and augmentation; see `Recipe.timetable`.
+        repeats: the numbers of the members of each recipe, such as range(3, 10) where 0 to 2 are trained already; or
+            how many there are, from 0 on.
         dtype: float32, or float64 to compare implementations.
 
     Attributes:
@@ -88,14 +106,15 @@ class CohortTraining:
         recipes: Sequence[Recipe],
         shape: Shape,
         *,
-        repeats: int,
+        repeats: int | range,
         seed: int,
         name: tuple[object, ...],
         device: torch.device,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        if repeats < 1:
-            raise InputError(f"cohort: repeats is {repeats}; expected at least 1")
+        repeats = range(repeats) if isinstance(repeats, int) else repeats
+        if not repeats:
+            raise InputError(f"cohort: repeats is {len(repeats)}; expected at least 1")
         for recipe in recipes:
             if len(recipe.inputs) < 2:
                 raise InputError(f"cohort: {len(recipe.inputs)} training inputs; expected at least 2")
@@ -105,6 +124,7 @@ class CohortTraining:
         if len(norms) > 1:
             raise InputError(f"cohort: {len(norms)} settings of BatchNorm; expected one, and recipes without it")
         self.recipes, self.shape, self.seed, self.name, self.device = recipes, shape, seed, name, device
+        self.first = repeats.start
         self.protocol = recipes[0].protocol  # for what all recipes have in common
         self.norm = next(iter(norms), None)
         self.optimiser, self.rate = OPTIMISERS[self.protocol.optimiser], self.protocol.learning_rate
@@ -113,15 +133,15 @@ class CohortTraining:
         self.inputs = as_inputs(inputs, device, dtype, offset=self.protocol.offset)
         self.labels = torch.from_numpy(labels).to(device)
         order = sorted(range(len(recipes)), key=lambda i: (recipes[i].protocol.norm is None, recipes[i].protocol.l2))
-        self.running = [(recipe, repeat) for recipe in order for repeat in range(repeats)]
-        rngs = [stream(seed, *name, "initialisation", repeat) for repeat in range(repeats)]
-        start = initialise(shape, rngs, self.protocol.initialisation, self.norm is not None)
+        self.running = [(recipe, repeat) for recipe in order for repeat in repeats]
+        rngs = [stream(seed, *name, "initialisation", repeat) for repeat in repeats]
+        start = initialise(shape, rngs, self.protocol.initialisation, self.norm is not None, self.protocol.slope)
         normed = sum(recipes[recipe].protocol.norm is not None for recipe, _ in self.running)
-        rows = {part: [repeat for _, repeat in self.running] for part in start}
+        rows = {part: [repeat - self.first for _, repeat in self.running] for part in start}
         rows |= {part: those[:normed] for part, those in rows.items() if is_of_norm(part)}
-        self.trained = [self._nothing_yet(recipe, start, repeats) for recipe in recipes]
-        self.best = np.full((len(recipes), repeats), np.inf)
-        self.waited = np.zeros((len(recipes), repeats), np.int64)
+        self.trained = [self._nothing_yet(recipe, start, len(repeats)) for recipe in recipes]
+        self.best = np.full((len(recipes), repeats.stop), np.inf)
+        self.waited = np.zeros((len(recipes), repeats.stop), np.int64)
         self.epoch = self.batch = 0
         self._set_tensors({part: start[part][those].to(device, dtype) for part, those in rows.items()})
         self._keep(snapshot_name(0))
@@ -166,7 +186,8 @@ class CohortTraining:
     def step(self) -> None:
         """Train every running member on one batch; at the end of an epoch, record losses and stop members."""
         size = self.protocol.batch_size
-        self._train_batch(self.order_MN[:, self.batch * size : (self.batch + 1) * size])
+        at = slice(self.batch * size, (self.batch + 1) * size)
+        self._train_batch(self.order_MN[:, at], *(draws[:, at] for draws in self.draws))
         self.batch += 1
         if self.batch == self.batches:
             self._end_epoch()
@@ -211,7 +232,7 @@ class CohortTraining:
     # Epochs
 
     def _begin_epoch(self) -> None:
-        """Draw each repeat's order of the inputs in this epoch, and set the epoch's learning rate."""
+        """Draw each repeat's order of the inputs and their changes in this epoch, and set its learning rate."""
         if not self.running:
             return
         drawn = {
@@ -220,7 +241,14 @@ class CohortTraining:
         }
         orders = [drawn[repeat] % len(self.recipes[recipe].inputs) for recipe, repeat in self.running]
         self.order_MN = torch.from_numpy(np.stack(orders)).to(self.device)
+        self.draws = [self._draws(each.repeats) for each in self.changed]
         self._set_rate(self.protocol.rate(self.epoch))
+
+    def _draws(self, repeats: list[int]) -> torch.Tensor:
+        """Draw how each repeat's images are changed in this epoch, (repeats, N, DRAWS) in the order of `order_MN`."""
+        names = {repeat: (*self.name, "augmentation", repeat, self.epoch) for repeat in repeats}
+        drawn = {repeat: draw(stream(self.seed, *name), self.recipes[0].shown) for repeat, name in names.items()}
+        return torch.from_numpy(np.stack([drawn[repeat] for repeat in repeats])).to(self.device)
 
     def _end_epoch(self) -> None:
         seen = min(self.recipes[0].shown, self.batches * self.protocol.batch_size)
@@ -266,16 +294,16 @@ class CohortTraining:
         recipe, repeat = self.running[row]
         trained = self.trained[recipe]
         if snapshot != "trained" or self.protocol.patience is not None:
-            trained.epochs[snapshot][repeat] = self.epoch
+            trained.epochs[snapshot][repeat - self.first] = self.epoch
         for name, kept in trained.networks[snapshot].items():
-            kept[repeat] = self.tensors[name][row].float().cpu()
+            kept[repeat - self.first] = self.tensors[name][row].float().cpu()
 
     # Batches
 
     def _set_tensors(self, tensors: Tensors, moments: Tensors | None = None) -> None:
         """Set parameters, statistics and moments (zeros without `moments`) of the running members."""
         self.tensors = {k: v.contiguous() for k, v in tensors.items()}
-        self.trainable = {k: v for k, v in self.tensors.items() if is_trained(k)}
+        self.trainable = {k: v for k, v in self.tensors.items() if is_trained(k, self.protocol.activation)}
         self.moments = moments or {
             f"{what}/{name}": torch.zeros_like(tensor)
             for name, tensor in self.trainable.items()
@@ -295,6 +323,7 @@ class CohortTraining:
             torch.tensor([starts[recipe] for recipe, _ in self.running], dtype=torch.int64, **place)[:, None]
             for starts in (self.input_starts, self.label_starts)
         )
+        self.changed = self._changes()
         self.loss_sum = torch.zeros(members, dtype=torch.float64, device=self.device)
         self.correct_sum = torch.zeros(members, dtype=torch.float64, device=self.device)
         self._make_groups([each.l2 for each in protocols])
@@ -327,17 +356,23 @@ class CohortTraining:
             self._captured = None
         self.rate = rate
 
-    def _train_batch(self, rows_MB: torch.Tensor) -> None:
+    def _train_batch(self, rows_MB: torch.Tensor, *draws: torch.Tensor) -> None:
         if self.device.type == "cuda" and rows_MB.shape[1] == self.protocol.batch_size:
-            self._replay(rows_MB)
+            self._replay(rows_MB, *draws)
         else:
-            self._update(rows_MB)
+            self._update(rows_MB, *draws)
 
     @torch.no_grad()
-    def _update(self, rows_MB: torch.Tensor) -> None:
-        """Run forward, backward and one optimiser step for all running members; their gradients are independent."""
+    def _update(self, rows_MB: torch.Tensor, *draws: torch.Tensor) -> None:
+        """Run forward, backward and one optimiser step for all running members; their gradients are independent.
+
+        Args:
+            rows_MB: which inputs are shown. draws: the random numbers of each of `self.changed`, (repeats, B, DRAWS).
+        """
         members, batch = rows_MB.shape
         x_MBI = self.inputs.index_select(0, (rows_MB + self.input_start_M1).view(-1)).view(members, batch, -1)
+        for each, drawn in zip(self.changed, draws):
+            x_MBI[each.members] = self._augmented(x_MBI[each.first], drawn, each.settings)[each.alike]
         labels_MB = self.labels[rows_MB + self.label_start_M1]
         gates_LMWB = self._gates(batch) if self.dropped else None
         loss_M, right_M, gradients = backpropagate(
@@ -352,6 +387,30 @@ class CohortTraining:
             own = [gradients[name][group.rows] for name in group.names]
             self.optimiser.update(group, own, self.rate, self.protocol)
 
+    def _changes(self) -> list[_Changed]:
+        """Group the running members whose images are changed by the settings of that.
+
+        A repeat has the same random numbers in every recipe, so images are changed once for all that show the same.
+        """
+        groups: dict[Augmentation, dict[tuple[int, ...], list[int]]] = {}
+        for row, (recipe, repeat) in enumerate(self.running):
+            if settings := self.recipes[recipe].protocol.augmentation:
+                shown = (repeat, self.input_starts[recipe], len(self.recipes[recipe].inputs))
+                groups.setdefault(Augmentation(**settings), {}).setdefault(shown, []).append(row)
+        found = []
+        for settings, alike in groups.items():
+            members, places = zip(*((row, place) for place, rows in enumerate(alike.values()) for row in rows))
+            first = [rows[0] for rows in alike.values()]
+            tensors = (torch.tensor(rows, dtype=torch.int64, device=self.device) for rows in (members, first, places))
+            found.append(_Changed(settings, *tensors, repeats=[repeat for repeat, _, _ in alike]))
+        return found
+
+    def _augmented(self, x_RBI: torch.Tensor, draws_RBD: torch.Tensor, settings: Augmentation) -> torch.Tensor:
+        """Change flat images, each as its random numbers say."""
+        height, width, *colours = self.recipes[0].inputs.shape[1:]
+        images = x_RBI.reshape(-1, height, width, *colours or [1]).permute(0, 3, 1, 2)
+        return augmented(images, draws_RBD.flatten(0, 1), settings).permute(0, 2, 3, 1).reshape(x_RBI.shape)
+
     def _gates(self, batch: int) -> torch.Tensor:
         """Draw the gates of all members, (layers, M, W, B); a repeat has the same random numbers in every recipe.
 
@@ -362,10 +421,10 @@ class CohortTraining:
         found[:, self.dropped_D] = gates(self.keys_D, self.steps, size, self.shares_D).transpose(0, 1)
         return found
 
-    def _replay(self, rows_MB: torch.Tensor) -> None:
+    def _replay(self, *batch: torch.Tensor) -> None:
         """Run `_update` as a captured CUDA graph, so that small networks do not wait for kernel launches."""
         if self._captured is None:
-            self._rows = rows_MB.clone()
+            self._batch = [part.clone() for part in batch]
             changing = [*self.tensors.values(), self.loss_sum, self.correct_sum, self.steps]
             changing += [*self.moments.values(), *(step for group in self.groups for step in group.steps)]
             before = [v.clone() for v in changing]
@@ -373,16 +432,17 @@ class CohortTraining:
             side.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(side):
                 for _ in range(3):  # warm-up, undone below
-                    self._update(self._rows)
+                    self._update(*self._batch)
             torch.cuda.current_stream().wait_stream(side)
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph):
-                self._update(self._rows)
+                self._update(*self._batch)
             with torch.no_grad():
                 for value, saved in zip(changing, before):
                     value.copy_(saved)
             self._captured = graph.replay
-        self._rows.copy_(rows_MB)
+        for held, part in zip(self._batch, batch):
+            held.copy_(part)
         self._captured()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-FACTORS = ["sample_size", "l2", "batch_norm", "dropout", "label_noise", "instance_noise"]
+REGULARISERS = ["l2", "weight_decay", "batch_norm", "dropout", "activation", "augmentation", "patience"]
+FACTORS = ["sample_size", *REGULARISERS, "label_noise", "instance_noise"]
 KEYS = ["paper", "dataset", "study", "protocol", "depth", "layer_width", *FACTORS, "epoch", "repeat", "seed"]
 METRICS = [
     *("redundancy_train", "redundancy_test", "kmeans_train", "kmeans_test", "kmeans_train_matched"),
@@ -26,3 +27,31 @@ KMEANS_SPLITS = {
 def kmeans_split(study: str, dataset: str) -> str | None:
     """Return the split whose codes a published K-Means curve is of, train or test; None if that is unknown."""
     return KMEANS_SPLITS.get((study, dataset))
+
+
+# The columns of the table of a network's layers (`rehash.hash_encoders.models.measure`).
+LAYER_KEYS = [
+    "paper",
+    "dataset",
+    "model",
+    "source",
+    "state",
+    "repeat",
+    "seed",
+    "node",
+    "place",
+    "pool",
+    "share",
+    "classes",
+]
+LAYER_METRICS = [
+    *("redundancy_train", "redundancy_test", "purity_train", "purity_test", "kmeans_train", "kmeans_test"),
+    *("kmeans_train_matched", "kmeans_test_matched", "knn", "lr", "accuracy_train", "accuracy_test"),
+]
+_COUNTS = ["train_samples", "test_samples", "layer_bits", "kept_bits", "code_bits"]
+LAYER_COLUMNS = [*LAYER_KEYS, "lr_scheme", *_COUNTS, *LAYER_METRICS]
+# The columns of the table of lines through the regions of such networks (`rehash.hash_encoders.models.regions`).
+MODEL_LINES = [
+    *("paper", "dataset", "model", "source", "state", "repeat", "seed", "points", "direction", "line"),
+    *("forward", "backward", "chord", "nearest_face", "nearest_face_exact", "length"),
+]

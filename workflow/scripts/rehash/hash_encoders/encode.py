@@ -31,7 +31,8 @@ def encode(
         chunk: how many inputs are taken at a time; 4,096 by default, fewer of large ones.
 
     Returns:
-        codes: uint8 (M, N, ceil(K / 8)), packed bits: whether each hidden activation is > 0, layer after layer.
+        codes: uint8 (M, N, ceil(K / 8)), packed bits: whether each hidden pre-activation is > 0, layer after
+            layer.
         accuracy, loss: float64 (M,); the loss is the cross-entropy without the penalty.
     """
     members = len(network["head.weight"])
@@ -41,11 +42,11 @@ def encode(
     loss = torch.zeros_like(correct)
     for start in range(0, len(inputs_NI), chunk):
         stop = min(start + chunk, len(inputs_NI))
-        logits, hidden = forward(network, inputs_NI[None, start:stop].transpose(1, 2), shape, norm, training=False)
+        logits, before = forward(network, inputs_NI[None, start:stop].transpose(1, 2), shape, norm, training=False)
         labels_MB = labels_N[start:stop].expand(members, -1)
         correct += (logits.argmax(1) == labels_MB).sum(1)
         loss += losses(logits, labels_MB).double() * (stop - start)
-        active = torch.cat([h > 0 for h in hidden], 1).transpose(1, 2)
+        active = torch.cat([h > 0 for h in before], 1).transpose(1, 2)
         codes[:, start:stop] = pack(active.cpu().numpy())
     n = len(inputs_NI)
     return codes, (correct / n).cpu().numpy(), (loss / n).cpu().numpy()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,54 +14,30 @@ from rehash.datasets.layout import Dataset, Split
 from rehash.errors import InputError
 from rehash.hash_encoders.cells import Cell, sample
 from rehash.hash_encoders.encode import network_shape
+from rehash.hash_encoders.lines import MEASURED, POINTS, as_points, draw_lines, line_table
 from rehash.hash_encoders.networks import Shape, Tensors
 from rehash.hash_encoders.networks_file import read_networks, training_inputs
 from rehash.hash_encoders.protocols import BatchNorm, Protocol
-from rehash.hash_encoders.regions import NoSlice, affine_layers, code_changes, first_changes, plane, slice_regions
+from rehash.hash_encoders.regions import (
+    NoSlice,
+    affine_layers,
+    code_changes,
+    first_changes,
+    nearest_faces,
+    plane,
+    slice_regions,
+)
 from rehash.progress import progress
-from rehash.seeds import stream
 from rehash.store import write_csv
 
 log = logging.getLogger("rehash")
 
-KEYS = ["paper", "dataset", "study", "protocol", "depth", "layer_width", "snapshot", "repeat", "seed"]
-LINES = [*KEYS, "points", "line", "first_change", "distance", "length", "changes", "no_slice"]
+KEYS = [
+    *("paper", "dataset", "study", "networks", "protocol", "depth", "layer_width"),
+    *("snapshot", "epoch", "repeat", "seed"),
+]
+LINES = [*KEYS, "points", *MEASURED, "no_slice"]
 SLICES = [*KEYS, "item", "number", "vertex", "x", "y", "class"]
-_SNAPSHOTS = ("untrained", "trained")
-Ends = tuple[np.ndarray, np.ndarray]  # starts and stops of lines, float64 (L, I) each
-
-
-def line_ends(
-    train: np.ndarray, test: np.ndarray, lines: int, *, seed: int, dataset: str, offset: float = 0.0
-) -> dict[str, Ends]:
-    """Draw the ends of lines for each kind of points: inputs of `train`, inputs of `test`, uniform in [0, 1].
-
-    The lines are the same for all networks of a dataset; no input is drawn twice. A split with fewer than 2 * lines
-    inputs has as many lines as there are inputs for, and the log says so.
-
-    Args:
-        train, test: images or vectors; only the drawn images are converted to inputs in [0, 1].
-        offset: what the protocol subtracts from inputs.
-    """
-    ends = {}
-    for points, images in (("train", train), ("test", test)):
-        n = min(lines, len(images) // 2)
-        if n < lines:
-            log.warning(
-                "%s: %d %s inputs are the ends of %d lines; config: hash_encoders.regions.%s.lines asks for %d",
-                *(dataset, len(images), points, n, dataset, lines),
-            )
-        rows = stream(seed, "hash_encoders", dataset, "regions", points).permutation(len(images))
-        parts = images[rows[:n]], images[rows[n : 2 * n]]
-        ends[points] = as_points(parts[0], offset), as_points(parts[1], offset)
-    uniform = stream(seed, "hash_encoders", dataset, "regions", "random").random((2, lines, test[0].size)) - offset
-    return {**ends, "random": (uniform[0], uniform[1])}
-
-
-def as_points(inputs: np.ndarray, offset: float = 0.0) -> np.ndarray:
-    """Convert inputs as `rehash.hash_encoders.networks.as_inputs` does, to float64 (N, I)."""
-    flat = inputs.reshape(len(inputs), math.prod(inputs.shape[1:]))
-    return flat / (255.0 if inputs.dtype == np.uint8 else 1.0) - offset
 
 
 def corner_items(labels: np.ndarray) -> np.ndarray:
@@ -78,29 +54,26 @@ def corner_items(labels: np.ndarray) -> np.ndarray:
 
 
 def measure_lines(
-    network: Tensors, member: int, shape: Shape, norm: BatchNorm | None, ends: dict[str, Ends]
+    network: Tensors,
+    member: int,
+    shape: Shape,
+    norm: BatchNorm | None,
+    starts: np.ndarray,
+    vectors: dict[str, np.ndarray],
 ) -> pd.DataFrame:
-    """Measure where and how often the code changes on each line; return a table with one row per line.
+    """Measure one member's regions along lines; columns and arguments as `rehash.hash_encoders.lines.line_table`.
 
-    Columns: points, line, first_change (share of the line's length), distance (L2, of the first change), length (L2),
-    changes. If the code does not change, first_change and distance are inf; for a network that diverged, first_change,
-    distance and changes are NaN.
+    What is measured is NaN for a network that diverged.
     """
+    if not is_finite(network, member):
+        return line_table(starts, vectors, _unknown, _unknown, lambda start, stop: np.nan)
     *layers, _ = affine_layers(network, member, shape, norm)
-    parts = []
-    for points, (starts, stops) in ends.items():
-        part = pd.DataFrame({"points": points, "line": np.arange(len(starts))})
-        part["length"] = np.linalg.norm(stops - starts, axis=1)
-        if is_finite(network, member):
-            first = first_changes(layers, starts, stops)
-            part["first_change"] = first
-            # Identical ends give no change and length 0, and inf * 0 would be NaN.
-            part["distance"] = np.where(np.isinf(first), np.inf, first * part.length)
-            part["changes"] = [len(code_changes(layers, *line)) for line in zip(starts, stops)]
-        else:
-            part[["first_change", "distance", "changes"]] = np.nan
-        parts.append(part)
-    return pd.concat(parts, ignore_index=True)
+    of = partial(first_changes, layers), partial(nearest_faces, layers)
+    return line_table(starts, vectors, *of, lambda start, stop: len(code_changes(layers, start, stop)))
+
+
+def _unknown(starts: np.ndarray, directions: np.ndarray | None = None) -> np.ndarray:
+    return np.full(len(starts), np.nan)
 
 
 def measure_slice(
@@ -136,92 +109,138 @@ def region_tables(
     *,
     dataset: str,
     lines: int,
+    directions: tuple[str, ...] | list[str],
+    slices: bool,
     seed: int,
     repeats: int,
     offset: float = 0.0,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """Compute the tables of lines and of slices, without the constant keys of the networks, and notes.
 
-    Slices are of the first repeat that diverged in no snapshot. Their table is empty if there is no such repeat, or if
-    the data or the networks give no slice; the column `no_slice` of the lines then says why, in words.
+    Slices are of the first repeat that diverged in no snapshot. Their table is empty if there is no such repeat, if
+    they are not asked for, or if the data or the networks give no slice; the column `no_slice` of the lines then says
+    why, in words.
 
     Args:
         networks: for each snapshot, stacked tensors of at least `repeats` members.
-        lines: the number of lines for each kind of points.
+        lines: the number of lines for each kind of points and direction. directions: some of
+            `rehash.hash_encoders.lines.DIRECTIONS`. slices: whether they are asked for.
         offset: what the protocol subtracts from inputs.
     """
-    ends = line_ends(train.inputs, test.inputs, lines, seed=seed, dataset=dataset, offset=offset)
-    drawn = next((r for r in range(repeats) if all(is_finite(network, r) for network in networks.values())), None)
-    items, why = np.empty(0, np.int64), "" if drawn is not None else "no network to show: all diverged"
+    todo = [(snapshot, repeat) for snapshot in networks for repeat in range(repeats)]
+    slice_table, missing, corners = _slices(
+        networks, shape, norm, test, todo, dataset=dataset, offset=offset, asked=slices
+    )
+    tables = []
+    for points in POINTS:
+        # One kind of points after another, since the lines of all would be a large part of the memory.
+        starts, vectors = draw_lines(points, train, test, lines, seed=seed, dataset=dataset, offset=offset)
+        vectors = {direction: vectors[direction] for direction in directions if direction in vectors}
+        for snapshot, repeat in progress(todo, f"lines from {points} points", "network") if vectors else []:
+            found = measure_lines(networks[snapshot], repeat, shape, norm, starts, vectors)
+            log.info("%s, repeat %d: the median chord is %.4g", snapshot, repeat, found.chord.median())
+            why = missing.get((snapshot, repeat), np.nan)
+            tables.append(found.assign(snapshot=snapshot, repeat=repeat, points=points, no_slice=why))
+    diverged = sum(not is_finite(networks[snapshot], repeat) for snapshot, repeat in todo)
+    return pd.concat(tables, ignore_index=True), slice_table, {"corners": corners, "diverged": diverged}
+
+
+def _slices(
+    networks: dict[str, Tensors],
+    shape: Shape,
+    norm: BatchNorm | None,
+    test: Split,
+    todo: list[tuple[str, int]],
+    *,
+    dataset: str,
+    offset: float,
+    asked: bool,
+) -> tuple[pd.DataFrame, dict[tuple[str, int], str], list[int]]:
+    """Compute the table of slices, why networks have none by snapshot and repeat, and the test items at the corners."""
+    tables = [pd.DataFrame(columns=["snapshot", "repeat", *SLICES[len(KEYS) :]])]
+    if not asked:
+        return tables[0], dict.fromkeys(todo, f"not asked for (config: hash_encoders.regions.{dataset}.slice)"), []
+    finite = [repeat for _, repeat in todo if all(is_finite(network, repeat) for network in networks.values())]
+    missing, items = {}, np.empty(0, np.int64)
     try:
+        if not finite:
+            raise NoSlice("no network to show: all diverged")
+        drawn = finite[0]
         items = corner_items(test.labels)
         corners = as_points(test.inputs[items], offset)
         plane(corners)
     except NoSlice as error:
-        items, why = np.empty(0, np.int64), why or str(error)
-    line_tables, slice_tables = [], [pd.DataFrame(columns=["snapshot", "repeat", *SLICES[len(KEYS) :]])]
-    todo = [(snapshot, repeat) for snapshot in networks for repeat in range(repeats)]
-    for snapshot, repeat in progress(todo, "regions", "network"):
-        place, network = {"snapshot": snapshot, "repeat": repeat}, networks[snapshot]
-        found = measure_lines(network, repeat, shape, norm, ends)
-        log.info("%s, repeat %d: %.4g code changes a line on average", snapshot, repeat, found.changes.mean())
-        missing = why
-        if repeat == drawn and not why:
-            try:
-                cut = measure_slice(network, repeat, shape, norm, corners, test.labels[items])
-                slice_tables.append(cut.assign(**place))
-                log.info("%s, repeat %d: %d regions in the slice", snapshot, repeat, cut.number.max() + 1)
-            except NoSlice as error:
-                missing = str(error)
-        if missing and repeat == (drawn or 0):
-            log.warning("%s, %s: no slice, and only lines: %s", dataset, snapshot, missing)
-        line_tables.append(found.assign(**place, no_slice=missing or np.nan))
-    diverged = sum(not is_finite(networks[snapshot], repeat) for snapshot, repeat in todo)
-    slices = pd.concat(slice_tables[1:] or slice_tables, ignore_index=True)
-    return pd.concat(line_tables, ignore_index=True), slices, {"corners": items.tolist(), "diverged": diverged}
+        log.warning("%s: no slice, and only lines: %s", dataset, error)
+        return tables[0], dict.fromkeys(todo, str(error)), []
+    for snapshot, network in networks.items():
+        try:
+            cut = measure_slice(network, drawn, shape, norm, corners, test.labels[items])
+            tables.append(cut.assign(snapshot=snapshot, repeat=drawn))
+            log.info("%s, repeat %d: %d regions in the slice", snapshot, drawn, cut.number.max() + 1)
+        except NoSlice as error:
+            missing[snapshot, drawn] = str(error)
+            log.warning("%s, %s: no slice, and only lines: %s", dataset, snapshot, error)
+    return pd.concat(tables[1:] or tables, ignore_index=True), missing, items.tolist()
 
 
 def measure_regions(
-    dataset: str | Path, networks: str | Path, lines_csv: str | Path, slice_csv: str | Path, *, lines: int, seed: int
+    dataset: str | Path,
+    networks: str | Path,
+    lines_csv: str | Path,
+    slice_csv: str | Path,
+    *,
+    lines: int,
+    directions: list[str],
+    slices: bool,
+    epochs: list[int] | None,
+    seed: int,
 ) -> dict[str, Any]:
-    """Write the tables of lines and of slices for the networks of the file's first cell, before and after training.
+    """Write the tables of lines and of slices for the networks of the file's first cell.
 
     The first has one row per line (columns LINES), the second one per vertex of a region and one per corner of a slice
-    (columns SLICES).
+    (columns SLICES). Their column `networks` names the study that the networks are of.
 
     Args:
-        lines: the number of lines for each network and kind of points.
+        lines, directions, slices: see `region_tables`.
+        epochs: which of the training_time study's epochs; None for all moments in the file, as of the capacity study,
+            which has networks before and after training.
 
     Returns:
         Notes for the provenance: seed, the slice's corners (test items; none without a slice), networks that diverged.
 
     Raises:
-        InputError: a snapshot is not in the file, or the dataset has images of another size.
+        InputError: an epoch is not in the file, or the dataset has images of another size.
     """
     cells, identity = read_networks(networks)
-    keys, factors, found = identity["keys"], Cell.of(identity["cells"][0]), cells[0]
-    missing = [snapshot for snapshot in _SNAPSHOTS if snapshot not in found]
+    keys, factors, moments = identity["keys"], Cell.of(identity["cells"][0]), identity["epochs"][0]
+    there = [repeats[0] for repeats in moments.values()]
+    missing = sorted(set(epochs or ()) - set(there))
     if missing:
         raise InputError(
-            f"{networks}: has no networks '{missing[0]}' but {', '.join(found)}; expected {' and '.join(_SNAPSHOTS)}"
+            f"{networks}: has no networks of epoch {missing[0]} but of {', '.join(map(str, there))}; expected all of "
+            f"the epochs {', '.join(map(str, epochs))} of config: hash_encoders.regions.{keys['dataset']}.epochs"
         )
+    chosen = {name: cells[0][name] for name, at in moments.items() if epochs is None or at[0] in epochs}
     protocol = factors.protocol(Protocol(**identity["protocol"]))
     images = Dataset.read(dataset)
     train = training_inputs(images.train, identity["train_share"])
-    chosen = sample(factors, train, seed=identity["seed"], dataset=keys["dataset"])
+    shown = sample(factors, train, seed=identity["seed"], dataset=keys["dataset"])
     line_table, slice_table, notes = region_tables(
-        {snapshot: found[snapshot] for snapshot in _SNAPSHOTS},
+        chosen,
         network_shape(identity, images.test.inputs[0].size, networks),
         protocol.norm,
-        Split(chosen.inputs, chosen.true_labels),
+        Split(shown.inputs, shown.true_labels),
         images.test,
         dataset=keys["dataset"],
         lines=lines,
+        directions=directions,
+        slices=slices,
         seed=seed,
         repeats=identity["repeats"],
         offset=protocol.offset,
     )
-    constant = {"paper": "hash_encoders", **keys, "study": "regions", "seed": seed}
-    write_csv(line_table.assign(**constant)[LINES], lines_csv)
-    write_csv(slice_table.assign(**constant)[SLICES], slice_csv)
+    constant = {"paper": "hash_encoders", **keys, "study": "regions", "networks": keys["study"], "seed": seed}
+    for table, columns, path in ((line_table, LINES, lines_csv), (slice_table, SLICES, slice_csv)):
+        epoch = [moments[snapshot][repeat] for snapshot, repeat in zip(table.snapshot, table.repeat)]
+        write_csv(table.assign(**constant, epoch=epoch)[columns], path)
     return {"seed": seed, **notes, "digests": images.digests}

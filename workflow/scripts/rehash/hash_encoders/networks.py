@@ -1,8 +1,9 @@
-"""Stacked ReLU multilayer perceptrons, which run together.
+"""Stacked multilayer perceptrons of two-piece-linear units (ReLU, leaky, parametric), which run together.
 
 A *cohort* is M networks of one shape. Their parameters are stacked along a leading member axis, so that one batched
 matrix product computes a layer of all of them. Shape suffixes: M members, B batch, I inputs, W layer width, C classes.
-Kernels are laid out as torch.nn.Linear's (out, in).
+Kernels are laid out as torch.nn.Linear's (out, in). A hidden layer whose units are no ReLUs has a tensor `slope`,
+(M, 1): what a unit that is off multiplies its input by.
 """
 
 from __future__ import annotations
@@ -81,8 +82,14 @@ INITIALISATIONS: dict[str, Callable[[np.random.Generator, int, int], tuple[np.nd
 }
 
 
-def initialise(shape: Shape, rngs: list[np.random.Generator], initialisation: str, batch_norm: bool) -> Tensors:
-    """Draw a cohort's untrained parameters and statistics, float64 on the CPU, with one generator per member."""
+def initialise(
+    shape: Shape, rngs: list[np.random.Generator], initialisation: str, batch_norm: bool, slope: float | None = None
+) -> Tensors:
+    """Draw a cohort's untrained parameters and statistics, float64 on the CPU, with one generator per member.
+
+    Args:
+        slope: of hidden units that are off; None makes them ReLUs.
+    """
     if initialisation not in INITIALISATIONS:
         raise unknown("initialisation", initialisation, INITIALISATIONS, "protocol: initialisation")
     draw, members = INITIALISATIONS[initialisation], len(rngs)
@@ -94,12 +101,14 @@ def initialise(shape: Shape, rngs: list[np.random.Generator], initialisation: st
         if batch_norm and name != "head":
             for part, value in (("scale", 1.0), ("shift", 0.0), ("mean", 0.0), ("variance", 1.0)):
                 tensors[f"{name}.{part}"] = torch.full((members, out), value, dtype=torch.float64)
+        if slope is not None and name != "head":
+            tensors[f"{name}.slope"] = torch.full((members, 1), slope, dtype=torch.float64)
     return tensors
 
 
-def is_trained(name: str) -> bool:
-    """Return whether a tensor is a trained parameter (the others are BatchNorm's running statistics)."""
-    return not name.endswith((".mean", ".variance"))
+def is_trained(name: str, activation: str = "relu") -> bool:
+    """Return whether a tensor is a trained parameter; running statistics and the slope of leaky units are none."""
+    return not name.endswith((".mean", ".variance", ".slope") if activation == "leaky" else (".mean", ".variance"))
 
 
 def is_of_norm(name: str) -> bool:
@@ -121,7 +130,10 @@ def forward(
     training: bool,
     gates: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Compute the logits (M, C, B) and the hidden activations, one (M, W, B) per layer.
+    """Compute the logits (M, C, B) and the hidden units' pre-activations, one (M, W, B) per layer.
+
+    A unit is on where its pre-activation is > 0, whatever its activation: that of a parametric ReLU whose slope has
+    become negative is > 0 on both sides.
 
     `x_MIB` is (M, I, B), or (1, I, B) for one batch that all members see. In training, BatchNorm normalises by the
     batch and updates its running statistics in place; otherwise it normalises by these. Where its tensors have fewer
@@ -129,17 +141,23 @@ def forward(
     activations (dropout).
     """
     h = x_MIB.expand(len(tensors["head.weight"]), -1, -1)
-    hidden = []
+    before = []
     for layer, (name, _, _) in enumerate(shape.layers()[:-1]):
         h = torch.baddbmm(tensors[f"{name}.bias"][..., None], tensors[f"{name}.weight"], h)
         if norm and (normed := len(tensors.get(f"{name}.scale", ()))):
             first = _batch_norm(h[:normed], tensors, name, norm, training)
             h = first if normed == len(h) else torch.cat([first, h[normed:]])
-        h = F.relu(h)
+        before.append(h)
+        slope_M1 = tensors.get(f"{name}.slope")
+        h = F.relu(h) if slope_M1 is None else h * _factors(h, slope_M1)
         if gates is not None:
             h = h * gates[layer]
-        hidden.append(h)
-    return torch.baddbmm(tensors["head.bias"][..., None], tensors["head.weight"], h), hidden
+    return torch.baddbmm(tensors["head.bias"][..., None], tensors["head.weight"], h), before
+
+
+def _factors(before_MWB: torch.Tensor, slope_M1: torch.Tensor) -> torch.Tensor:
+    """Return what units multiply their pre-activations by, and their gradients: 1 where they are on, else the slope."""
+    return torch.where(before_MWB > 0, 1.0, slope_M1[..., None])
 
 
 def _batch_norm(h_MWB: torch.Tensor, tensors: Tensors, name: str, norm: BatchNorm, training: bool) -> torch.Tensor:
@@ -183,16 +201,17 @@ def backpropagate(
 
     Returns:
         The losses and the numbers of right answers, (M,) each, and by name the gradients of the losses' sum with
-        respect to all trained tensors.
+        respect to all tensors but running statistics.
     """
     names, batch = [name for name, _, _ in shape.layers()], labels_MB.shape[1]
-    inputs, normalised, outputs = [x_MBI.transpose(1, 2)], [], []
+    inputs, normalised, activated = [x_MBI.transpose(1, 2)], [], []
     for layer, name in enumerate(names[:-1]):
         h = torch.baddbmm(tensors[f"{name}.bias"][..., None], tensors[f"{name}.weight"], inputs[-1])
         h, saved = _normalise(h, tensors, name, norm)
         normalised.append(saved)
-        outputs.append(h.relu_())
-        inputs.append(outputs[-1] if gates is None else outputs[-1] * gates[layer])
+        h, saved = _activate(h, tensors.get(f"{name}.slope"))
+        activated.append(saved)
+        inputs.append(h if gates is None else h * gates[layer])
     logits = torch.baddbmm(tensors["head.bias"][..., None], tensors["head.weight"], inputs[-1])
     logarithms = logits.log_softmax(1)
     label_M1B = labels_MB[:, None]
@@ -213,7 +232,7 @@ def backpropagate(
             signal = torch.bmm(tensors[f"{names[layer + 1]}.weight"].transpose(1, 2), signal)
             if gates is not None:
                 signal.mul_(gates[layer])
-            signal = torch.ops.aten.threshold_backward(signal, outputs[layer], 0)
+            signal = _activate_backward(signal, tensors, name, activated[layer], gradients)
             signal = _normalise_backward(signal, tensors, name, norm, normalised[layer], gradients)
         gradients[f"{name}.weight"] = torch.bmm(signal, into.transpose(1, 2))
         gradients[f"{name}.bias"] = signal.sum(2)
@@ -264,6 +283,24 @@ def _normalise_backward(
     gradients[f"{name}.scale"], gradients[f"{name}.shift"] = by_scale.view(normed, width), by_shift.view(normed, width)
     found = found.view(normed, width, batch)
     return found if normed == len(signal_MWB) else torch.cat([found, signal_MWB[normed:]])
+
+
+def _activate(h_MWB: torch.Tensor, slope_M1: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the activations of hidden units, `h_MWB` overwritten if they are ReLUs; and what the gradient needs."""
+    if slope_M1 is None:
+        return h_MWB.relu_(), h_MWB
+    return h_MWB * _factors(h_MWB, slope_M1), h_MWB
+
+
+def _activate_backward(
+    signal_MWB: torch.Tensor, tensors: Tensors, name: str, saved_MWB: torch.Tensor, gradients: Tensors
+) -> torch.Tensor:
+    """Return the gradient of what `_activate` was given, and add that of the slope to `gradients`."""
+    slope_M1 = tensors.get(f"{name}.slope")
+    if slope_M1 is None:
+        return torch.ops.aten.threshold_backward(signal_MWB, saved_MWB, 0)
+    gradients[f"{name}.slope"] = (signal_MWB * saved_MWB.clamp(max=0)).sum((1, 2))[:, None]
+    return signal_MWB * _factors(saved_MWB, slope_M1)
 
 
 def squared_norms(tensors: Tensors, shape: Shape) -> torch.Tensor:

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from rehash.errors import unknown
+
+# By activation, the slope of a hidden unit that is off, as torch.nn has it; a parametric ReLU's is where it starts.
+SLOPES = {"relu": None, "leaky": 0.01, "prelu": 0.25}
+# Settings that say what a multilayer perceptron is and is shown; networks of hash_encoders.models say that themselves.
+PERCEPTRONS_ONLY = ("initialisation", "activation", "negative_slope", "batch_norm", "dropout", "offset")
+
 
 @dataclass(frozen=True)
 class BatchNorm:
@@ -34,12 +41,17 @@ class Protocol:
     clip: float = 0.0
     dropout: float = 0.0
     initialisation: str = "glorot_uniform"
+    activation: str = "relu"
+    negative_slope: float | None = None
     batch_norm: dict[str, float] | None = None
     offset: float = 0.0
+    augmentation: dict[str, float | bool] | None = None  # the fields of `augmentation.Augmentation`
 
     def __post_init__(self) -> None:
         if self.decay_epochs is not None:  # a list, as a config or JSON has it
             object.__setattr__(self, "decay_epochs", tuple(self.decay_epochs))
+        if self.activation not in SLOPES:
+            raise unknown("activation", self.activation, SLOPES, "protocol: activation")
 
     def rate(self, epoch: int) -> float:
         """Return the learning rate of an epoch, counted from 0."""
@@ -54,6 +66,12 @@ class Protocol:
     def norm(self) -> BatchNorm | None:
         return BatchNorm(**self.batch_norm) if self.batch_norm else None
 
+    @property
+    def slope(self) -> float | None:
+        """Return the slope of a hidden unit that is off, before training; None of a ReLU, which has none."""
+        slope = SLOPES[self.activation]
+        return slope if slope is None or self.negative_slope is None else self.negative_slope
+
     def of_a_cohort(self) -> Protocol:
         """Return the settings that networks must share to be trained together, step by step."""
-        return replace(self, l2=0.0, dropout=0.0, batch_norm=None)
+        return replace(self, l2=0.0, dropout=0.0, batch_norm=None, augmentation=None)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from rehash.hash_encoders.blocks import of_all_inputs
 from rehash.hash_encoders.columns import METRICS, kmeans_split
 from rehash.hash_encoders.studies import STUDIES
 from rehash.store import read_csv
@@ -34,7 +35,8 @@ def compare(tables: Iterable[pd.DataFrame], published: pd.DataFrame, *, dataset:
     deviation), ours (mean), sd, n, difference (ours - published) and verdict. The verdict is "inside" if |difference|
     <= sd + reading_error, and "outside" otherwise; "no spread" for one network; "split unknown" for K-Means if the
     published panel does not say whose codes were clustered; "context" if the data or the depth differ; "diverged" if
-    no network was left to measure.
+    no network was left to measure. Of a table of several depths only the published one is compared, if it is there, and
+    of one of several samples along a training only the whole.
 
     Args:
         published: a table of PUBLISHED_COLUMNS. dataset: the published dataset to compare with.
@@ -46,6 +48,10 @@ def compare(tables: Iterable[pd.DataFrame], published: pd.DataFrame, *, dataset:
         study = table.study.iloc[0]
         axis = STUDIES[study].column
         rows = table if STUDIES[study].snapshots else table[table.epoch > 0]
+        if (rows.depth == DEPTH.get(dataset)).any():
+            rows = rows[rows.depth == DEPTH[dataset]]
+        if STUDIES[study].snapshots:
+            rows = rows[of_all_inputs(rows)]
         by = list(dict.fromkeys(["paper", "dataset", "study", "protocol", "depth", "layer_width", axis]))
         # Keep all configurations, also those in which every network diverged.
         means = rows[by].drop_duplicates().merge(summarise(rows, by, METRICS), how="left", on=by)
@@ -79,18 +85,19 @@ def compare_published(tables: Iterable[str | Path], published: str | Path, *, da
 
 
 def tally(table: pd.DataFrame) -> pd.DataFrame:
-    """Count the points and verdicts of a comparison by study, protocol and metric.
+    """Count the points and verdicts of a comparison by study, protocol, depth and metric.
 
-    Columns: the three keys; n (the smallest), points, judged (those with the verdict inside or outside), inside,
+    Columns: the four keys; n (the smallest), points, judged (those with the verdict inside or outside), inside,
     mean_difference, largest_difference (in absolute value, with its sign).
     """
     lines = []
-    for (study, protocol, metric), part in table.groupby(["study", "protocol", "metric"], sort=True):
+    for (study, protocol, depth, metric), part in table.groupby(["study", "protocol", "depth", "metric"], sort=True):
         differences = part.difference.dropna()
         lines.append(
             {
                 "study": study,
                 "protocol": protocol,
+                "depth": depth,
                 "metric": metric,
                 "n": int(part.n.min()),
                 "points": len(part),
@@ -103,6 +110,7 @@ def tally(table: pd.DataFrame) -> pd.DataFrame:
     columns = [
         "study",
         "protocol",
+        "depth",
         "metric",
         "n",
         "points",

@@ -1,8 +1,9 @@
-"""Exact linear regions of ReLU networks: along lines and in two-dimensional slices of the input space.
+"""Exact linear regions of networks of two-piece-linear units: along lines, around inputs and in planes of inputs.
 
 Inside a linear region the code is constant and every pre-activation is affine in the input, so boundaries are roots of
 affine functions, found in closed form and layer after layer; there is no grid. Shape suffixes: N lines, I inputs, W
-layer width, P pieces of a line, V vertices, K code bits. All in float64.
+layer width, P pieces of a line, V vertices, K code bits. All in float64. Networks that are not stacks of dense layers
+are the subject of `rehash.hash_encoders.module_regions`.
 
 The points on boundaries (a pre-activation of exactly 0, whose bit is 0) have measure zero. A line is therefore
 described by the codes of its open pieces: a line that touches a boundary without crossing it does not change its code,
@@ -13,7 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import starmap
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -28,9 +30,15 @@ class NoSlice(InputError):
     """There is no slice to show, for a reason in the data or the network; says which."""
 
 
-Layer = tuple[np.ndarray, np.ndarray]  # weight (out, in), bias (out,)
+class Layer(NamedTuple):
+    """A dense layer as an affine map, and its units: `slope` is what one that is off multiplies its input by."""
 
-SAME_POINT = 1e-12  # as a share of a line: boundaries closer than this count as one, as rounding cannot separate them
+    weight: np.ndarray  # (out, in)
+    bias: np.ndarray  # (out,)
+    slope: float = 0.0
+
+
+SAME_POINT = 1e-12  # in lengths of a line: boundaries closer than this count as one, as rounding cannot separate them
 SMALLEST_AREA = 1e-12  # as a share of a slice: a cut that leaves less than this on one side is not made
 MARGIN = 0.15  # around a slice's corners, as a share of their extent
 
@@ -42,6 +50,7 @@ def affine_layers(network: Tensors, member: int, shape: Shape, norm: BatchNorm |
     """
     layers = []
     for name, _, _ in shape.layers():
+        slope = float(network[f"{name}.slope"][member, 0]) if f"{name}.slope" in network else 0.0
         weight, bias = (np.asarray(network[f"{name}.{part}"][member], np.float64) for part in ("weight", "bias"))
         if norm and name != "head":
             scale, shift, mean, variance = (
@@ -50,8 +59,16 @@ def affine_layers(network: Tensors, member: int, shape: Shape, norm: BatchNorm |
             )
             gain = scale / np.sqrt(variance + norm.eps)
             weight, bias = gain[:, None] * weight, gain * (bias - mean) + shift
-        layers.append((weight, bias))
+        layers.append(Layer(weight, bias, slope))
     return layers
+
+
+def gates(on: np.ndarray, slope: float) -> np.ndarray:
+    """Return what each unit multiplies its pre-activation by, 1 where it is on and the slope where it is off.
+
+    Takes bool (..., W), returns float64 of the same shape.
+    """
+    return np.where(on, 1.0, slope)
 
 
 # Lines
@@ -72,11 +89,11 @@ def code_changes(layers: list[Layer], start: np.ndarray, stop: np.ndarray) -> np
     knots = np.array([0.0, 1.0])
     hidden = np.stack([start, stop]).astype(np.float64)  # (P + 1, W), values at the knots
     changes = [np.empty(0)]
-    for weight, bias in layers:
+    for weight, bias, slope in starmap(Layer, layers):
         knots, values = _with_roots(knots, hidden @ weight.T + bias)
         on = np.maximum(values[:-1], values[1:]) > 0  # on the open piece, which has no root inside
         changes.append(knots[1:-1][(on[1:] != on[:-1]).any(1)])
-        hidden = np.maximum(values, 0)
+        hidden = values * gates(values > 0, slope)
     return np.unique(np.concatenate(changes))
 
 
@@ -103,30 +120,64 @@ def _with_roots(knots: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.n
     return np.insert(knots, piece + 1, times), np.insert(values, piece + 1, rows, axis=0)
 
 
-def first_changes(layers: list[Layer], starts: np.ndarray, stops: np.ndarray, chunk: int = 4096) -> np.ndarray:
-    """Find t of the first change of the code on each line, float64 (N,); inf if there is none before t = 1.
+def first_changes(layers: list[Layer], starts: np.ndarray, directions: np.ndarray, chunk: int = 4096) -> np.ndarray:
+    """Find how far it is to the first change of the code along each ray, float64 (N,), in lengths of its direction.
 
     Up to that point all pre-activations are affine with the start's gates, so the first change is the least of their
-    roots. This is exact at any depth, since a unit's inputs keep their gates until a root of an earlier layer.
+    roots. This is exact at any depth, since a unit's inputs keep their gates until a root of an earlier layer. A ray
+    has no end: inf says that the code never changes, as along a direction of length 0.
 
     Args:
-        layers: the hidden layers. starts, stops: (N, I). chunk: lines at a time.
+        layers: the hidden layers. starts, directions: (N, I). chunk: lines at a time.
     """
     first = np.full(len(starts), np.inf)
     for begin in range(0, len(starts), chunk):
-        lines = slice(begin, begin + chunk)
-        value = starts[lines].astype(np.float64)
-        slope = stops[lines] - value
-        for weight, bias in layers:
-            value, slope = value @ weight.T + bias, slope @ weight.T
-            value[np.abs(value) <= SAME_POINT * np.abs(slope)] = 0
-            # Divide only where the root lies in (0, 1), so that no division is by zero or overflows.
-            inside = (np.sign(value) * np.sign(slope) < 0) & (np.abs(value) < (1 - SAME_POINT) * np.abs(slope))
-            roots = np.divide(-value, slope, out=np.full_like(value, np.inf), where=inside)
-            first[lines] = np.minimum(first[lines], roots.min(1))
-            gates = (value > 0) | ((value == 0) & (slope > 0))
-            value, slope = value * gates, slope * gates
+        rays = slice(begin, begin + chunk)
+        value, change = starts[rays].astype(np.float64), directions[rays].astype(np.float64)
+        for weight, bias, slope in starmap(Layer, layers):
+            value, change = value @ weight.T + bias, change @ weight.T
+            value[np.abs(value) <= SAME_POINT * np.abs(change)] = 0
+            first[rays] = np.minimum(first[rays], _ratios(-value, change, np.sign(value) * np.sign(change) < 0).min(1))
+            open_ = gates((value > 0) | ((value == 0) & (change > 0)), slope)
+            value, change = value * open_, change * open_
     return first
+
+
+def _ratios(numbers: np.ndarray, divisors: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Divide where a mask says so; elsewhere, and where a quotient is too large for a number, it is inf."""
+    with np.errstate(over="ignore"):
+        return np.divide(numbers, divisors, out=np.full(numbers.shape, np.inf), where=where)
+
+
+# Faces
+
+
+def nearest_faces(layers: list[Layer], inputs: np.ndarray, numbers: int = 2**23) -> np.ndarray:
+    """Find the L2 distance from each input to the nearest face of its region in any direction, float64 (N,).
+
+    A region is a convex polytope: each unit's zero plane bounds it, with the gates of all units before it held. So the
+    nearest face is the least of |value| / |gradient| over the units, exactly. inf if there is none.
+
+    Args:
+        layers: the hidden layers. inputs: (N, I). numbers: of the units' gradients that are in memory at a time.
+    """
+    weight = layers[0][0]
+    # A rotation of the input space keeps lengths, so a triangular factor stands for a kernel of many inputs.
+    kernel = np.linalg.qr(weight.T, mode="r").T if weight.shape[0] < weight.shape[1] else weight
+    chunk = max(1, numbers // (max(len(layer[1]) for layer in layers) * kernel.shape[1]))
+    nearest = np.full(len(inputs), np.inf)
+    for begin in range(0, len(inputs), chunk):
+        rows = slice(begin, begin + chunk)
+        hidden, gradient = inputs[rows].astype(np.float64), kernel[None]  # (N, W, I), at first one for all inputs
+        for place, (weight, bias, slope) in enumerate(starmap(Layer, layers)):
+            value = hidden @ weight.T + bias
+            gradient = weight @ gradient if place else gradient
+            length = np.broadcast_to(np.linalg.norm(gradient, axis=2), value.shape)
+            nearest[rows] = np.minimum(nearest[rows], _ratios(np.abs(value), length, length > 0).min(1))
+            if place < len(layers) - 1:
+                open_ = gates(value > 0, slope)
+                hidden, gradient = value * open_, gradient * open_[:, :, None]
+    return nearest
 
 
 # Slices
@@ -224,11 +275,12 @@ def _parts(
     if not layers:
         yield vertices, hidden, code
         return
-    weight, bias = layers[0]
+    weight, bias, slope = Layer(*layers[0])
     for rows in _cut(np.hstack([vertices, hidden @ weight.T + bias]), smallest):
         on = rows[:, 2:].mean(0) > 0
         # Copies, since a view would keep the values of all units alive.
-        yield from _parts(layers[1:], rows[:, :2].copy(), rows[:, 2:] * on, np.concatenate([code, on]), smallest)
+        hidden = rows[:, 2:] * gates(on, slope)
+        yield from _parts(layers[1:], rows[:, :2].copy(), hidden, np.concatenate([code, on]), smallest)
 
 
 def _prediction(hidden: np.ndarray, head: Layer | None) -> int | None:

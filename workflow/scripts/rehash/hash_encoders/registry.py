@@ -23,6 +23,17 @@ def _study(name: str) -> Figure:
 
 
 FIGURES = {name: _study(name) for name in STUDIES} | {
+    "depth": Figure(
+        about="Draw redundancy and categorization of the capacity study's networks against their depth.",
+        title="depth",
+        stem=plan.FOLDER + "depth",
+        caption="depth",
+        tables=(plan.FOLDER + "capacity.csv",),
+        provenance=plan.FOLDER + "capacity.json",
+        draw=f"{_DRAWN}.depth:plot_depth",
+        summary=f"{_SAID}:depth_summary",
+        claims=f"{_SAID}:depth_claims",
+    ),
     "random_inputs": Figure(
         about="Draw the codes that networks give to random and shuffled inputs, against training time.",
         title="random inputs",
@@ -44,6 +55,24 @@ FIGURES = {name: _study(name) for name in STUDIES} | {
         settings=plan.chart_settings,
         group="overview",
     ),
+    "layers": Figure(
+        about="Draw the properties of networks' layers against depth, trained beside untrained.",
+        title="layers of networks",
+        stem=plan.LAYERS,
+        caption="layers",
+        draw=f"{_DRAWN}.layers:plot_layers",
+        summary=f"{_SAID}:layers_summary",
+        claims=f"{_SAID}:layers_claims",
+    ),
+    "layers_regions": Figure(
+        about="Draw how far the linear regions of networks of any shape reach around inputs.",
+        title="linear regions of networks",
+        stem=plan.MODEL_REGIONS,
+        caption="layers_regions",
+        draw=f"{_DRAWN}.model_regions:plot_model_regions",
+        summary=f"{_SAID}:model_regions_summary",
+        claims=f"{_SAID}:model_regions_claims",
+    ),
     "regions": Figure(
         about="Draw how far linear regions reach, and a plane through three inputs cut into them.",
         title="linear regions",
@@ -53,6 +82,17 @@ FIGURES = {name: _study(name) for name in STUDIES} | {
         draw=f"{_DRAWN}.regions:plot_regions",
         summary=f"{_SAID}:regions_summary",
         claims=f"{_SAID}:regions_claims",
+    ),
+    "regions_time": Figure(
+        about="Draw how far linear regions reach against training time, beside the redundancy of the same networks.",
+        title="linear regions over training",
+        stem=plan.FOLDER + "regions_time",
+        caption="regions_time",
+        tables=tuple(plan.FOLDER + name for name in ("regions.csv", "regions_slices.csv", "training_time.csv")),
+        provenance=plan.FOLDER + "regions.json",
+        draw=f"{_DRAWN}.regions_time:plot_regions_time",
+        summary=f"{_SAID}:regions_time_summary",
+        claims=f"{_SAID}:regions_time_claims",
     ),
     "published": Figure(
         about="Draw published curves beside ours.",

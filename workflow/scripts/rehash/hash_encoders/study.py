@@ -74,8 +74,8 @@ def _first(marked: pd.Series) -> int:
 
 
 def origin(table: pd.DataFrame) -> dict[str, list]:
-    """Return a study's seeds, protocols, sample sizes and repeats for its provenance, each as a sorted list.
+    """Return a study's seeds, protocols, depths, sample sizes and repeats for its provenance, each as a sorted list.
 
     Devices and times are in the provenance of its cohorts' files.
     """
-    return {key: sorted(table[key].unique().tolist()) for key in ("seed", "protocol", "sample_size", "repeat")}
+    return {key: sorted(table[key].unique().tolist()) for key in ("seed", "protocol", "depth", "sample_size", "repeat")}

@@ -17,13 +17,14 @@ from rehash.datasets.samples import listed
 from rehash.errors import InputError
 from rehash.hash_encoders.cells import Cell, cohort_name, sample
 from rehash.hash_encoders.cohort import CohortTraining, Recipe, timetable
+from rehash.hash_encoders.earlier import find_earlier, joined
 from rehash.hash_encoders.networks import Shape
 from rehash.hash_encoders.networks_file import training_inputs, write_networks
 from rehash.hash_encoders.protocols import Protocol
 from rehash.hash_encoders.trained import Trained
 from rehash.job import Saving
-from rehash.store import write_csv
-from rehash.training import Compute, State, finished
+from rehash.store import file_digest, write_csv
+from rehash.training import Compute, State, device_kind, finished
 
 log = logging.getLogger("rehash")
 
@@ -37,12 +38,15 @@ class Sequence:
 
     Attributes:
         finished: the results of the cells of each cohort that is done.
+
+    Without cohorts, there is nothing to train.
     """
 
     def __init__(self, make: Callable[[int], CohortTraining], steps: list[int], members: list[list[int]]) -> None:
         self.make, self.steps, self.total, self.members = make, steps, sum(steps), members
         self.finished: list[list[Trained]] = []
-        self.current = make(0)
+        if steps:
+            self.current = make(0)
 
     @property
     def done(self) -> bool:
@@ -128,16 +132,26 @@ def train_cells(
     protocol: Protocol,
     cells: list[Cell],
     *,
-    repeats: int,
+    repeats: int | range,
     seed: int,
     keys: dict[str, Any],
     device: torch.device,
 ) -> Sequence:
     """Set up the training of all `cells` as one job; repeat r starts from the same network in every cell.
 
+    Args:
+        repeats: as of `CohortTraining`; a range that is empty, since others come before it, trains nothing.
+
     Raises:
-        InputError: a cell asks for more inputs than there are; raised before training begins.
+        InputError: a cell asks for more inputs than there are, or to change images where there are vectors; raised
+            before training begins.
     """
+    if not train.are_images and any(cell.protocol(protocol).augmentation for cell in cells):
+        raise InputError(
+            f"config: hash_encoders: augmentation changes images, and dataset {keys['dataset']} has vectors of "
+            f"{train.inputs.shape[1]} numbers; expected images. Set augmentation: null in its protocols and in "
+            f"hash_encoders.regularisation.{keys['dataset']}"
+        )
     groups = cohorts(cells, protocol, len(train.labels), keys["dataset"])
 
     def recipe(cell: Cell) -> Recipe:
@@ -148,6 +162,8 @@ def train_cells(
         recipes = [recipe(cells[cell]) for cell in list(groups.values())[i]]
         return CohortTraining(recipes, shape, repeats=repeats, seed=seed, name=cohort_name(keys), device=device)
 
+    if isinstance(repeats, range) and 0 < repeats.start >= repeats.stop:  # earlier jobs have trained them all
+        return Sequence(make, [], [])
     steps = [common.epochs * common.batches(shown) for shown, common, _ in groups]
     return Sequence(make, steps, list(groups.values()))
 
@@ -185,6 +201,19 @@ def check_classes(
     return found
 
 
+def check_distinct(cells: list[Cell], protocol: Protocol, trained_on: int, dataset: str) -> None:
+    """Raise an InputError if two cells are the same, since a sample has all inputs and another cell has them, too."""
+    found: list[dict[str, Any]] = []
+    for cell in cells:
+        columns = cell.columns(protocol, cell.inputs(trained_on, dataset))
+        if columns in found:
+            raise InputError(
+                f"config: hash_encoders: sample size {columns['sample_size']} of dataset {dataset} is all of its "
+                "training inputs, on which networks are trained anyhow; take it out of sample_sizes"
+            )
+        found.append(columns)
+
+
 @dataclass(frozen=True)
 class Training:
     """The settings that the networks of one job depend on besides their data.
@@ -216,26 +245,33 @@ def train_mlps(
 ) -> dict[str, Any]:
     """Train the cells, and write their networks (safetensors) and history (CSV); an interrupted training resumes.
 
+    Repeats that are in a file of another number of them (see `rehash.hash_encoders.earlier`) are taken from there.
+
     Returns:
         Notes for the provenance: device, sample sizes, epochs, number of diverged networks, wall time including
-        earlier runs, code changes.
+        earlier runs, code changes, how many repeats were taken and from where, checksums of what was written.
     """
     target, keys = compute.start(), training.keys
     images = Dataset.read(dataset)
     train = training_inputs(images.train, training.train_share)
     shape = Shape(train.inputs[0].size, int(keys["layer_width"]), int(keys["depth"]), len(images.class_names))
     base, cells = Protocol(**training.protocol), [Cell.of(factors) for factors in training.cells]
+    check_distinct(cells, base, len(train.labels), keys["dataset"])
     odd = check_classes(images.train.labels, len(train.labels), cells, images.class_names, keys["dataset"])
     for text in odd:
         log.warning("%s", text)
-    job = train_cells(train, shape, base, cells, repeats=training.repeats, seed=training.seed, keys=keys, device=target)
     identity = {
         **vars(training), "data": images.checksum, "train_items": len(train.labels), "inputs": shape.inputs,
         "classes": shape.classes, "device": target.type, "threads": compute.threads,
     }  # fmt: skip
+    kind = device_kind(target)
+    earlier = find_earlier(Path(networks), Path(history), identity, saving, kind)
+    missing = range(earlier.repeats, training.repeats)
+    job = train_cells(train, shape, base, cells, repeats=missing, seed=training.seed, keys=keys, device=target)
     title = " ".join(str(keys[key]) for key in ("dataset", "study", "protocol")) + f" width {keys['layer_width']}"
-    with finished(job, networks, identity, saving, target, title=title) as notes:
-        results, rows = job.results(), []
+    # A state is of the repeats that are trained; which these are may change before it is read again.
+    with finished(job, networks, {**identity, "first": missing.start}, saving, target, title=title) as notes:
+        results, rows = joined(earlier, job.results()), []
         for cell, trained in zip(cells, results):
             factors = cell.columns(base, cell.sample_size or len(train.labels))
             rows += [{**factors, **row} for row in sorted(trained.history, key=lambda r: (r["repeat"], r["epoch"]))]
@@ -244,6 +280,11 @@ def train_mlps(
         write_networks(networks, results, identity)
         return {
             **notes,
+            "continued_from_code": [*earlier.codes, *notes["continued_from_code"]],
+            "repeats_taken": earlier.repeats,
+            "taken_from": earlier.source,
+            "device_kind": kind,
+            "written": {Path(path).name: file_digest(path) for path in (networks, history)},
             "sample_size": [cell.sample_size or len(train.labels) for cell in cells],
             "epochs": [trained.epochs["trained"] for trained in results],
             "warnings": odd,

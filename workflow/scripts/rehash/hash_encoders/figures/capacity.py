@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rehash.figures.style import draw_spread, panels, say
+from rehash.hash_encoders.blocks import blocks
 from rehash.hash_encoders.figures.titles import ALL_DIVERGED, study_title
 from rehash.hash_encoders.studies import STUDIES
 from rehash.tables import summarise, with_state
@@ -16,7 +17,7 @@ KMEANS = {"train": ("kmeans_train", "K-Means (training codes)"), "test": ("kmean
 
 
 def plot_capacity(table: pd.DataFrame, kmeans: str = "test") -> Figure:
-    """Draw two panels for each protocol: the redundancy ratio (train, test), and the accuracy of classifiers.
+    """Draw two panels for each protocol and depth: the redundancy ratio (train, test), and the accuracy of classifiers.
 
     Lines are means over repeats, bands one standard deviation; faint lines are the same networks before training.
 
@@ -26,19 +27,18 @@ def plot_capacity(table: pd.DataFrame, kmeans: str = "test") -> Figure:
     accuracies = (KMEANS[kmeans], *_RIGHT)
     metrics = [metric for metric, _ in (*_LEFT, *accuracies)]
     inputs = "test inputs" if kmeans == "test" else "inputs"
-    rows = summarise(with_state(table), ["protocol", "layer_width", "state"], metrics)
-    protocols = sorted(table.protocol.unique())
-    figure, axes = panels(2, len(protocols))
+    parts = blocks(table, "layer_width")
+    figure, axes = panels(2, len(parts))
     figure.suptitle(study_title(table), fontsize=9)
-    for row, protocol in enumerate(protocols):
-        chosen = rows[rows.protocol == protocol]
+    for row, (name, part) in enumerate(parts):
+        chosen = summarise(with_state(part), ["layer_width", "state"], metrics)
         left, right = axes[2 * row], axes[2 * row + 1]
         for series, (metric, label) in enumerate(_LEFT):
             _draw(left, chosen, metric, label, series)
         for series, (metric, label) in enumerate(accuracies):
             _draw(right, chosen, metric, label, series, before=metric in ("knn", KMEANS[kmeans][0]))
-        left.set(title=f"determinism (protocol {protocol})", ylabel="redundancy ratio")
-        right.set(title=f"categorization (protocol {protocol})", ylabel=f"accuracy (share of {inputs})")
+        left.set(title=f"determinism ({name})", ylabel="redundancy ratio")
+        right.set(title=f"categorization ({name})", ylabel=f"accuracy (share of {inputs})")
         for axis in (left, right):
             axis.set(xlabel=STUDIES["capacity"].axis, ylim=(-0.02, 1.02))
             if chosen.layer_width.nunique() == 1:

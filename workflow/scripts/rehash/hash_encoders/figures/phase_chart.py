@@ -1,8 +1,9 @@
-"""The activation hash phase chart: tiles of layer width against sample size, and against training time."""
+"""The activation hash phase chart: tiles of two of layer width, depth, sample size and training time."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 
 import altair as alt
 import matplotlib
@@ -18,11 +19,13 @@ from matplotlib.patheffects import withStroke
 from rehash.errors import unknown
 from rehash.figures.style import COLOURS, panels, text_figure
 from rehash.hash_encoders.figures.titles import ALL_DIVERGED
-from rehash.hash_encoders.phase_chart import CRITICAL, NEITHER, SUFFICIENT, UNDER
-from rehash.hash_encoders.studies import STUDIES
+from rehash.hash_encoders.phase_chart import CRITICAL, NEITHER, PLANES, SUFFICIENT, UNDER
+from rehash.hash_encoders.studies import DEPTH_AXIS, STUDIES
 from rehash.tables import mean_and_sd
 
-PLANES = {study: STUDIES[study].axis for study in ("sample_size", "training_time")}
+AXES = {STUDIES[study].column: STUDIES[study].axis for study in ("sample_size", "training_time")}
+AXES |= {"layer_width": "layer width (hidden units)", "depth": DEPTH_AXIS}
+_FIXED = {"depth": "depth {}", "layer_width": "width {}"}  # coordinates that a panel may have one value of
 LETTERS = {SUFFICIENT: "S", CRITICAL: "C", UNDER: "U", NEITHER: "N"}
 # For each value that colours the tiles: its name, and a colour map of monotonically increasing lightness.
 _VALUES = {
@@ -38,11 +41,12 @@ def plot_phase_chart(points: pd.DataFrame, thresholds: Mapping[str, float]) -> F
     """Draw the chart for print: for each protocol and plane two panels, coloured by redundancy and by categorization.
 
     Tiles are in order, not to scale; configurations that were not measured stay white. A tile shows its regime's letter
-    and, if there is room, its mean; thick lines separate neighbours of different regimes.
+    and, if there is room, its mean; thick lines separate neighbours of different regimes. A tile whose regime is not
+    decided is hatched.
 
     Args:
-        points: columns dataset, protocol, plane, layer_width, x, n, redundancy, redundancy_sd, categorization,
-            categorization_sd, regime.
+        points: columns dataset, protocol, plane, depth, layer_width, sample_size, epoch, n, redundancy, redundancy_sd,
+            categorization, categorization_sd, regime, decided.
         thresholds: those that defined the regimes, to be printed: redundancy_near_zero, redundancy_high,
             categorization_low, categorization_high.
 
@@ -52,30 +56,42 @@ def plot_phase_chart(points: pd.DataFrame, thresholds: Mapping[str, float]) -> F
     if points.empty:
         return text_figure(_NOTHING)
     blocks = _blocks(points)
-    heights = [max(2.6, 1.2 + _TILE * part.layer_width.nunique()) for _, _, part in blocks]
-    columns = max(part.x.nunique() for _, _, part in blocks)
+    heights = [max(2.6, 1.2 + _TILE * part[PLANES[plane][1]].nunique()) for _, _, plane, part in blocks]
+    columns = max(part[PLANES[plane][0]].nunique() for _, _, plane, part in blocks)
     figure, axes = panels(2, len(blocks), width=max(4.6, 1.4 + _TILE * columns), height=sum(heights) / len(blocks))
     axes[0].get_gridspec().set_height_ratios(heights)
     figure.suptitle(_title(points), fontsize=10)
-    for row, (protocol, plane, part) in enumerate(blocks):
+    for row, (protocol, name, plane, part) in enumerate(blocks):
         best = points[points.protocol == protocol].categorization.max()
         for axis, metric in zip(axes[2 * row :], _VALUES):
-            _draw_panel(axis, part, metric, _marks(metric, thresholds, best))
+            _draw_panel(axis, part, PLANES[plane], metric, _marks(metric, thresholds, best))
             note = f", best {best:.3f}" if metric == "categorization" else ""
-            axis.set_title(f"{_VALUES[metric][0]}{note}\nprotocol {protocol}", fontsize=9)
-            axis.set(xlabel=PLANES[plane], ylabel="layer width (hidden units)")
-    handles = [Rectangle((0, 0), 0, 0, alpha=0, label=rule) for rule in _rules(thresholds)]
+            axis.set_title(f"{_VALUES[metric][0]}{note}\n{name}", fontsize=9)
+            x, y = PLANES[plane]
+            axis.set(xlabel=AXES[x], ylabel=AXES[y])
+    handles = [Rectangle((0, 0), 0, 0, alpha=0, label=rule) for rule in _rules(points, thresholds)]
     figure.legend(handles=handles, loc="outside lower left", handlelength=0, handletextpad=0, fontsize=8)
     return figure
 
 
-def _blocks(points: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
-    """Split the points into the blocks that are drawn, in order: protocol, plane and the points of both."""
+def _blocks(points: pd.DataFrame) -> list[tuple[str, str, str, pd.DataFrame]]:
+    """Split the points into the blocks that are drawn, in order: protocol, name, plane and points of one panel.
+
+    The name has the protocol, and of a panel whose plane lacks them the depth and width, where there are others.
+    """
     for regime in points.regime.unique():
         if regime not in LETTERS:
             raise unknown("regime", regime, LETTERS, "phase chart")
-    groups = points.groupby(["protocol", "plane"], sort=True)
-    return [(protocol, plane, part) for (protocol, plane), part in groups]
+    found = []
+    for protocol, (plane, axes) in product(sorted(points.protocol.unique()), PLANES.items()):
+        part = points[(points.protocol == protocol) & (points.plane == plane)]
+        fixed = [column for column in _FIXED if column not in axes]
+        for values, panel in part.groupby(fixed, sort=True) if fixed else [((), part)]:
+            many = [column == "layer_width" or points[column].nunique() > 1 for column in fixed]
+            words = [_FIXED[c].format(value) for c, value, named in zip(fixed, values, many) if named]
+            if len(panel):
+                found.append((protocol, ", ".join([f"protocol {protocol}", *words]), plane, panel))
+    return found
 
 
 def _title(points: pd.DataFrame) -> str:
@@ -86,16 +102,25 @@ def _title(points: pd.DataFrame) -> str:
     return f"{points.dataset.iloc[0]}, activation hash phase chart. A tile: {networks}{spread}"
 
 
-def _rules(thresholds: Mapping[str, float]) -> list[str]:
-    """Describe the regimes in words, with their thresholds."""
+def _rules(points: pd.DataFrame, thresholds: Mapping[str, float]) -> list[str]:
+    """Describe the regimes in words, with their thresholds, and what hatching means."""
     near, much = thresholds["redundancy_near_zero"], thresholds["redundancy_high"]
     low, high = (f"{100 * thresholds[f'categorization_{name}']:g}% of the best" for name in ("low", "high"))
     return [
         f"S  sufficiently-expressive: redundancy ≤ {near:g} and K-NN ≥ {high}",
         f"U  under-expressive: redundancy ≥ {much:g} and K-NN < {high}",
         "C  critically-expressive: all others",
-        f"N  unique but not categorizing, none of the paper's three (hatched): redundancy ≤ {near:g} and K-NN ≤ {low}",
+        f"N  unique but not categorizing, none of the paper's three: redundancy ≤ {near:g} and K-NN ≤ {low}",
+        f"hatched: undecided, {_undecided(points)}",
     ]
+
+
+def _undecided(points: pd.DataFrame) -> str:
+    few = int(points.n.lt(2).sum())
+    if few == len(points):
+        return "as all tiles are: one network has no interval, so nothing can be decided"
+    text = f"since a 95% interval reaches across a threshold ({(~points.decided).sum()} of {len(points)} tiles"
+    return f"{text}, {few} of them of one network, which has no interval)" if few else f"{text})"
 
 
 def _marks(metric: str, thresholds: Mapping[str, float], best: float) -> list[float]:
@@ -104,30 +129,32 @@ def _marks(metric: str, thresholds: Mapping[str, float], best: float) -> list[fl
     return [thresholds[name] * (best if metric == "categorization" else 1) for name in names]
 
 
-def _draw_panel(axis: Axes, part: pd.DataFrame, metric: str, marks: list[float]) -> None:
-    values_WX = part.pivot(index="layer_width", columns="x", values=metric)
-    regimes_WX = part.pivot(index="layer_width", columns="x", values="regime")
-    widths, xs = values_WX.index, values_WX.columns
+def _draw_panel(axis: Axes, part: pd.DataFrame, plane: tuple[str, str], metric: str, marks: list[float]) -> None:
+    x, y = plane
+    values_YX, regimes_YX, decided_YX = (
+        part.pivot(index=y, columns=x, values=column) for column in (metric, "regime", "decided")
+    )
+    ys, xs = values_YX.index, values_YX.columns
     printed = len(xs) <= _MOST_COLUMNS
     colours = matplotlib.colormaps[_VALUES[metric][1]]
-    mesh = axis.pcolormesh(np.ma.masked_invalid(values_WX), cmap=colours, vmin=0, vmax=1, edgecolors="white")
-    bar = axis.figure.colorbar(mesh, ax=axis, pad=0.02, aspect=8 * _TILE * len(widths))
+    mesh = axis.pcolormesh(np.ma.masked_invalid(values_YX), cmap=colours, vmin=0, vmax=1, edgecolors="white")
+    bar = axis.figure.colorbar(mesh, ax=axis, pad=0.02, aspect=8 * _TILE * len(ys))
     bar.ax.hlines(marks, 0, 1, colors="white", linewidth=1.2, path_effects=[withStroke(linewidth=2.6, foreground="k")])
-    for i, j in zip(*np.nonzero(regimes_WX.notna())):
-        value, regime = values_WX.iat[i, j], regimes_WX.iat[i, j]
+    for i, j in zip(*np.nonzero(regimes_YX.notna())):
+        value, regime = values_YX.iat[i, j], regimes_YX.iat[i, j]
         ink = _ink(colours, value)
-        if regime == NEITHER:
+        if not decided_YX.iat[i, j]:
             axis.add_patch(Rectangle((j, i), 1, 1, fill=False, hatch="////", edgecolor=ink, linewidth=0, alpha=0.35))
         place = {"ha": "center", "va": "center", "color": ink, "in_layout": False}
         axis.text(j + 0.5, i + (0.68 if printed else 0.5), LETTERS[regime], fontsize=8, fontweight="bold", **place)
         if printed:
             axis.text(j + 0.5, i + 0.28, f"{value:.2f}", fontsize=6.5, **place)
-    edges = LineCollection(_boundaries(regimes_WX.to_numpy(dtype=object)), colors="black", linewidths=2.2, zorder=3)
+    edges = LineCollection(_boundaries(regimes_YX.to_numpy(dtype=object)), colors="black", linewidths=2.2, zorder=3)
     edges.set(capstyle="round", path_effects=[withStroke(linewidth=3.6, foreground="white")], label="regimes")
     axis.add_collection(edges)
     axis.grid(False)
-    axis.set_xticks(np.arange(len(xs)) + 0.5, [f"{x:,}" for x in xs])
-    axis.set_yticks(np.arange(len(widths)) + 0.5, widths)
+    axis.set_xticks(np.arange(len(xs)) + 0.5, [f"{value:,.0f}" for value in xs])
+    axis.set_yticks(np.arange(len(ys)) + 0.5, [f"{value:,.0f}" for value in ys])
     axis.tick_params(length=0, labelsize=7.5)
     if len(xs) > 8:
         axis.tick_params(axis="x", rotation=45)
@@ -138,11 +165,11 @@ def _ink(colours: Colormap, value: float) -> str:
     return "black" if np.dot(colours(value)[:3], (0.2126, 0.7152, 0.0722)) > 0.45 else "white"
 
 
-def _boundaries(regimes_WX: np.ndarray) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+def _boundaries(regimes_YX: np.ndarray) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     """Return the edges between measured neighbours of different regimes, each ((x, y), (x, y)) in units of tiles."""
-    measured = pd.notna(regimes_WX)
-    below, above = regimes_WX[:-1] != regimes_WX[1:], measured[:-1] & measured[1:]
-    left, right = regimes_WX[:, :-1] != regimes_WX[:, 1:], measured[:, :-1] & measured[:, 1:]
+    measured = pd.notna(regimes_YX)
+    below, above = regimes_YX[:-1] != regimes_YX[1:], measured[:-1] & measured[1:]
+    left, right = regimes_YX[:, :-1] != regimes_YX[:, 1:], measured[:, :-1] & measured[:, 1:]
     level = [((int(j), int(i) + 1), (int(j) + 1, int(i) + 1)) for i, j in zip(*np.nonzero(below & above))]
     upright = [((int(j) + 1, int(i)), (int(j) + 1, int(i) + 1)) for i, j in zip(*np.nonzero(left & right))]
     return level + upright
@@ -164,7 +191,7 @@ def interactive_phase_chart(points: pd.DataFrame, thresholds: Mapping[str, float
     """Make the chart as one HTML page that works offline, with tooltips and a menu for the colour of the tiles.
 
     The same table gives the same bytes. Arguments and errors: see `plot_phase_chart`; points also has code_bits and
-    categorization_share, for the tooltip.
+    categorization_share and the intervals, for the tooltip.
     """
     if points.empty:
         return (
@@ -175,11 +202,11 @@ def interactive_phase_chart(points: pd.DataFrame, thresholds: Mapping[str, float
     )
     blocks = _blocks(points)
     columns: dict[str, list[alt.LayerChart]] = {}
-    for protocol, plane, part in blocks:
+    for protocol, name, plane, part in blocks:
         legend = protocol == blocks[-1][0] and protocol not in columns  # once, at the top right
-        columns.setdefault(protocol, []).append(_tiles(part, f"protocol {protocol}", plane, legend))
+        columns.setdefault(protocol, []).append(_tiles(part, name, plane, legend))
     title = alt.TitleParams(
-        _title(points), subtitle=_rules(thresholds), anchor="start", fontSize=15, subtitleFontSize=12, offset=16
+        _title(points), subtitle=_rules(points, thresholds), anchor="start", fontSize=15, subtitleFontSize=12, offset=16
     )
     chart = alt.hconcat(*(alt.vconcat(*column) for column in columns.values()), title=title, spacing=40)
     chart = chart.add_params(shown).configure_view(stroke=None).configure_axis(grid=False, domain=False, ticks=False)
@@ -190,14 +217,19 @@ def interactive_phase_chart(points: pd.DataFrame, thresholds: Mapping[str, float
 
 _TOOLTIP = {
     "protocol": "protocol",
-    "layer_width": "layer width (hidden units)",
-    "x": "",
+    "layer_width": AXES["layer_width"],
+    "depth": AXES["depth"],
+    "sample_size": AXES["sample_size"],
+    "epoch_text": AXES["epoch"],
     "redundancy_text": "redundancy ratio",
+    "redundancy_interval": "its 95% interval",
     "categorization_text": "categorization (K-NN)",
     "share_text": "share of the best K-NN",
+    "share_interval": "the share's 95% interval",
     "code_bits": "code length (bits)",
     "n": "networks",
     "regime": "regime",
+    "decided_text": "regime decided",
 }
 
 
@@ -207,14 +239,19 @@ def _tiles(part: pd.DataFrame, title: str, plane: str, legend: bool) -> alt.Laye
         redundancy_text=list(map(mean_and_sd, part.redundancy, part.redundancy_sd)),
         categorization_text=list(map(mean_and_sd, part.categorization, part.categorization_sd)),
         share_text=part.categorization_share.map("{:.3f}".format),
+        redundancy_interval=list(map(_interval, part.redundancy_low, part.redundancy_high)),
+        share_interval=list(map(_interval, part.share_low, part.share_high)),
+        epoch_text=part.epoch.map(lambda epoch: "to the end" if pd.isna(epoch) else f"{epoch:.0f}"),
+        decided_text=part.decided.map({True: "yes", False: "no"}),
         letter=part.regime.map(LETTERS),
     )
-    few = part.x.nunique() <= 8
+    x, y = PLANES[plane]
+    few = part[x].nunique() <= 8
     numbers = {"format": ",", "formatType": "number"}
     base = alt.Chart(data).encode(
-        x=alt.X("x:O", title=PLANES[plane], axis=alt.Axis(labelAngle=0 if few else -45, **numbers)),
-        y=alt.Y("layer_width:O", title="layer width (hidden units)", sort="descending"),
-        tooltip=[alt.Tooltip(f"{column}:N", title=name or PLANES[plane]) for column, name in _TOOLTIP.items()],
+        x=alt.X(f"{x}:O", title=AXES[x], axis=alt.Axis(labelAngle=0 if few else -45, **numbers)),
+        y=alt.Y(f"{y}:O", title=AXES[y], sort="descending", axis=alt.Axis(**numbers)),
+        tooltip=[alt.Tooltip(f"{column}:N", title=name) for column, name in _TOOLTIP.items()],
     )
     halo = {"stroke": "white", "strokeWidth": 3, "strokeJoin": "round"}
     layers = [
@@ -224,10 +261,14 @@ def _tiles(part: pd.DataFrame, title: str, plane: str, legend: bool) -> alt.Laye
         for choice in _CHOICES
     ]
     hatch = base.mark_text(text="//\u00a0\u00a0\u00a0//", fontSize=17, color="white", opacity=0.7)
-    layers.append(hatch.transform_filter(alt.datum.regime == NEITHER))
+    layers.append(hatch.transform_filter("!datum.decided"))
     layers += [base.mark_text(fontSize=12, **around).encode(text="letter:N") for around in (halo, {})]
     chart = alt.layer(*layers).resolve_scale(color="independent")
     return chart.properties(title=title, width=alt.Step(48 if few else 36), height=alt.Step(30))
+
+
+def _interval(low: float, high: float) -> str:
+    return "none, of one network" if pd.isna(low) else f"{low:.3f} to {high:.3f}"
 
 
 def _colour(choice: str, legend: bool) -> alt.Color:

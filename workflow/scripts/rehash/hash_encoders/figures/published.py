@@ -13,14 +13,14 @@ _COLUMNS = 4
 
 
 def plot_published(table: pd.DataFrame) -> Figure:
-    """Draw a panel for each study, protocol and property: published values as markers, our means with error bars.
+    """Draw a panel for each study, protocol, depth and property: published values as markers, our means with bars.
 
     Args:
         table: as `rehash.hash_encoders.published.compare` returns it; an empty one gives a figure that says so.
     """
     blocks = [
-        (study, protocol, metric, points)
-        for (study, protocol), block in table.groupby(["study", "protocol"], sort=True)
+        (study, f"protocol {protocol}" + (f", depth {depth}" if table.depth.nunique() > 1 else ""), metric, points)
+        for (study, protocol, depth), block in table.groupby(["study", "protocol", "depth"], sort=True)
         for metric, points in sorted(block.groupby("metric"), key=lambda pair: list(PROPERTIES).index(pair[0]))
     ]
     figure, axes = panels(_COLUMNS, -(-max(1, len(blocks)) // _COLUMNS), width=3.3, height=2.7)
@@ -37,9 +37,9 @@ def plot_published(table: pd.DataFrame) -> Figure:
         "open markers: published; lines: our mean; bars: one standard deviation plus reading error",
         fontsize=9,
     )
-    for panel, (study, protocol, metric, points) in zip(axes, blocks):
+    for panel, (study, networks, metric, points) in zip(axes, blocks):
         unsure = ", split unknown" if (points.verdict == "split unknown").any() else ""
-        panel.set_title(f"{PROPERTIES[metric]}{unsure}\n{study.replace('_', ' ')}, protocol {protocol}", fontsize=8)
+        panel.set_title(f"{PROPERTIES[metric]}{unsure}\n{study.replace('_', ' ')}, {networks}", fontsize=8)
         _draw(panel, points, study)
     return figure
 

@@ -1,4 +1,4 @@
-"""The figure of linear regions: how far the first boundary is, and all boundaries in a slice of the input space."""
+"""The figure of linear regions: how far they reach, and all boundaries in a slice of the input space."""
 
 from __future__ import annotations
 
@@ -12,100 +12,119 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from rehash.figures.style import draw_spread, panels
+from rehash.figures.style import draw_spread, panels, say
+from rehash.hash_encoders.studies import PROPERTIES, WAYS
 from rehash.tables import summarise
 
-_POINTS = {"train": "training inputs", "test": "test inputs", "random": "uniform in [0, 1]"}
+POINTS = {"train": "training inputs", "test": "test inputs", "random": "uniform in [0, 1]"}
 _STATES = ("trained", "untrained")
-_NETWORK = ["protocol", "depth", "layer_width"]
+NETWORK = ["protocol", "depth", "layer_width"]
 _GRID = 121  # number of distances at which the shares are drawn
 _WIDTH = 36  # characters of a line of text in a panel
 _MARKS = 15  # a marker at every 15th of them
 
 
 def plot_regions(lines: pd.DataFrame, slices: pd.DataFrame) -> Figure:
-    """Draw three panels for each protocol and size of network (columns: rehash.hash_encoders.measure_regions).
+    """Draw four panels for each protocol and size of network (columns: rehash.hash_encoders.measure_regions).
 
-    Left: the share of lines whose code has changed within a distance, mean over repeats with a band of one standard
-    deviation, faint before training. Middle and right: the slice before and after training, with each region filled in
-    the colour of its predicted class.
+    The networks are those of the capacity study, faint before training. Top left: the share of lines whose code has
+    changed within a distance, for each kind of points; mean over repeats with a band of one standard deviation. Top
+    right: the share of training inputs whose chords, and whose distances to the nearest face, are up to a length.
+    Bottom: the slice before and after training, with each region filled in the colour of its predicted class.
     """
-    networks = list(lines.groupby(_NETWORK, sort=True))
-    figure, axes = panels(3, len(networks), height=3.8)
-    figure.suptitle(_title(lines), fontsize=9)
+    lines, slices = (table[table.networks == "capacity"] for table in (lines, slices))
+    networks = list(lines.groupby(NETWORK, sort=True))
+    figure, axes = panels(2, 2 * len(networks), width=5.2, height=4.2)
+    figure.suptitle(title(lines), fontsize=9)
     for row, (values, chosen) in enumerate(networks):
-        left, before, after = axes[3 * row : 3 * row + 3]
-        _draw_distances(left, chosen)
-        protocol, depth, width = values
-        size = f"width {width}" if depth == 1 else f"{depth} layers of width {width}"
-        left.set_title(f"first code change (protocol {protocol}, {size})")
-        mine = slices[(slices[_NETWORK] == list(values)).all(axis=1)]
+        first, chords, before, after = axes[4 * row : 4 * row + 4]
+        way = next(way for way in WAYS if (chosen.direction == way).any())
+        ahead = chosen[chosen.direction == way]
+        _draw_shares(first, {words: (ahead[ahead.points == points], "forward") for points, words in POINTS.items()})
+        first.set(title=f"first code change {WAYS[way]} ({name_of(values)})", xlabel="L2 distance of inputs")
+        first.set(ylabel="share of lines whose code has changed")
+        _draw_shares(chords, _extents(chosen[chosen.points == "train"]))
+        chords.set(title="extent of the regions of training inputs", xlabel="L2 distance of inputs")
+        chords.set(ylabel="share of inputs up to this extent")
+        mine = slices[(slices[NETWORK] == list(values)).all(axis=1)]
         for panel, state in ((before, "untrained"), (after, "trained")):
             why = chosen[chosen.snapshot == state].no_slice.dropna()
-            _draw_slice(panel, mine[mine.snapshot == state], state, next(iter(why), "no slice"))
+            draw_slice(panel, mine[mine.snapshot == state], state, next(iter(why), "no slice"))
     return figure
 
 
-def _title(lines: pd.DataFrame) -> str:
+def name_of(values: tuple[str, int, int]) -> str:
+    """Name a network by its protocol, depth and width."""
+    protocol, depth, width = values
+    return f"protocol {protocol}, " + (f"width {width}" if depth == 1 else f"{depth} layers of width {width}")
+
+
+def title(lines: pd.DataFrame) -> str:
+    """Name the dataset, the numbers of networks and lines, what is spread, and what is left out."""
     n = lines.repeat.nunique()
     spread = f"mean of {n} networks, band of one standard deviation" if n > 1 else "one network"
-    lost = len(lines[lines.distance.isna()].groupby([*_NETWORK, "snapshot", "repeat"]))
-    counts = {words: lines[lines.points == points].line.nunique() for points, words in _POINTS.items()}
-    each = f"{max(counts.values())} lines a network and kind of points"
+    lost = len(lines[lines.chord.isna()].groupby([*NETWORK, "snapshot", "repeat"]))
+    counts = {words: lines[lines.points == points].line.nunique() for points, words in POINTS.items()}
+    each = f"{max(counts.values())} lines a network, kind of points and direction"
     if len(set(counts.values())) > 1:
-        each = "lines a network: " + ", ".join(f"{count} ({words})" for words, count in counts.items())
+        each = "lines a network and direction: " + ", ".join(f"{count} ({words})" for words, count in counts.items())
     text = f"{lines.dataset.iloc[0]}: {spread}; {each}"
     return f"{text}; {lost} networks that diverged are left out" if lost else text
 
 
-def shares_within(lines: pd.DataFrame, grid: np.ndarray) -> pd.DataFrame:
-    """Compute the share of each network's lines whose code has changed within each distance of `grid`.
+def _extents(lines: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
+    """Return the rows and the column of each curve of the extents of regions, by label."""
+    ways = [way for way in WAYS if (lines.direction == way).any()]
+    one = lines[lines.direction == ways[0]]  # a nearest face is the start's, so once is enough
+    return {PROPERTIES["nearest_face"]: (one, "nearest_face")} | {
+        f"chord {WAYS[way]}": (lines[lines.direction == way], "chord") for way in ways
+    }
 
-    Columns: snapshot, points, repeat, distance, share. Lines without a change count in the denominator; networks that
+
+def shares_within(lines: pd.DataFrame, column: str, grid: np.ndarray, by: list[str]) -> pd.DataFrame:
+    """Compute the share of each network's lines for which a column is at most each distance of `grid`.
+
+    Columns: those of `by`, repeat, distance, share. Lines without a change count in the denominator; networks that
     diverged are left out.
     """
     parts = []
-    for (snapshot, points, repeat), chosen in lines.dropna(subset=["distance"]).groupby(
-        ["snapshot", "points", "repeat"]
-    ):
-        share = np.searchsorted(np.sort(chosen.distance), grid, side="right") / len(chosen)
-        part = pd.DataFrame({"distance": grid, "share": share})
-        parts.append(part.assign(snapshot=snapshot, points=points, repeat=repeat))
+    for values, chosen in lines.dropna(subset=[column]).groupby([*by, "repeat"]):
+        share = np.searchsorted(np.sort(chosen[column]), grid, side="right") / len(chosen)
+        parts.append(pd.DataFrame({"distance": grid, "share": share}).assign(**dict(zip([*by, "repeat"], values))))
     return pd.concat(parts, ignore_index=True)
 
 
-def _draw_distances(panel: Axes, lines: pd.DataFrame) -> None:
-    panel.set(
-        xlabel="L2 distance of inputs",
-        ylabel="share of lines whose code has changed",
-        xscale="log",
-        ylim=(-0.02, 1.02),
-    )
-    reached = lines.distance[np.isfinite(lines.distance) & (lines.distance > 0)]
-    if reached.empty:
-        _say(panel, "no line changes its code")
+def _draw_shares(panel: Axes, curves: dict[str, tuple[pd.DataFrame, str]]) -> None:
+    """Draw, for each label's rows and column, the share of rows up to each distance; faintly, before training."""
+    panel.set(xscale="log", ylim=(-0.02, 1.02))
+    reached = [rows[column][np.isfinite(rows[column]) & (rows[column] > 0)] for rows, column in curves.values()]
+    reached = [values for values in reached if len(values)]
+    if not reached:
+        say(panel, "no line changes its code")
         return
     # Leave out distances below the first percentile, which would fill most of a logarithmic axis.
-    grid = np.geomspace(reached.quantile(0.01), reached.max(), _GRID)
-    rows = summarise(shares_within(lines, grid), ["snapshot", "points", "distance"], ["share"])
-    for state in _STATES:
-        for series, (points, words) in enumerate(_POINTS.items()):
-            line = rows[(rows.snapshot == state) & (rows.points == points)]
-            if len(line):
-                label = words if state == "trained" else f"{words}, before training"
-                sd = line.share_sd.fillna(0)
-                faint = state == "untrained"
-                draw_spread(panel, line.distance, line.share_mean, sd, series=series, label=label, faint=faint)
-                panel.lines[-1].set_markevery((series * _MARKS // 3, _MARKS))
-    panel.legend(fontsize=7, loc="upper left")
+    grid = np.geomspace(min(x.quantile(0.01) for x in reached), max(x.quantile(0.99) for x in reached), _GRID)
+    for series, (label, (rows, column)) in enumerate(curves.items()):
+        if rows[column].notna().any():
+            shares = shares_within(rows, column, grid, ["snapshot"])
+            means = summarise(shares, ["snapshot", "distance"], ["share"])
+            for state in _STATES:
+                curve, faint = means[means.snapshot == state], state == "untrained"
+                if len(curve):
+                    mean, sd, name = curve.share_mean, curve.share_sd.fillna(0), None if faint else label
+                    draw_spread(panel, curve.distance, mean, sd, series=series, label=name, faint=faint)
+                    panel.lines[-1].set_markevery((series * _MARKS // len(curves), _MARKS))
+    if panel.get_legend_handles_labels()[1]:
+        panel.legend(fontsize=7, title="faint: before training", title_fontsize=7)
 
 
-def _draw_slice(panel: Axes, rows: pd.DataFrame, state: str, without: str) -> None:
+def draw_slice(panel: Axes, rows: pd.DataFrame, state: str, without: str) -> None:
+    """Draw the regions of one network's slice, and its corners; a text `without` instead, where it has none."""
     regions, corners = rows[rows["item"] == "region"], rows[rows["item"] == "corner"]
     panel.grid(False)
     if regions.empty:
         panel.set(title=state, xticks=[], yticks=[])
-        _say(panel, textwrap.fill(without, _WIDTH))
+        say(panel, textwrap.fill(without, _WIDTH))
         return
     panel.set(title=f"{state}: {regions.number.nunique()} regions", xlabel="L2 distance of inputs", aspect="equal")
     panel.set(xlim=(rows.x.min(), rows.x.max()), ylim=(rows.y.min(), rows.y.max()))
@@ -145,7 +164,3 @@ def _pastel(label: int) -> tuple[float, ...]:
     base = to_rgb(matplotlib.colormaps["tab10"](label % 10))
     strength = (0.5, 0.3)[label // 10 % 2]
     return tuple(1 - strength * (1 - channel) for channel in base)
-
-
-def _say(panel: Axes, text: str) -> None:
-    panel.text(0.5, 0.5, text, transform=panel.transAxes, ha="center", va="center", fontsize=8)

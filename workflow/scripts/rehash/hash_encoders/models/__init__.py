@@ -1,0 +1,1 @@
+"""Networks of any shape, ours and others', and the codes of their layers."""
