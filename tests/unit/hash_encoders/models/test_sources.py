@@ -169,6 +169,13 @@ def test_weights_of_another_shape_are_listed_with_both_shapes(tmp_path, network,
         assert words in str(error.value)
 
 
+def test_whole_numbers_are_no_weights(tmp_path, network, state):
+    """Those of a quantised network have the right shapes, and mean nothing without their scales."""
+    save_file(state | {"0.weight": (100 * state["0.weight"]).to(torch.int8)}, tmp_path / "w")
+    with pytest.raises(InputError, match=r"0.weight is of torch.int8, expected torch.float32"):
+        load_weights(network, tmp_path / "w", "config: here")
+
+
 class Harmful:
     def __reduce__(self):
         return os.mkdir, ("harm",)

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from rehash.bits import as_keys, redundancy
-from rehash.datasets.layout import Dataset
+from rehash.datasets.layout import SPLITS, Dataset
 from rehash.errors import InputError
 from rehash.hash_encoders.columns import LAYER_COLUMNS, ONE_VS_ONE
 from rehash.hash_encoders.models.codes import ALL_LAYERS, LayerCodes, LayersEncoding, shown_splits
@@ -23,7 +23,6 @@ from rehash.store import write_csv
 from rehash.training import Compute
 
 log = logging.getLogger("rehash")
-SPLITS = ("train", "test")
 
 
 def purity(digests: np.ndarray, labels: np.ndarray) -> float:

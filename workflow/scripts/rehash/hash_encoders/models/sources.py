@@ -211,11 +211,16 @@ def load_weights(network: nn.Module, path: str | Path, where: str) -> None:
             wrong.append(f"has {name} {_shape(tensor)}, which the network has not")
         elif tensor.shape != own[name].shape:
             wrong.append(f"{name} is {_shape(tensor)}, expected {_shape(own[name])}")
+        elif tensor.is_floating_point() != own[name].is_floating_point():
+            wrong.append(f"{name} is of {tensor.dtype}, expected {own[name].dtype}")
         elif tensor.is_floating_point() and not tensor.isfinite().all():
             wrong.append(f"{name} holds NaN or infinity")
     if wrong:
         more = f"; and {len(wrong) - 8} more" if len(wrong) > 8 else ""
-        raise InputError(f"{where}: {path}: not weights of this network: {'; '.join(wrong[:8])}{more}")
+        raise InputError(
+            f"{where}: {path}: not weights of this network: {'; '.join(wrong[:8])}{more}. Does the block make the "
+            "network that was trained? Its arguments change it, such as num_classes of torchvision's"
+        )
     network.load_state_dict(state, strict=False)
 
 
