@@ -18,6 +18,7 @@ include: "workflow/rules/tgsh.smk"
 include: "workflow/rules/equihash_data.smk"
 include: "workflow/rules/equihash_networks.smk"
 include: "workflow/rules/equihash_index.smk"
+include: "workflow/rules/comparison.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
@@ -31,6 +32,7 @@ localrules:
     hash_encoders,
     tgsh,
     equihash,
+    comparison,
     provenance,
 
 

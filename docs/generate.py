@@ -10,6 +10,7 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "docs")]
 
+import tables_comparison as comparison  # noqa: E402
 import tables_equihash as equihash  # noqa: E402
 import tables_gpu  # noqa: E402
 import tables_hash_encoders as encoders  # noqa: E402
@@ -213,6 +214,10 @@ def pages() -> dict[Path, str]:
         ],
         "docs/equihash.md": [
             *map(markdown, (equihash.after_100_steps(), equihash.recall_by_step(), equihash.scale(), equihash.known()))
+        ],
+        "docs/comparison.md": [
+            *map(markdown, map(comparison.retrieval, ("mnist", "mnist_unseen", "cifar10"))),
+            *map(markdown, (comparison.published("cifar10", "cifar10_test_alone"), comparison.ties("mnist"))),
         ],
         "config/README.md": [schema_table(load_schema())],
     }

@@ -2,6 +2,8 @@
 
 python docs/keep.py RESULTS hash_encoders DATASET STUDY [NAME]    keeps DATASET_STUDY.csv and .json, or NAME_STUDY
 python docs/keep.py RESULTS layers DATASET [NAME]                 keeps DATASET_layers.csv and .json, or NAME_layers
+python docs/keep.py RESULTS comparison DATASET [NAME]             keeps DATASET_retrieval.csv (the metrics that the
+    documentation shows), _encoding_time.csv, _published_retrieval.csv and .json, or NAME_...
 python docs/keep.py RESULTS tgsh DATASET BENCHMARK                keeps tgsh_BENCHMARK_*.csv and tgsh_BENCHMARK.json
 """
 
@@ -10,8 +12,14 @@ import shutil
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
-from rehash.provenance import json_files
+import pandas as pd
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "docs")]
+from tables_comparison import KEPT as METRICS  # noqa: E402
+
+from rehash.provenance import json_files  # noqa: E402
+from rehash.store import write_csv  # noqa: E402
 
 KEPT = Path(__file__).parent / "results"
 TGSH = (
@@ -41,6 +49,18 @@ def layers(results: Path, dataset: str, kept: str = "") -> tuple[str, dict[str, 
     return name, {name: folder / "layers.csv"}, [folder / "layers.json", *json_files(folder / "models")]
 
 
+def comparison(results: Path, dataset: str, kept: str = "") -> tuple[str, dict[str, Path], list[Path]]:
+    """Name; kept name -> table; provenance of a comparison of sources of codes, and of each source's codes."""
+    folder, name = results / "comparison" / dataset, kept or dataset
+    tables = {"retrieval": "retrieval", "encoding_time": "encoding_time", "published_retrieval": "published"}
+    made_by = json_files(folder)
+    return (
+        f"{name}_retrieval",
+        {f"{name}_{kept}": folder / f"{own}.csv" for kept, own in tables.items() if (folder / f"{own}.csv").exists()},
+        made_by,
+    )
+
+
 def tgsh(results: Path, dataset: str, benchmark: str) -> tuple[str, dict[str, Path], list[Path]]:
     """Name; kept name -> table; provenance of a benchmark."""
     folder, name = results / "tgsh" / dataset / benchmark, f"tgsh_{benchmark}"
@@ -50,11 +70,14 @@ def tgsh(results: Path, dataset: str, benchmark: str) -> tuple[str, dict[str, Pa
 
 if __name__ == "__main__":
     results, dataset = Path(sys.argv[1]), sys.argv[3]
-    name, tables, made_by = {"hash_encoders": hash_encoders, "layers": layers, "tgsh": tgsh}[sys.argv[2]](
-        results, *sys.argv[3:]
-    )
+    keepers = {"hash_encoders": hash_encoders, "layers": layers, "comparison": comparison, "tgsh": tgsh}
+    name, tables, made_by = keepers[sys.argv[2]](results, *sys.argv[3:])
     for kept, path in tables.items():
-        shutil.copy(path, KEPT / f"{kept}.csv")
+        if path.name == "retrieval.csv" and sys.argv[2] == "comparison":
+            table = pd.read_csv(path)
+            write_csv(table[table.metric.isin(METRICS)], KEPT / f"{kept}.csv")
+        else:
+            shutil.copy(path, KEPT / f"{kept}.csv")
     provenance = {
         str(path.relative_to(results)): json.loads(path.read_text(encoding="utf-8"))
         for path in (results / "datasets" / f"{dataset}.json", *made_by)

@@ -19,12 +19,14 @@ from rehash.equihash.plan import TABLES
 ABOUT = {"model": "m", "config": "c"}
 
 
-def write_bank(path: Path, *shape: int) -> Path:
-    """A bank of random images, so many of this shape a split."""
+def write_bank(path: Path, *shape: int, classes: int = 0) -> Path:
+    """A bank of random images, so many of this shape a split; in turn of each of so many classes, if there are any."""
     rng = np.random.default_rng(0)
     with h5py.File(path, "w") as file:
         for split in ("train", "valid", "test"):
             file[f"{split}/images"] = rng.integers(0, 256, shape, dtype=np.uint8)
+            if classes:
+                file[f"{split}/labels"] = np.arange(shape[0]) % classes
         file.attrs.update({"name": "random", "checksum": "none"})
     return path
 

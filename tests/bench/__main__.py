@@ -19,6 +19,7 @@ import index  # noqa: E402
 import mosaics  # noqa: E402
 import perlin  # noqa: E402
 import properties  # noqa: E402
+import retrieval  # noqa: E402
 import seeds  # noqa: E402
 import study  # noqa: E402
 import tgsh  # noqa: E402
@@ -43,7 +44,7 @@ def processor() -> str:
 def main() -> None:
     rows = [
         row
-        for part in (training, properties, study, tgsh, perlin, mosaics, entropy, seeds, index)
+        for part in (training, properties, study, tgsh, perlin, mosaics, entropy, seeds, index, retrieval)
         for row in part.rows()
     ]
     table = pd.DataFrame(rows, columns=["stage", "work", "ours", "peer", "peer_name", "unit"])

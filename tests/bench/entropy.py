@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch.nn.functional import logsigmoid
 
-from rehash.equihash.learning.tuple_entropy.entropy import tuple_entropy
-from rehash.equihash.learning.tuple_entropy.tuples import Tuples
 from rehash.training import set_reproducible
+from rehash.tuple_entropy.entropy import tuple_entropy
+from rehash.tuple_entropy.tuples import Tuples
 
 BITS, BATCH, ROUNDS = 64, 512, 5
 

@@ -27,14 +27,14 @@ from rehash.equihash.images.task import Task
 from rehash.equihash.index.encode import Shown, encode_shard
 from rehash.equihash.index.fingerprints import GROUPS, Shard
 from rehash.equihash.learning.train import train_hash
-from rehash.equihash.learning.tuple_entropy.entropy import tuple_entropy
-from rehash.equihash.learning.tuple_entropy.tuples import Tuples
 from rehash.equihash.plan import task_settings
 from rehash.job import Saving, discard_state
 from rehash.seeds import stream
 from rehash.store import read_csv, write_bytes, write_csv
 from rehash.tensors import pack_tensors, read_tensors
 from rehash.training import set_reproducible
+from rehash.tuple_entropy.entropy import tuple_entropy
+from rehash.tuple_entropy.tuples import Tuples
 from small_index import draw_shards, merge
 
 # In which this library can encode; only the first where it takes none.

@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from graphs import ROOT, RULES, imports_of
+from rehash.comparison.kinds import KINDS
 
 SCRIPTS = ROOT / "workflow" / "scripts"
 # Import names that differ from the package's, and what a library needs at run time without our naming it.
@@ -17,7 +18,9 @@ PACKAGES = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml", "faiss
 # its progress bar; its pages that need no network
 NEEDED_WITH = {"pooch": {"tqdm"}, "altair": {"vl-convert-python"}}
 # What a script finds while it runs.
+OPENERS = sorted({SCRIPTS / f"{kind.open.split(':')[0].replace('.', '/')}.py" for kind in KINDS.values() if kind.open})
 FOUND_LATER = {
+    **dict.fromkeys(("encode_source", "fit_source", "encode_shard", "encode_queries", "measure_distances"), OPENERS),
     "build_dataset": sorted((SCRIPTS / "rehash" / "datasets" / "readers").glob("*.py")),
     "build_bank": sorted((SCRIPTS / "rehash" / "equihash" / "images" / "readers").glob("*.py")),
     "train_hash": sorted((SCRIPTS / "rehash" / "equihash" / "learning" / "objectives").glob("*.py")),
@@ -114,7 +117,7 @@ def test_environment_holds_nothing_unused(name):
 HEAVY = {
     "torch": "train_flynet train_baselines train_hash train_mlps train_model import_hash encode_shard encode_queries "
     "show_views measure_accuracy measure_codes measure_distances measure_properties measure_random_inputs measure_regions "
-    "measure_responses measure_model_regions encode_model measure_layers",
+    "measure_responses measure_model_regions encode_model measure_layers encode_source fit_source",
     "faiss": "measure_codes measure_properties measure_layers",
     "matplotlib": "draw_figure",
     "scipy.stats": "generate_fingerprints generate_query_codes",

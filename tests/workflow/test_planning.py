@@ -54,6 +54,10 @@ def test_default_graph(tmp_path):
     a_benchmark += ("measure_codes", "generate_digits")
     a_benchmark += ("plot_tasks", "plot_accuracy", "plot_task_similarity", "plot_hash_property", "plot_codes")
     a_benchmark += ("plot_generated",)
+    sources = config["comparison"]["retrieval"]["mnist5k"]["sources"]
+    compared = dict.fromkeys(("encode_source", "measure_retrieval"), len(sources))
+    compared |= {"fit_source": len({"simhash", "pca", "itq", "spectral"} & set(sources)), "collect_retrieval": 1}
+    compared |= dict.fromkeys(("plot_trade", "plot_retrieval_of_codes", "plot_precision_recall"), 1)
     two_each = ("generate_perlin", "show_views", "plot_views", "draw_queries", "compare_models", "plot_retrieval")
     two_each += ("plot_bucket_sizes", "plot_probes", "collect_training", "plot_training", "measure_distances")
     two_each += ("plot_distances",)
@@ -64,7 +68,7 @@ def test_default_graph(tmp_path):
         "measure_random_inputs": len(blocks["training_time"]["layer_widths"]),
         "measure_regions": 2,  # before and after training, and along one
         "collect_study": len(plan.COLLECTED),
-        **dict.fromkeys(a_benchmark, 3),
+        **dict.fromkeys(a_benchmark, 2),
         **dict.fromkeys(two_each, 2),
         "draw_labels": 2,
         # two networks of digits, one of photos
@@ -72,8 +76,9 @@ def test_default_graph(tmp_path):
             ("encode_shard", "merge_index", "evaluate_partition", "encode_queries", "evaluate_index"), 2 + 1
         ),
         "build_bank": 3,
-        "train_hash": 2 * 3,  # trained and untrained
+        "train_hash": 2 * 3 + 2 * 2,  # trained and untrained; and two of single digits at two lengths
         **{"train_model": 1, "encode_model": 2, "measure_layers": 2},  # trained, and untrained beside it
+        **compared,
     }
 
 
@@ -248,7 +253,7 @@ def test_rules_that_use_the_device_ask_for_it():
     """A rule asks for a GPU exactly if its script reaches the function that picks the device."""
     asking = {name: name in GPU_RULES for name, rule in RULES.items() if f"scripts/{name}.py" in rule}
     reaching = {script: ("rehash.training", "resolve_device") in reached_definitions(script) for script in asking}
-    assert asking == reaching and sum(asking.values()) == 15
+    assert asking == reaching and sum(asking.values()) == 17
     assert all("compute=compute," in RULES[rule] for rule in GPU_RULES), "by which a job knows that it has to use it"
 
 
@@ -526,10 +531,14 @@ def test_an_unused_helper_plans_nothing(finished):
     assert finished(hash_encoders__networks=("def losses(", "def helper():\n    return 1\n\n\ndef losses(")) == set()
 
 
+COMPARED = {"encode_source", "measure_retrieval", "collect_retrieval"}
+COMPARED |= {"plot_trade", "plot_retrieval_of_codes", "plot_precision_recall"}
+
+
 def test_a_changed_loss_plans_training_and_what_follows(finished):
     changed = ("return losses_MB.mean(1), right_M", "return 2 * losses_MB.mean(1), right_M")
     follows = {"train_mlps", "measure_random_inputs", "measure_regions", "collect_regions"}
-    follows |= {"plot_random_inputs", "plot_regions", *MEASURED}
+    follows |= {"plot_random_inputs", "plot_regions", "fit_source", *MEASURED, *COMPARED}
     assert finished(hash_encoders__networks=changed) == follows
 
 
@@ -551,7 +560,7 @@ def test_a_changed_gradient_plans_flynet_and_what_follows(finished):
     changed = ("return loss, strength * by_vector_U", "return loss, 2 * strength * by_vector_U")
     follows = {"train_flynet", "measure_accuracy", "relate_tasks", "measure_responses", "measure_codes"}
     follows |= {"generate_digits", "collect_baselines", "compare_notebook", "write_report"}
-    follows |= {f"plot_{name}" for name in FIGURES if name != "tasks"}
+    follows |= {f"plot_{name}" for name in FIGURES if name != "tasks"} | COMPARED
     assert finished(tgsh__flynet=changed) == follows
 
 

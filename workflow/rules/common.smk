@@ -10,6 +10,9 @@ library = str(Path(workflow.current_basedir) / ".." / "scripts")
 sys.path.insert(0, library)
 
 from rehash import graph
+from rehash.comparison import plan as comparison
+from rehash.comparison import sizes as comparison_sizes
+from rehash.comparison.registry import WING as COMPARISON
 from rehash.config import check_files, over_defaults, validated
 from rehash.datasets import sizes as dataset_sizes
 from rehash.datasets.registry import WING as DATASETS
@@ -26,7 +29,7 @@ from rehash.tgsh.registry import WING as TGSH
 settle(os.environ, library)
 check_files(workflow.configfiles)
 config = validated(over_defaults(config))
-wings = [DATASETS, HASH_ENCODERS, TGSH, EQUIHASH]
+wings = [COMPARISON, DATASETS, HASH_ENCODERS, TGSH, EQUIHASH]
 asked = [wing for wing in wings if wing.name in ("datasets", *config["wings"])]
 
 of = partial(graph.bound, config)  # makes a function of the config one of a job's wildcards, attempt and input
@@ -61,4 +64,5 @@ wildcard_constraints:
     shards=r"\d+",
     partition=r"\d+",
     partitions=r"\d+",
+    source=r"\w+",
     file=r"[^/]+",

@@ -28,9 +28,9 @@ rule fetch_file:
 
 
 rule build_dataset:
-    """Build one dataset in the project's HDF5 layout from its raw files."""
+    """Build one dataset in the project's HDF5 layout from its raw files, or from another dataset that it divides."""
     input:
-        unpack(of(graph.downloads)),
+        unpack(of(graph.dataset_inputs)),
     output:
         dataset=graph.DATASET,
         classes="results/datasets/{dataset}.csv",

@@ -2,7 +2,7 @@
 
 
 rule encode_shard:
-    """Compute a network's fingerprints of the items of one shard of a database; it resumes if killed."""
+    """Compute a model's fingerprints of the items of one shard of a database; it resumes if killed."""
     input:
         unpack(of(equihash.encoding_inputs)),
         labels=equihash.LABELS,
@@ -24,8 +24,9 @@ rule encode_shard:
         mem_mb=of(sizes.shard_mb),
         runtime=time_of(sizes.shard_minutes),
     params:
-        code=digest("encode_shard"),
+        code=of(equihash.encoding_digest, script="encode_shard"),
         shown=of(equihash.encoding_params),
+        codes=of(equihash.code_params),
         compute=compute,
     message:
         "Encoding {wildcards.database} with {wildcards.model} ({wildcards.variant}, seed {wildcards.seed}), shard {wildcards.shard} of {wildcards.shards}"
@@ -34,7 +35,7 @@ rule encode_shard:
 
 
 rule encode_queries:
-    """Compute a network's fingerprints of the queries of a database; it resumes if killed."""
+    """Compute a model's fingerprints of the queries of a database; it resumes if killed."""
     input:
         unpack(of(equihash.encoding_inputs)),
         queries=equihash.QUERIES,
@@ -56,8 +57,9 @@ rule encode_queries:
         mem_mb=of(sizes.query_codes_mb),
         runtime=time_of(sizes.query_minutes),
     params:
-        code=digest("encode_queries"),
+        code=of(equihash.encoding_digest, script="encode_queries"),
         shown=of(equihash.encoding_params),
+        codes=of(equihash.code_params),
         probed=of(equihash.probed),
         compute=compute,
     message:

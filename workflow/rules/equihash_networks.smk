@@ -77,10 +77,10 @@ rule collect_training:
 
 
 rule measure_distances:
-    """Measure Hamming distances between views of one label and of two, for a task's networks, trained and untrained."""
+    """Measure Hamming distances between views of one label and of two, for a task's models, networks trained and untrained."""
     input:
         unpack(of(equihash.task_inputs)),
-        weights=of(equihash.weights),
+        unpack(of(equihash.distance_inputs)),
     output:
         table=f"{equihash.TASK}distances.csv",
         histogram=f"{equihash.TASK}distances_histogram.csv",
@@ -96,8 +96,9 @@ rule measure_distances:
         mem_mb=of(sizes.distance_mb),
         runtime=time_of(sizes.distance_minutes),
     params:
-        code=digest("measure_distances"),
+        code=of(equihash.distance_digest),
         distances=of(equihash.distance_params),
+        codes=of(equihash.distance_sources),
         compute=compute,
     message:
         "Measuring distances of views of {wildcards.task}"

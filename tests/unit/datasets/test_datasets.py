@@ -120,7 +120,7 @@ def test_bad_arrays_are_named_and_nothing_is_written(tmp_path, images, labels, m
 
 
 def test_unknown_reader(tmp_path):
-    valid = "Valid: bag_of_words, cifar, hdf5, idx, image_folder, mnist5k, npz, svhn, table"
+    valid = "Valid: bag_of_words, cifar, division, hdf5, idx, image_folder, mnist5k, npz, svhn, table"
     with pytest.raises(InputError, match=f"datasets.d.reader: unknown reader 'idxx'; did you mean 'idx'. {valid}"):
         build_dataset(tmp_path / "d.h5", {}, reader="idxx", **ABOUT)
     with pytest.raises(InputError, match=r"unknown reader '\.\./build'"):

@@ -153,3 +153,15 @@ def test_the_panel_says_how_unrelated_pairs_lie():
     (text,) = words(panel.texts)
     assert f"different labels {values.mean():.1f} ± {values.std(ddof=0):.1f}" in text
     assert "Binomial(64, ½) 32.0 ± 4.0" in text
+
+
+def test_codes_are_named_as_such_and_nothing_is_called_trained_that_was_not():
+    """A source of codes has no untrained twin, and may itself be untrained."""
+    tables = [table[table.variant == "default"].assign(variant="codes") for table in distances(1, 1)]
+    figure = plot_distances(*tables)
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "same label, codes" in legend and not any("trained" in text for text in legend)
+    assert [panel.get_title() for panel in figure.axes[:2]] == [f"{MODELS[0]} (codes)", f"recall, {MODELS[0]} (codes)"]
+    both = [pd.concat([table, mine.assign(model="neural")]) for table, mine in zip(distances(1, 1), tables)]
+    legend = [text.get_text() for text in plot_distances(*both).legends[0].get_texts()]
+    assert {"same label, trained or codes", "rates, untrained"} <= set(legend)

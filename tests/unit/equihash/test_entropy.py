@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch.overrides import TorchFunctionMode
 
-from rehash.equihash.learning.tuple_entropy import entropy
-from rehash.equihash.learning.tuple_entropy.entropy import tuple_entropies, tuple_entropy
-from rehash.equihash.learning.tuple_entropy.tuples import Tuples
 from rehash.errors import InputError
+from rehash.tuple_entropy import entropy
+from rehash.tuple_entropy.entropy import tuple_entropies, tuple_entropy
+from rehash.tuple_entropy.tuples import Tuples
 from slow_entropy import slow_discrete, slow_entropies, slow_value_and_gradient
 
 BITS, ROWS = 8, 24

@@ -68,7 +68,7 @@ def test_the_readers_of_folders_get_what_the_config_says_of_images():
 def test_a_variant_changes_what_it_names_and_nothing_else():
     config = validated(copy.deepcopy(CONFIG))
     base = plan.run_params(config, "digits", "shannon_hamming", "default", "3210")
-    assert base["settings"]["lambda_s"] == 0.01 and base["schedule"]["steps"] == 80 and base["seed"] == 3210
+    assert base["settings"]["lambda_s"] == 0.01 and base["schedule"]["steps"] == 60 and base["seed"] == 3210
     varied = plan.run_params(config, "digits", "shannon_hamming", "lambda_s=0.5+steps=7+bits=32", "1")
     assert varied["settings"] == {**base["settings"], "lambda_s": 0.5}
     assert varied["schedule"] == {**base["schedule"], "steps": 7} and varied["bits"] == 32
@@ -126,7 +126,7 @@ def test_mistakes_are_named(blocks, message):
     ("variant", "message"),
     [
         ("steps=0", "variant steps=0: training.steps: 0 is less than the minimum of 1"),
-        ("bits=12", "variant bits=12: bits: 12 is not a multiple of 8"),
+        ("bits=2", "variant bits=2: bits: 2 is less than the minimum of 4"),
         ("forward=onec", "training.forward: 'onec' is not one of"),
         ("learning_rate=fast", "training.learning_rate: 'fast' is not of type 'number'"),
     ],
@@ -136,9 +136,98 @@ def test_a_variant_is_checked_as_the_config_is(variant, message):
         plan.run_params(validated(copy.deepcopy(CONFIG)), "digits", "hash_net", variant, "1")
 
 
-def test_bits_fill_bytes():
-    with pytest.raises(InputError, match=r"equihash.models.digits.m.bits: 12 is not a multiple of 8"):
-        changed(models={"digits": {"m": {"bits": 12}}})
+def test_fingerprints_of_a_database_fill_bytes():
+    """The model is named, and the ways out work: other bits, or a task without a database."""
+    twelve = {"bits": 12, "training": {"steps": 2}}
+    words = "bits is 12, and the database small needs fingerprints of whole bytes"
+    with pytest.raises(InputError, match=f"equihash.models.digits.m: {words}"):
+        changed(models={"digits": {"m": twelve}})
+    family = {"model": "hash_net", "grid": {"bits": [16, 12]}, "database": "small"}
+    with pytest.raises(InputError, match=f"families.digits.f: variant bits=12: {words}"):
+        changed(families={"digits": {"f": family}})
+    config = changed(tasks={"apart": CONFIG["equihash"]["tasks"]["digits"]}, models={"apart": {"m": twelve}})
+    assert plan.run_params(config, "apart", "m", "default", "1")["bits"] == 12
+    asked = {"task": "digits", "model": "hash_net", "seed": "1", "database": "small"}
+    with pytest.raises(InputError, match=words):
+        plan.encoding_inputs(config, variant="bits=12", **asked)
+    assert plan.encoding_inputs(config, variant="bits=16", **asked)["weights"].endswith("network.safetensors")
+
+
+AUGMENTED = {"kind": "augmented", "bank": "digits5k", "grid": [1, 1], "picture": [28, 28]}
+CLASSES = {**AUGMENTED, "labels": "classes"}
+
+
+def test_a_task_gives_the_settings_of_its_kind_and_its_shape():
+    """Settings by kind are attributes of Task, and shapes are the library's, with and without colour."""
+    from rehash.equihash.images.task import KINDS, LABELS, Task
+
+    attributes = {one.name for one in dataclasses.fields(Task)}
+    assert tuple(plan.KIND_SETTINGS) == KINDS
+    assert {key for keys in plan.KIND_SETTINGS.values() for key in keys} - {"perlin"} == attributes - {
+        *("kind", "grid", "picture", "overlap", "flow")
+    }
+    properties = load_schema()["properties"]["equihash"]["properties"]["tasks"]["additionalProperties"]["properties"]
+    assert properties["labels"]["enum"] == [*LABELS, None] and properties["kind"]["enum"] == list(KINDS)
+    of = Task.of({"kind": "augmented", "grid": [1, 1], "picture": [28, 28]})
+    for key in {*plan.KIND_SETTINGS["augmented"]} - {"labels"}:
+        default = getattr(of, key)
+        text = str(default).lower() if isinstance(default, bool) else f"{default:g}"
+        assert f"null is {text}" in properties[key]["description"], key
+    tasks = {"one": CLASSES, "two": {**AUGMENTED, "colour": True, "grid": [2, 1], "shift": 0, "flip": True}}
+    config = changed(tasks=tasks)
+    for task in [*tasks, "digits", "photos", "small_photos"]:
+        assert plan.shape_of(config, task) == Task.of(plan.task_settings(config, task)).shape, task
+    settings = {**CLASSES, "overlap": [0, 0]}
+    del settings["bank"]
+    assert plan.task_settings(config, "one") == settings, "what is null is left to the library"
+    made = Task.of(plan.task_settings(config, "two"))
+    assert (made.shift, made.flip, made.rotation, made.gaussian, made.labels) == (0, True, 10, 0.05, "images")
+    assert Task.of(plan.task_settings(config, "digits")).gaussian == 0.2
+
+
+def test_supervised_models_are_planned_where_labels_are_classes():
+    config = changed(tasks={"c": CLASSES}, models={"c": {"m": {"objective": "dsh", "network": "dsh_cnn", "bits": 12}}})
+    run = plan.run_params(config, "c", "m", "default", "1")
+    assert run["settings"] == {"margin": 2.0, "alpha": 0.01} and run["task"]["labels"] == "classes"
+
+
+@pytest.mark.parametrize(
+    ("blocks", "message"),
+    [
+        (
+            {"tasks": {"a": AUGMENTED}, "models": {"a": {"m": {"objective": "csq"}}}},
+            "equihash.models.a.m: the objective csq learns from classes, but labels of its task are images; set "
+            "equihash.tasks.a.labels to classes",
+        ),
+        (
+            {"models": {"digits": {"m": {"objective": "greedy_hash"}}}},
+            "models.digits.m: the objective greedy_hash learns .*; set equihash.tasks.digits.labels to classes .of a",
+        ),
+        (
+            {"tasks": {"a": {**AUGMENTED, "kind": "noisy", "rotation": 5}}},
+            "config: equihash.tasks.a: rotation is a setting of tasks of the kind augmented; this one is noisy, and "
+            "has gaussian",
+        ),
+        ({"tasks": {"a": {**AUGMENTED, "hue": 0.1}}}, "tasks.a: hue is a setting of tasks of the kind warped; this"),
+        ({"tasks": {"a": {**AUGMENTED, "perlin": "small"}}}, "tasks.a: perlin is a setting of tasks of the kind warp"),
+        (
+            {"tasks": {"a": {**AUGMENTED, "kind": "warped"}}},
+            "config: equihash.tasks.a: a warped task needs a Perlin bank",
+        ),
+        (
+            {"tasks": {"a": {**CLASSES, "bank": "photos45"}}},
+            r"tasks.a: labels are classes, but the bank photos45 .reader photos. has none; take a bank with the reader "
+            "digits, of a dataset, or set labels: images",
+        ),
+        (
+            {"tasks": {"a": CLASSES}, "databases": {"d": {"task": "a", "items": 100}}},
+            "equihash.databases.d: labels of its task a are classes, .*; give it a task of the same bank with labels: ",
+        ),
+    ],
+)
+def test_mistakes_with_classes_are_named(blocks, message):
+    with pytest.raises(InputError, match=message):
+        changed(**blocks)
 
 
 def test_families_are_grids_with_seeds():
@@ -175,6 +264,6 @@ def test_defaults_of_the_training_are_the_librarys():
 
     blocks = load_schema()["properties"]["equihash"]["properties"]["models"]["additionalProperties"]
     properties = blocks["additionalProperties"]["properties"]["training"]["properties"]
-    defaults = {one.name: one.default for one in dataclasses.fields(Schedule)}
+    defaults = {one.name: list(d) if (d := one.default) == () else d for one in dataclasses.fields(Schedule)}
     assert {key: value["default"] for key, value in properties.items()} == defaults
     assert tuple(properties["forward"]["enum"]) == FORWARDS

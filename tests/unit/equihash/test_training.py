@@ -25,6 +25,7 @@ from rehash.training import Compute
 from small_index import write_bank
 
 TASK = {"kind": "noisy", "grid": [2, 2], "picture": [14, 14]}
+CLASSES = {"kind": "augmented", "labels": "classes", "grid": [1, 1], "picture": [16, 16]}
 SMALL = {"micro_batches": 3, "pairs": 8, "evaluate_every": 2, "evaluation_pairs": 20}
 
 
@@ -39,17 +40,20 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def bank(tmp_path_factory):
-    return write_bank(tmp_path_factory.mktemp("bank") / "bank.h5", 30, 14, 14)
+    folder = tmp_path_factory.mktemp("bank")
+    write_bank(folder / "classes.h5", 30, 16, 16, classes=5)
+    return write_bank(folder / "bank.h5", 30, 14, 14)
 
 
 def job(bank, objective="shannon_hamming", settings=None, seed=5, **schedule) -> HashTraining:
-    task = Task.of(TASK)
-    mosaics = {split: Mosaics.open(task, Bank.open(bank, split), None, CPU) for split in ("train", "valid")}
-    made = objective
+    task, file, made = Task.of(TASK), bank, objective
+    if isinstance(objective, str) and objectives.needs_classes(objective):
+        task, file = Task.of(CLASSES), bank.with_name("classes.h5")
+    mosaics = {split: Mosaics.open(task, Bank.open(file, split), None, CPU) for split in ("train", "valid")}
     if isinstance(objective, str):
-        made = objectives.load(objective)(
-            16, 30**4, seed, mosaic_images=4, **objectives.complete(objective, settings or {})
-        )
+        settings = objectives.complete(objective, settings or {})
+        count = mosaics["train"].label_count
+        made = objectives.load(objective)(16, count, seed, mosaic_images=task.images, **settings)
     network = build_network("mosaic_cnn", 16, task.shape, seed=seed)
     return HashTraining(network, made, mosaics, Schedule(**{"steps": 6, **SMALL, **schedule}), seed=seed, name="test")
 
@@ -124,21 +128,22 @@ def test_the_public_jmlh_never_clears_the_gradient_of_its_classifier(bank):
     assert apart > 0.005, "the case must tell one from the other"
 
 
-@pytest.mark.parametrize("name", [*objectives.names(), "jmlh, public"])
+@pytest.mark.parametrize("name", [*objectives.names(), "jmlh, public", "dsh, sgd"])
 def test_restarts_change_no_byte(bank, name):
+    how = {"optimiser": "sgd", "milestones": [2, 4]} if name == "dsh, sgd" else {}
     settings = {"jmlh": {"classes": 40}, "shannon_hamming": {"tuple_size": 3, "covered": 2, "permuted": True}}
     settings["jmlh, public"] = {"classes": 40, "public": True}
     chosen, name = settings.get(name, {}), name.split(",")[0]
-    whole = job(bank, name, chosen)
+    whole = job(bank, name, chosen, **how)
     while not whole.done:
         whole.step()
     for stop in (1, 2, 3, 5):
-        first = job(bank, name, chosen)
+        first = job(bank, name, chosen, **how)
         for _ in range(stop):
             first.step()
         tensors, values = first.state()
         tensors = {key: tensor.detach().clone() for key, tensor in tensors.items()}
-        second = job(bank, name, chosen)
+        second = job(bank, name, chosen, **how)
         second.restore(tensors, values)
         assert second.finished_steps == stop
         while not second.done:
@@ -214,6 +219,26 @@ def test_a_network_is_trained_in_its_precision(bank, forward, monkeypatch):
         assert not matmul.allow_tf32 and {p.grad.dtype for p in training.parameters} == {torch.float32}
         ends[precision] = bytes_of(training.network.state_dict())
     assert ends["float32"] == ends["tf32"] != ends["bfloat16"]
+
+
+@pytest.mark.parametrize("chosen", ["adam", "sgd"])
+def test_the_optimiser_is_torchs_with_a_rate_that_falls_at_milestones(bank, chosen):
+    """Each parameter moves as torch's own optimiser moves it by the same gradients, at the rates that were said."""
+    how = {"optimiser": chosen, "learning_rate": 0.01, "weight_decay": 0.1, "milestones": [1, 3], "decay": 0.5}
+    training = job(bank, steps=4, clip=0.5, **how)
+    copies = [p.detach().clone().requires_grad_() for p in training.parameters]
+    of = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[chosen]
+    other = of(copies, weight_decay=0.1, **({"momentum": 0.9} if chosen == "sgd" else {}))
+    for rate in (0.01, 0.005, 0.005, 0.0025):
+        training.step()
+        for copy, parameter in zip(copies, training.parameters):
+            copy.grad = parameter.grad.clone()
+        other.param_groups[0]["lr"] = rate
+        other.step()
+    for copy, parameter in zip(copies, training.parameters):
+        torch.testing.assert_close(parameter.detach(), copy.detach(), rtol=0, atol=0)
+    with pytest.raises(InputError, match="unknown optimiser 'adm'; did you mean 'adam'"):
+        Schedule(optimiser="adm")
 
 
 class Breaks(Objective):
@@ -322,13 +347,25 @@ def test_the_job_writes_weights_and_tables_and_goes_on_after_a_stop(bank, tmp_pa
 
 
 def test_impossible_settings_are_named(bank, tmp_path):
-    with pytest.raises(InputError, match="bits is 12; expected a multiple of 8"):
-        run_training(tmp_path, bank, bits=12)
+    with pytest.raises(InputError, match="bits is 0; expected a whole number from 1"):
+        run_training(tmp_path, bank, bits=0)
     with pytest.raises(InputError, match="unknown forward 'onec'; did you mean 'once'"):
         run_training(tmp_path, bank, schedule={"forward": "onec"})
     with pytest.raises(InputError, match="unknown precision 'float23'; did you mean 'float32'"):
         run_training(tmp_path, bank, schedule={"precision": "float23"})
     assert not [path for path in tmp_path.iterdir() if not path.name.startswith(".")]
+
+
+def test_few_labels_are_repeated_in_turn():
+    """Classes: every round has each label once, or each but one, and both of a pair differ."""
+    for count in (7, 10):
+        labels = draw_pairs(count, 100, seed=1, name="x", repeated=True)
+        assert labels.shape == (100, 2) and (labels[:, 0] != labels[:, 1]).all()
+        together = count // 2
+        for first in range(0, 100 - together, together):
+            assert len(set(labels[first : first + together].ravel())) == 2 * together
+        assert len(set(map(tuple, labels.tolist()))) > count, "rounds differ"
+    assert (draw_pairs(300, 100, seed=1, name="x", repeated=True) == draw_pairs(300, 100, seed=1, name="x")).all()
 
 
 def test_pairs_of_labels_never_share_one():

@@ -59,6 +59,7 @@ def test_parts_run_beside_each_other_and_share_the_time(tmp_path, runner):
     assert len(runner.merged(told)["study"]["parts"]) == 4
 
 
+@pytest.mark.long
 def test_all_checks_pass_in_miniature(tmp_path, monkeypatch):
     """And the README's table reads what they found."""
     done = subprocess.run(command("--device", "cpu", "--small", "--out", tmp_path), capture_output=True, text=True)

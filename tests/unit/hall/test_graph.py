@@ -73,6 +73,12 @@ def test_the_size_of_a_dataset_is_that_of_its_provenance(tmp_path):
     assert graph.dataset_size(path) == graph.Size(9, 3, 100, 4, 2), "vectors of float32, in a file written anew"
 
 
+def test_a_gallery_is_part_of_the_size(tmp_path):
+    samples = {"train": 5, "test": 1, "gallery": 59}
+    found = graph.dataset_size(facts(tmp_path, samples=samples, input_shape=[2, 2, 3], classes=2))
+    assert (found.train, found.test, found.gallery) == (5, 1, 59) and found.mb == pytest.approx(65 * 12 / 1e6)
+
+
 def test_a_dataset_without_known_size_counts_as_a_published_one(tmp_path):
     assert graph.dataset_size(facts(tmp_path, rule="build_dataset")) == graph.Size(60_000, 10_000, 3072, 1, 10)
     (tmp_path / "d.json").unlink()

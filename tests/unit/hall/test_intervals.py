@@ -1,10 +1,19 @@
 """Intervals: against scipy's, and by how often they hold what they should."""
 
+from math import fsum
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from rehash.intervals import bootstrap_interval, clopper_pearson, percentile_interval, ratio_interval, resampled
+from rehash.intervals import (
+    ResampledSums,
+    bootstrap_interval,
+    clopper_pearson,
+    percentile_interval,
+    ratio_interval,
+    resampled,
+)
 
 
 def scipys(numerators: np.ndarray, denominators: np.ndarray) -> stats._common.ConfidenceInterval:
@@ -117,6 +126,24 @@ def test_bootstrap_of_nothing_and_of_one_value():
     assert bootstrap_interval([0.25] * 9, rng) == bootstrap_interval([0.25], rng, counts=[10**6]) == (0.25, 0.25)
     assert bootstrap_interval([0, 3], rng, denominators=[0, 4]) == (0.75, 0.75), "samples of 0 / 0 do not count"
     assert np.isnan(bootstrap_interval([0, 0], rng, denominators=[0, 0])).all()
+
+
+@pytest.mark.parametrize("n", [1, 37, 4000])
+def test_sums_over_samples_are_those_of_observations_drawn(n):
+    """Of all columns by the same draws, to the last digit, whatever the parts in which they are added."""
+    rng = np.random.default_rng(9)
+    values = np.column_stack([rng.random(n), rng.random(n) ** 9, rng.integers(2, size=n), rng.integers(10**6, size=n)])
+    sums = ResampledSums(n, 4, np.random.default_rng(1), resamples=30)
+    sums.add(np.arange(n), values)
+    again, draws = np.random.default_rng(1), []
+    for _ in range(30):
+        draws.append(np.repeat(np.arange(n), resampled(np.ones(n, int), again)))
+    assert sums.total.tolist() == [fsum(column) for column in values.T]
+    assert sums.samples.tolist() == [[fsum(column) for column in values[drawn].T] for drawn in draws]
+    parts = ResampledSums(n, 4, np.random.default_rng(1), resamples=30)
+    for part in np.array_split(rng.permutation(n), 7):
+        parts.add(part, values[part])
+    assert (parts.samples == sums.samples).all() and (parts.total == sums.total).all()
 
 
 def test_percentiles_of_what_is_known():

@@ -55,7 +55,7 @@ def test_the_result_is_of_plain_iterations_from_the_same_starts(flip):
     assert adjusted_rand_score(labels, expected) == 1  # starts that end alike number their clusters differently
 
 
-@pytest.mark.parametrize("flip", [0.05, 0.3, 0.45])
+@pytest.mark.parametrize("flip", [0.05, 0.3, pytest.param(0.45, marks=pytest.mark.long)])
 def test_inertia_is_about_scikit_learns(flip):
     """Which breaks ties between equally near centres by rounding, and so goes another way from the same starts."""
     bits, _ = codes_with_classes(3000, 50, 10, flip=flip)

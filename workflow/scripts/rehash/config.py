@@ -13,13 +13,14 @@ from types import ModuleType
 import yaml
 from jsonschema import Draft202012Validator, validators
 
+from rehash.datasets.checks import check_division, check_protocols
 from rehash.datasets.readers import check_settings
 from rehash.errors import InputError, unknown
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA, DEFAULTS = ROOT / "config" / "schema.yaml", ROOT / "config" / "config.yaml"
 
-WINGS = ("hash_encoders", "tgsh", "equihash")
+WINGS = ("hash_encoders", "tgsh", "equihash", "comparison")
 
 
 def load_schema(path: str | Path = SCHEMA) -> dict:
@@ -99,8 +100,11 @@ def validated(config: dict, schema: dict | None = None) -> dict:
     if errors:
         raise _explained(errors[0])
     _check_alike(config, schema)
+    check_protocols(config)
     for name, dataset in config["datasets"].items():
         _check_source(dataset, f"config: datasets.{name}")
+        if dataset["reader"] == "division":
+            check_division(config, name)
     for wing in _wings():
         wing.check(config)
     return config
@@ -213,7 +217,8 @@ _VECTOR_READERS = ("table", "bag_of_words")  # hdf5 and npz read vectors or imag
 
 def check_images(config: dict, dataset: str, where: str) -> None:
     """Raise an InputError if a dataset's reader says that it has no images, which `where` in the config needs."""
-    reader = config["datasets"][dataset]["reader"]
+    block = config["datasets"][dataset]
+    reader = config["datasets"][block["dataset"] or dataset]["reader"]
     if reader in _VECTOR_READERS:
         raise InputError(
             f"{where}: the dataset {dataset} has vectors (its reader is {reader}), and images are needed here; take it "
@@ -233,7 +238,7 @@ def _check_source(dataset: dict, where: str) -> None:
     reader, roles = dataset["reader"], _ROLES.get(dataset["reader"], ())
     settings = {key: value for key, value in dataset.items() if key not in _OF_EVERY_READER and value is not None}
     check_settings(reader, settings, where)
-    if reader == "mnist5k":
+    if reader in ("mnist5k", "division"):
         return
     names = [entry["name"].casefold() for entry in dataset["files"].values()]
     if len(set(names)) < len(names):

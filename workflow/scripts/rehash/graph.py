@@ -34,8 +34,9 @@ class Size:
     """How large a dataset is; the defaults are the largest numbers of MNIST and CIFAR-10.
 
     Attributes:
-        train, test: samples of a split. inputs: numbers of a sample, such as its pixels. number_bytes: of such a number
-            in the dataset's file, 1 of an image and 4 of a vector. classes: of the labels.
+        train, test, gallery: samples of a split; most datasets have no gallery. inputs: numbers of a sample, such as
+            its pixels. number_bytes: of such a number in the dataset's file, 1 of an image and 4 of a vector. classes:
+            of the labels.
     """
 
     train: int = 60_000
@@ -43,11 +44,12 @@ class Size:
     inputs: int = 3072
     number_bytes: int = 1
     classes: int = 10
+    gallery: int = 0
 
     @property
     def mb(self) -> float:
         """Return the size of all samples in their file, in MB."""
-        return (self.train + self.test) * self.inputs * self.number_bytes / 1e6
+        return (self.train + self.test + self.gallery) * self.inputs * self.number_bytes / 1e6
 
 
 def dataset_size(path: str) -> Size:
@@ -168,10 +170,15 @@ def dataset_config(config: dict, dataset: str) -> dict:
     return config["datasets"][dataset]
 
 
-def downloads(config: dict, dataset: str) -> dict[str, str]:
-    """Return the paths of a dataset's downloaded files by role (train_images ...); none if it is local or embedded."""
-    files = dataset_config(config, dataset)["files"]
-    return {role: DOWNLOAD.format(dataset=dataset, file=file["name"]) for role, file in files.items()}
+def dataset_inputs(config: dict, dataset: str) -> dict[str, str]:
+    """Return the paths, by role, of the files of the workflow that a dataset is built from; none if it is local.
+
+    They are what is downloaded (train_images ...) or, of a division, the whole dataset (dataset).
+    """
+    block = dataset_config(config, dataset)
+    if block["dataset"]:
+        return {"dataset": DATASET.format(dataset=block["dataset"])}
+    return {role: DOWNLOAD.format(dataset=dataset, file=file["name"]) for role, file in block["files"].items()}
 
 
 def dataset_place(config: dict, dataset: str) -> dict[str, str]:
@@ -226,13 +233,25 @@ def dataset_description(config: dict, dataset: str) -> dict[str, Any]:
     block = dataset_config(config, dataset)
     # A setting that is left out is null, so that a new one changes nothing; a null shuffle is a setting.
     left_out = {key for key, value in block.items() if value is None and key != "shuffle"}
-    return {key: value for key, value in block.items() if key not in left_out.union(_ELSEWHERE)}
+    found = {key: value for key, value in block.items() if key not in left_out.union(_ELSEWHERE)}
+    if block["protocol"]:
+        settings = config["retrieval_protocols"][block["protocol"]]
+        found["protocol"] = {"name": block["protocol"], **{k: v for k, v in settings.items() if v is not None}}
+    return found
 
 
 def dataset_words(config: dict, dataset: str) -> dict[str, str]:
-    """Return what a dataset's file says about its source and licence; changed words change no result."""
+    """Return what a dataset's file says about its source and licence; changed words change no result.
+
+    A division that says nothing of its own says what the whole dataset says.
+    """
     block = dataset_config(config, dataset)
-    return {key: block[key] for key in ("source", "licence")}
+    found = {key: block[key] for key in ("source", "licence")}
+    if not block["dataset"]:
+        return found
+    whole = dataset_config(config, block["dataset"])
+    divided = f"{whole['source'] or block['dataset']} Divided by the retrieval protocol {block['protocol']}.".strip()
+    return {"source": found["source"] or divided, "licence": found["licence"] or whole["licence"]}
 
 
 def reader_digest(config: dict, dataset: str) -> str:
@@ -302,6 +321,6 @@ def growing(amount: int, attempt: int) -> int:
 
 def dataset_text(config: dict, dataset: str) -> str:
     """Describe where a dataset comes from, and its licence, for the report."""
-    block = dataset_config(config, dataset)
-    source = block["source"] or f"local files, read as {block['reader']}."
-    return f"Data: {source} Licence: {block['licence'] or 'not stated.'}"
+    words, reader = dataset_words(config, dataset), dataset_config(config, dataset)["reader"]
+    source = words["source"] or f"local files, read as {reader}."
+    return f"Data: {source} Licence: {words['licence'] or 'not stated.'}"

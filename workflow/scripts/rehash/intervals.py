@@ -96,6 +96,40 @@ def bootstrap_interval(
     return float(low[0]), float(high[0])
 
 
+class ResampledSums:
+    """Sums over bootstrap samples of n observations (Efron 1979) of many columns of numbers, all with the same samples.
+
+    Observations are added in parts, in any order, and the sums are the same bytes for any parts, order and number of
+    threads. For that a number on [0, 1] is split into a multiple of 2^-53 n and one of its square, on each of which
+    float64 adds without an error; whole numbers are summed exactly, too, as long as no sum reaches 2^53.
+    """
+
+    def __init__(self, n: int, columns: int, generator: np.random.Generator, resamples: int = RESAMPLES) -> None:
+        once = np.ones(n, np.int64)
+        self._times = np.ones((resamples + 1, n), np.uint32)  # the first sample is the observations as they are
+        for times in self._times[1:]:
+            times[:] = resampled(once, generator)
+        self._sums = np.zeros((2, resamples + 1, columns))
+        self._grid = 2.0 ** (53 - n.bit_length())
+
+    def add(self, part: np.ndarray, values: np.ndarray) -> None:
+        """Add observations of the numbers `part`, int64 (q,), with their values, float64 (q, columns)."""
+        times = self._times[:, part].astype(float)
+        coarse = np.rint(values * self._grid) / self._grid
+        fine = np.rint((values - coarse) * self._grid**2) / self._grid**2
+        self._sums += np.stack([times @ coarse, times @ fine])
+
+    @property
+    def total(self) -> np.ndarray:
+        """Return the sums over the observations as they are, float64 (columns,)."""
+        return self._sums[:, 0].sum(axis=0)
+
+    @property
+    def samples(self) -> np.ndarray:
+        """Return the sums over each sample, float64 (resamples, columns)."""
+        return self._sums[:, 1:].sum(axis=0)
+
+
 def resampled(counts: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Draw how often each distinct observation, seen counts[i] times, occurs in a bootstrap sample, int64 (D,)."""
     n = counts.sum()
@@ -114,5 +148,6 @@ def percentile_interval(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     known = ~np.isnan(samples).all(axis=0)
     interval = np.full((2, samples.shape[1]), np.nan)
     tail = (1 - CONFIDENCE) / 2
-    interval[:, known] = np.nanquantile(samples[:, known], [tail, 1 - tail], axis=0)
+    quantile = np.nanquantile if np.isnan(samples).any() else np.quantile  # which is ten times as fast
+    interval[:, known] = quantile(samples[:, known], [tail, 1 - tail], axis=0)
     return interval[0], interval[1]

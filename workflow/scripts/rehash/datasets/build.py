@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rehash.datasets.layout import SPLITS, Split, check_dataset, write_dataset
+from rehash.datasets.layout import Split, check_dataset, write_dataset
 from rehash.datasets.readers import check_settings, reader_settings
 from rehash.datasets.samples import Found, drawn_splits, mixed, numbered
 from rehash.datasets.scaling import scaled_images, scaled_vectors
@@ -54,7 +54,7 @@ def build_dataset(
         value_range: the values that become black and white, see `rehash.datasets.scaling.scaled_images`.
         scale: how vectors are scaled, see `rehash.datasets.scaling.scaled_vectors`; None takes the reader's habit.
         content: the checksum of the path (`rehash.outside.content_digest`), for the log. checksum: the expected one.
-        classes: where to write the table of classes: class, name, and the numbers of train and test samples.
+        classes: where to write the table of classes: class, name, and the number of samples in each split.
         findings: where to write the table of what was found: kind (fact, note or warning) and text.
 
     Raises:
@@ -62,8 +62,11 @@ def build_dataset(
             need, or data that cannot be right (`rehash.datasets.survey.surveyed`).
     """
     where = f"config: datasets.{name}"
-    if "value_range" in reader_settings(reader, where):  # it scales by itself, since it cannot hold all unscaled
+    own = reader_settings(reader, where)
+    if "value_range" in own:  # it scales by itself, since it cannot hold all unscaled
         settings["value_range"], value_range = value_range, None
+    if "seed" in own:  # it draws samples
+        settings["seed"] = shuffle or 0
     settings = {key: value for key, value in settings.items() if value is not None}
     check_settings(reader, settings, where)
     # Imported by name, so that other datasets do not depend on the code of this reader (rehash.digest).
@@ -75,16 +78,17 @@ def build_dataset(
     try:
         found: Found = module.read(files, **settings)
         splits = drawn_splits(found.splits, test_share, stream(shuffle or 0, "test split"), where)
-        labels, names = numbered(
-            {split: of.labels for split, of in splits.items()}, found.class_names, class_names, first_label, where
-        )
+        labels, names = {split: of.labels for split, of in splits.items()}, found.class_names
+        if not found.unseen:
+            labels, names = numbered(labels, names, class_names, first_label, where)
         splits = {split: Split(of.inputs, labels[split]) for split, of in splits.items()}
         if shuffle is not None:
             splits = {split: mixed(of, stream(shuffle, "order", split)) for split, of in splits.items()}
         inputs, notes = _numbers({split: of.inputs for split, of in splits.items()}, found, value_range, scale, where)
         splits = {split: Split(inputs[split], of.labels) for split, of in splits.items()}
         check_dataset(splits, name, names)
-        warnings = surveyed(splits, names, where, scaled=bool(notes) or settings.get("value_range") is not None)
+        scaled = bool(notes) or settings.get("value_range") is not None
+        warnings = surveyed(splits, names, where, scaled=scaled, unseen=found.unseen)
     except InputError as error:
         said = str(error) if where in str(error) else f"{where}: {error}"
         raise InputError(f"{said}; read from {', '.join(map(str, files.values())) or reader}") from error
@@ -94,8 +98,7 @@ def build_dataset(
     for kind, text in said:
         log.log(logging.WARNING if kind == "warning" else logging.INFO, "%s: %s: %s", where, kind, text)
     if classes:
-        numbers = {"class": range(len(names)), "name": names, **{split: counts[split] for split in SPLITS}}
-        write_csv(pd.DataFrame(numbers), classes)
+        write_csv(pd.DataFrame({"class": range(len(names)), "name": names, **counts}), classes)
     if findings:
         write_csv(pd.DataFrame(said, columns=["kind", "text"]), findings)
     write_dataset(output, splits, name=name, source=source, licence=licence, class_names=names)
@@ -139,6 +142,7 @@ def _facts(splits: dict[str, Split], names: list[str]) -> list[str]:
     train = splits["train"]
     shape = " x ".join(map(str, train.inputs.shape[1:]))
     what = f"images of {shape}" if train.are_images else f"vectors of {shape} numbers"
-    numbers = " and ".join(f"{len(of.labels):,} {split}" for split, of in splits.items())
+    *first, last = (f"{len(of.labels):,} {split}" for split, of in splits.items())
+    numbers = f"{', '.join(first)} and {last}"
     low, high = (float(pick(train.inputs)) for pick in (np.min, np.max))
     return [f"{numbers} {what}, {len(names)} classes", f"values from {low:.4g} to {high:.4g} in the train split"]

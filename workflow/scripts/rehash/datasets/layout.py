@@ -1,13 +1,15 @@
 """The one HDF5 layout of all datasets.
 
 `{train,test}/images` uint8 (N, H, W) or (N, H, W, 3), or `{train,test}/inputs` float32 (N, D) for data that are not
-images; `{train,test}/labels` int64 (N,); and the file's attributes: name, source, licence, checksum (SHA-256 of images
-or inputs and labels, train then test), class_names.
+images; `{train,test}/labels` int64 (N,); the same under `gallery` where a retrieval protocol has one that is not the
+train split; and the file's attributes: name, source, licence, checksum (SHA-256 of images or inputs and labels, train,
+then test, then gallery), class_names.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Container
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -19,6 +21,7 @@ from rehash.errors import InputError
 from rehash.hdf5 import add_group, created, opened, read_attributes, texts, write_attributes
 
 SPLITS = ("train", "test")
+GALLERY = "gallery"  # a third split, of samples that queries search, which only some datasets have
 _WHAT = "a dataset of rehash"
 _SLICE_BYTES = 2**24
 
@@ -71,7 +74,7 @@ def write_dataset(
     check_dataset(splits, name, class_names)
     digest = hashlib.sha256()
     with created(path) as file:
-        for split_name in SPLITS:
+        for split_name in _names(splits):
             split = splits[split_name]
             add_group(file, split_name)
             for kind, array in ((split.kind, split.inputs), ("labels", split.labels)):
@@ -83,7 +86,7 @@ def write_dataset(
 
 def check_dataset(splits: dict[str, Split], name: str, class_names: list[str]) -> None:
     """Raise an InputError if a split is missing or empty, has another shape or type, or labels outside the classes."""
-    for split_name in SPLITS:
+    for split_name in (*SPLITS, *splits):
         if split_name not in splits:
             raise InputError(f"dataset {name}: has no {split_name} split")
         check_split(splits[split_name], f"dataset {name}: {split_name}", len(class_names))
@@ -124,7 +127,7 @@ class Dataset:
         path: the path of its file.
         checksum: SHA-256 of its images or inputs and its labels.
         class_names: the names of the classes, in the order of the labels.
-        train, test: its splits.
+        train, test: its splits. gallery: what queries search where that is not the train split, else None.
     """
 
     path: str
@@ -132,6 +135,7 @@ class Dataset:
     class_names: list[str]
     train: Split
     test: Split
+    gallery: Split | None = None
 
     @classmethod
     def read(cls, path: str | Path) -> Dataset:
@@ -142,16 +146,29 @@ class Dataset:
         """
         with opened(path, _WHAT) as file:
             digest, splits = hashlib.sha256(), []
-            for name in SPLITS:
+            for name in _names(file):
                 split = Split(file[f"{name}/{inputs_kind(file)}"][:], file[f"{name}/labels"][:])
                 for array in (split.inputs, split.labels):
                     digest.update(np.ascontiguousarray(array))
                 splits.append(split)
             about = read_attributes(file)
             _check_digest(digest.hexdigest(), about["checksum"])
-            for name, split in zip(SPLITS, splits):
+            for name, split in zip(_names(file), splits):
                 check_split(split, name, len(about["class_names"]))
         return cls(str(path), about["checksum"], about["class_names"], *splits)
+
+    @property
+    def searched(self) -> Split:
+        """Return the samples that queries search: the gallery, or the train split where there is none."""
+        return self.gallery or self.train
+
+    def check_measurable(self) -> None:
+        """Raise an InputError if the test split has none of the train split's classes, as where all are unseen."""
+        if not np.isin(self.test.labels, self.train.labels).any():
+            raise InputError(
+                f"{self.path}: the test split has none of the classes of the train split; accuracies on it would be 0, "
+                "whatever was learned. Codes of unseen classes are measured by the comparison"
+            )
 
     @property
     def digests(self) -> dict[str, str]:
@@ -159,9 +176,30 @@ class Dataset:
         return {self.path: self.checksum}
 
 
+def _names(splits: Container[str]) -> list[str]:
+    """Return the names of the splits that are there, in their order."""
+    return [*SPLITS, *([GALLERY] if GALLERY in splits else [])]
+
+
 def inputs_kind(file: h5py.File) -> str:
     """Return the name under which a dataset's file has its inputs: images, or inputs if they are vectors."""
     return "inputs" if "inputs" in file["train"] else "images"
+
+
+def described(path: str | Path) -> tuple[tuple[int, ...], int, str]:
+    """Describe a dataset without holding it in memory, after checking its content.
+
+    Returns:
+        The shape of an input as an encoder is shown it, (C, H, W) or (D,); the number of classes; the checksum.
+
+    Raises:
+        InputError: the file is not a dataset in the project's layout, or its content is not what was written.
+    """
+    with opened(path, _WHAT) as file:
+        shape = file[f"train/{inputs_kind(file)}"].shape[1:]
+        if len(shape) > 1:
+            shape = (3 if len(shape) == 3 else 1, *shape[:2])
+        return tuple(map(int, shape)), len(read_attributes(file)["class_names"]), _check_content(file)
 
 
 def checksum(path: str | Path) -> str:
@@ -176,7 +214,7 @@ def checksum(path: str | Path) -> str:
 
 def _check_content(file: h5py.File) -> str:
     digest = hashlib.sha256()
-    for split in SPLITS:
+    for split in _names(file):
         for kind in (inputs_kind(file), "labels"):
             found = file[f"{split}/{kind}"]
             step = max(1, _SLICE_BYTES // max(1, found.dtype.itemsize * prod(found.shape[1:])))

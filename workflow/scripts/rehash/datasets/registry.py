@@ -16,7 +16,10 @@ def asked(config: dict) -> list[tuple[str, dict[str, str]]]:
     tasks += [equihash["databases"][name]["task"] for name in build["databases"] if name in equihash["databases"]]
     banks = [equihash["tasks"][name]["bank"] for name in tasks if name in equihash["tasks"]]
     of_banks = [equihash["banks"][name]["dataset"] for name in banks if name in equihash["banks"]]
-    of_wings = {**{wing: config[wing]["datasets"] for wing in ("hash_encoders", "tgsh")}, "equihash": of_banks}
+    of_wings = {
+        **{wing: config[wing]["datasets"] for wing in ("comparison", "hash_encoders", "tgsh")},
+        "equihash": of_banks,
+    }
     names = [name for wing in wings for name in of_wings[wing] if name]
     return [("dataset", {"dataset": name}) for name in dict.fromkeys(names)]
 

@@ -15,7 +15,8 @@ TEXT = (
 
 def summary(classes: pd.DataFrame, findings: pd.DataFrame) -> pd.DataFrame:
     """List the classes with their numbers of samples, and the total, as text cells."""
-    total = pd.DataFrame([{"class": "all", "name": "", "train": classes.train.sum(), "test": classes.test.sum()}])
+    numbers = classes.drop(columns=["class", "name"]).sum()
+    total = pd.DataFrame([{"class": "all", "name": "", **numbers}])
     return pd.concat([classes.astype(str), total.astype(str)], ignore_index=True)
 
 

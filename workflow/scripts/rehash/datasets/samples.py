@@ -20,13 +20,15 @@ class Found:
 
     Attributes:
         splits: inputs, images or vectors of any type of number, and their labels as they stand there: {"train", "test"}
-            or, of data without splits, {"all"}.
+            and perhaps "gallery" or, of data without splits, {"all"}.
         class_names: the names that the format has for the labels 0, 1, ..., or None.
         notes: what was left out or changed, a sentence each.
         encode: if inputs become numbers by what is learned from the train split (categories, medians, a vocabulary),
             which may be drawn only after reading: a function from the rows of each split to its vectors (N, D), and
             notes. The inputs of `splits` are then numbers of rows, integers (N,).
         scale: how vectors are scaled unless the config says otherwise, see `rehash.datasets.scaling.scaled_vectors`.
+        unseen: classes that the train split lacks on purpose, and that alone are in the others. Labels are then int64,
+            the places of their classes in `class_names`.
     """
 
     splits: dict[str, Split]
@@ -34,6 +36,7 @@ class Found:
     notes: list[str] = field(default_factory=list)
     encode: Encoding | None = None
     scale: str = "none"
+    unseen: tuple[int, ...] = ()
 
 
 def drawn_splits(found: dict[str, Split], test_share: float, rng: np.random.Generator, where: str) -> dict[str, Split]:
@@ -52,12 +55,31 @@ def drawn_splits(found: dict[str, Split], test_share: float, rng: np.random.Gene
             "train and one for the test split. Leave such classes out, or divide the data into train and test"
         )
     wanted = np.clip(np.round(counts * test_share), 1, counts - 1)
-    order = rng.permutation(len(numbers))
-    rank = np.empty(len(numbers), np.int64)
-    by_class = order[np.argsort(numbers[order], kind="stable")]
-    rank[by_class] = np.arange(len(numbers)) - np.repeat(np.cumsum(counts) - counts, counts)
-    test = rank < wanted[numbers]
+    test = places(numbers, counts, rng) < wanted[numbers]
     return {split: Split(whole.inputs[rows], whole.labels[rows]) for split, rows in zip(SPLITS, (~test, test))}
+
+
+def places(numbers: np.ndarray, counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw a random order of each class's samples, and return the place of each sample in that of its class.
+
+    Args:
+        numbers: the classes 0 to C - 1 of N samples, int64 (N,). counts: the number of samples of each class (C,).
+
+    Returns:
+        int64 (N,): of a class with n samples the numbers 0 to n - 1.
+    """
+    order = rng.permutation(len(numbers))
+    found = np.empty(len(numbers), np.int64)
+    found[order] = _ranks(numbers[order], counts)
+    return found
+
+
+def _ranks(numbers: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return for each sample how many of its class stand before it."""
+    found = np.empty(len(numbers), np.int64)
+    by_class = np.argsort(numbers, kind="stable")
+    found[by_class] = np.arange(len(numbers)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return found
 
 
 def mixed(split: Split, rng: np.random.Generator) -> Split:
@@ -67,9 +89,7 @@ def mixed(split: Split, rng: np.random.Generator) -> Split:
     """
     order = rng.permutation(len(split.labels))
     _, numbers, counts = np.unique(split.labels[order], return_inverse=True, return_counts=True)
-    by_class = np.argsort(numbers, kind="stable")
-    rank = np.empty(len(order), np.int64)
-    rank[by_class] = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    rank = _ranks(numbers, counts)
     rows = order[np.argsort((rank + rng.random(len(order))) / counts[numbers], kind="stable")]
     return Split(split.inputs[rows], split.labels[rows])
 

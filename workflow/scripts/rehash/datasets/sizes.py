@@ -10,8 +10,9 @@ from rehash.outside import extent
 
 _BASE_MB = 2000
 _COPIES = 5  # of the samples: as read, divided into splits and mixed
-# How many times their raw files' size arrays, tables and images that keep their size take. JPEG is smallest on disk.
-_GROWTH = {"image_folder": 50, "table": 30}
+# How many times their raw files' size arrays, tables and images that keep their size take. JPEG is smallest on disk. A
+# division holds the whole dataset, and its splits before and after they are mixed, of which two may have one sample.
+_GROWTH = {"image_folder": 50, "table": 30, "division": 6}
 _OTHER_GROWTH = 12
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import blake2b
 
 import numpy as np
 
-from rehash.datasets.layout import SPLITS, Split
+from rehash.datasets.layout import GALLERY, SPLITS, Split
 from rehash.datasets.samples import listed
 from rehash.errors import InputError
 
@@ -16,23 +17,27 @@ _FEW = 10  # samples of a class
 _MAJORITY = 0.9
 
 
-def surveyed(splits: dict[str, Split], names: list[str], where: str, *, scaled: bool = False) -> list[str]:
+def surveyed(
+    splits: dict[str, Split], names: list[str], where: str, *, scaled: bool = False, unseen: Sequence[int] = ()
+) -> list[str]:
     """Look at a dataset and return what is odd about it, a sentence each.
 
     Args:
-        splits: train and test. names: the names of the classes. where: the dataset's place in the config.
+        splits: train, test and perhaps a gallery. names: the names of the classes. where: the dataset's place in the
+            config.
         scaled: whether the images' values are not those of the raw files.
+        unseen: classes that the train split lacks on purpose, and that alone are in the test split.
 
     Raises:
         InputError: what no network can learn from: one class, fewer than two train samples a class on average, inputs
             that are all the same, images of a range of values that is a hundredth of a byte's.
     """
-    found = [*_classes(splits, names, where)]
+    found = [*_classes(splits, names, where, unseen)]
     found += _images(splits, where, scaled) if splits["train"].are_images else _vectors(splits, where)
     return found + _duplicates(splits, names, where)
 
 
-def _classes(splits: dict[str, Split], names: list[str], where: str) -> list[str]:
+def _classes(splits: dict[str, Split], names: list[str], where: str, unseen: Sequence[int]) -> list[str]:
     counts = {split: np.bincount(splits[split].labels, minlength=len(names)) for split in SPLITS}
     train, test = counts["train"], counts["test"]
     if len(names) < 2:
@@ -40,16 +45,18 @@ def _classes(splits: dict[str, Split], names: list[str], where: str) -> list[str
             f"{where}: all samples are of one class, '{names[0]}'; expected two or more classes. Are the labels those "
             "that you mean, and is the path the folder that holds a folder for each class?"
         )
-    if train.sum() < 2 * len(names):
+    asked = np.isin(np.arange(len(names)), unseen) if len(unseen) else np.ones(len(names), bool)
+    known = ~asked if len(unseen) else asked
+    if train.sum() < 2 * known.sum():
         raise InputError(
-            f"{where}: {len(names)} classes and {train.sum()} train samples; expected two of each class or more. Are "
+            f"{where}: {known.sum()} classes and {train.sum()} train samples; expected two of each class or more. Are "
             "the labels classes, and not numbers of samples or measured values?"
         )
     found = []
-    if (test == 0).any():
-        found.append(f"no test sample of {_classes_named(names, test == 0)}: accuracies say nothing of it")
-    if (train < _FEW).any():
-        found.append(f"fewer than {_FEW} train samples of {_classes_named(names, train < _FEW)}")
+    if (absent := asked & (test == 0)).any():
+        found.append(f"no test sample of {_classes_named(names, absent)}: accuracies say nothing of it")
+    if (few := known & (train < _FEW)).any():
+        found.append(f"fewer than {_FEW} train samples of {_classes_named(names, few)}")
     largest = int(test.argmax())
     if test[largest] > _MAJORITY * test.sum():
         found.append(
@@ -119,10 +126,10 @@ def _vectors(splits: dict[str, Split], where: str) -> list[str]:
 
 
 def _duplicates(splits: dict[str, Split], names: list[str], where: str) -> list[str]:
-    """Say how many samples are exact copies of others: within a split, in both, and with different labels."""
+    """Say how many samples are exact copies of others: within a split, in two, and with different labels."""
     found, seen = [], {}
     kind = splits["train"].kind
-    for split in SPLITS:
+    for split in splits:
         flat = np.ascontiguousarray(splits[split].inputs).reshape(len(splits[split].inputs), -1)
         seen[split] = [blake2b(row, digest_size=16).digest() for row in flat]
         distinct, most = np.unique(np.array(seen[split], "V16"), return_counts=True)
@@ -140,8 +147,14 @@ def _duplicates(splits: dict[str, Split], names: list[str], where: str) -> list[
             f"{both} of {len(seen['test'])} test {kind} are in the train split, too: accuracies on the test split are "
             "too good by what is learned by heart"
         )
+    if GALLERY in seen:  # samples of the train split may be in it, and queries not
+        gallery = set(seen[GALLERY])
+        if both := sum(digest in gallery for digest in seen["test"]):
+            found.append(
+                f"{both} of {len(seen['test'])} test {kind} have a copy in the gallery: by any code a search finds it"
+            )
     labels: dict[bytes, set[int]] = {}
-    for split in SPLITS:
+    for split in splits:
         for digest, label in zip(seen[split], splits[split].labels.tolist()):
             labels.setdefault(digest, set()).add(label)
     odd = [of for of in labels.values() if len(of) > 1]

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from rehash.config import check_images
-from rehash.equihash.plan import DEFAULT, block, family_runs, run_params, variant_of
+from rehash.equihash.plan import (
+    CODES,
+    DEFAULT,
+    KIND_SETTINGS,
+    block,
+    by_class,
+    check_bytes,
+    code_source,
+    family_runs,
+    run_params,
+    variant_of,
+)
 from rehash.errors import InputError, unknown
 
 # The settings that say where a bank's images come from, by the bank's reader.
@@ -14,7 +25,9 @@ def check(config: dict) -> None:
     """Raise an InputError if the part refers to an unknown name, or if two of its settings contradict each other."""
     _check_banks(config)
     _check_references(config["equihash"])
+    _check_tasks(config)
     _check_models(config)
+    _check_databases(config)
     _check_families(config)
 
 
@@ -46,9 +59,6 @@ def _check_references(wing: dict) -> None:
                 f"config: equihash.databases.{name}.sizes: {max(database['sizes'])}; expected at most its "
                 f"{database['items']} items"
             )
-    for name, task in wing["tasks"].items():
-        if (task["kind"] == "warped") != bool(task["perlin"]):
-            raise InputError(f"config: equihash.tasks.{name}: a warped task needs a Perlin bank, a noisy one has none")
     for part in ("models", "families"):
         for task in wing[part]:
             if task not in wing["tasks"]:
@@ -59,15 +69,51 @@ def _check_references(wing: dict) -> None:
                 raise unknown(f"task without {part}", task, wing[part], f"config: equihash.build.{part}")
 
 
+def _check_tasks(config: dict) -> None:
+    for name, task in config["equihash"]["tasks"].items():
+        where, own = f"config: equihash.tasks.{name}", KIND_SETTINGS[task["kind"]]
+        if task["kind"] == "warped" and not task["perlin"]:
+            raise InputError(f"{where}: a warped task needs a Perlin bank")
+        for setting in dict.fromkeys(key for keys in KIND_SETTINGS.values() for key in keys):
+            if setting not in own and task[setting] is not None:
+                able = ", ".join(kind for kind, keys in KIND_SETTINGS.items() if setting in keys)
+                raise InputError(
+                    f"{where}: {setting} is a setting of tasks of the kind {able}; this one is {task['kind']}, and has "
+                    f"{', '.join(own)}"
+                )
+        bank = config["equihash"]["banks"][task["bank"]]
+        if by_class(config, name) and bank["reader"] != "digits":
+            raise InputError(
+                f"{where}: labels are classes, but the bank {task['bank']} (reader {bank['reader']}) has none; take a "
+                "bank with the reader digits, of a dataset, or set labels: images"
+            )
+
+
+def _check_databases(config: dict) -> None:
+    """Raise an InputError for a database of classes, or of a task one of whose models has codes that fill no bytes."""
+    for name, database in config["equihash"]["databases"].items():
+        task = database["task"]
+        if by_class(config, task):
+            raise InputError(
+                f"config: equihash.databases.{name}: labels of its task {task} are classes, too few for queries that "
+                "no item answers; give it a task of the same bank with labels: images"
+            )
+        for model, found in config["equihash"]["models"].get(task, {}).items():
+            check_bytes(found["bits"], name, f"config: equihash.models.{task}.{model}")
+
+
 def _check_models(config: dict) -> None:
     for task, models in config["equihash"]["models"].items():
         for model, found in models.items():
-            if found["import"] and found["synthetic"]:
+            origins = [key for key in ("import", "codes", "synthetic") if found[key]]
+            if len(origins) > 1:
                 raise InputError(
-                    f"config: equihash.models.{task}.{model}: has import and synthetic; expected one of them"
+                    f"config: equihash.models.{task}.{model}: has {' and '.join(origins)}; expected one of them"
                 )
             if variant_of(found) == DEFAULT:
                 run_params(config, task, model, DEFAULT, "0")
+            elif variant_of(found) == CODES:
+                code_source(config, task, model, found["codes"]["repeat"])
 
 
 def _check_families(config: dict) -> None:
@@ -82,6 +128,6 @@ def _check_families(config: dict) -> None:
                 raise InputError(f"{where}: database {found['database']} is of the task {shown}; expected {task}")
             for run in family_runs(config, task, family):
                 try:
-                    run_params(config, **run)
+                    check_bytes(run_params(config, **run)["bits"], found["database"], f"variant {run['variant']}")
                 except InputError as error:
                     raise InputError(f"{where}: {error}") from error

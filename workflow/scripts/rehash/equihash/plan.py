@@ -1,10 +1,12 @@
 """What the Snakefile computes for this wing: paths, runs, and what each job depends on, as functions of the config.
 
-A *run* is one network (trained, imported or synthetic), given by its wildcards task, model, variant and seed.
+A *run* is one model (a trained or imported network, a source of codes, or synthetic), given by its wildcards task,
+model, variant and seed.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from functools import cache
@@ -37,10 +39,13 @@ PARTITION = f"{INDEXED}index/{{partition}}-of-{{partitions}}"
 COUNTS = f"{INDEXED}counts/{{partition}}-of-{{partitions}}"
 EXPECTED = f"{INDEXED}expected.csv"
 
-# Variants whose name lists no parameters: the model as in the config, before training, from a file, without a network.
-DEFAULT, UNTRAINED, IMPORTED, SYNTHETIC = "default", "untrained", "imported", "synthetic"
-ENCODED = f"(?!{SYNTHETIC}/)[^/]+"  # the variants whose fingerprints a network computes
-TRAINED = f"(?!{IMPORTED}/|{SYNTHETIC}/)[^/]+"  # the variants whose weights are trained here
+# Variants whose name lists no parameters: the model as in the config, before training, from a file, an encoder of
+# another origin, without a network.
+DEFAULT, UNTRAINED, IMPORTED, CODES, SYNTHETIC = "default", "untrained", "imported", "codes", "synthetic"
+ENCODED = f"(?!{SYNTHETIC}/)[^/]+"  # the variants whose fingerprints are computed from views
+TRAINED = f"(?!{IMPORTED}/|{CODES}/|{SYNTHETIC}/)[^/]+"  # the variants whose weights are trained here
+# Who knows the sources of codes; called by name, since no wing imports another.
+_ENCODER_OF = ("rehash.comparison.plan", "encoder_of")
 # The same paths for the two variants whose files other rules make.
 IMPORTED_RUN = RUN.replace("{variant}", IMPORTED)
 SYNTHETIC_RUN = INDEXED.replace("{variant}", SYNTHETIC)
@@ -49,6 +54,12 @@ SYNTHETIC_FINGERPRINTS = FINGERPRINTS.replace("{variant}", SYNTHETIC)
 TABLES = ("evaluation", "bucket_sizes", "probes", "distances")
 COMPARISONS = {"retrieval": "evaluation", **{name: name for name in TABLES[1:]}}
 COMPARED = [*COMPARISONS, "predicted", "distances_statistics"]  # and the tables that are computed from these
+# The settings of a task that only some kinds have, by kind.
+KIND_SETTINGS = {
+    "noisy": ("gaussian",),
+    "warped": ("perlin", "hue", "lightness"),
+    "augmented": tuple("gaussian labels colour shift rotation scale flip brightness contrast".split()),
+}
 _UNTRAINED_BATCHES = 40  # enough for BatchNorm's running statistics to forget their start: 0.9^40 is below 0.02
 
 
@@ -130,6 +141,11 @@ def task_inputs(config: dict, task: str) -> dict[str, str]:
     return {"bank": BANK.format(bank=found["bank"]), **perlin}
 
 
+def by_class(config: dict, task: str) -> bool:
+    """Return whether the labels of a task are classes, and not images."""
+    return block(config, "tasks", task)["labels"] == "classes"
+
+
 def database_bank(config: dict, database: str) -> str:
     """Return the path of the bank that has the images of a database."""
     return task_inputs(config, block(config, "databases", database)["task"])["bank"]
@@ -196,8 +212,9 @@ def family_config(config: dict, task: str, family: str) -> dict:
 
 
 def variant_of(model: dict) -> str:
-    """Return the variant that a model's block describes without changes: imported, synthetic or default."""
-    return IMPORTED if model["import"] else SYNTHETIC if model["synthetic"] else DEFAULT
+    """Return the variant that a model's block describes without changes: imported, codes, synthetic or default."""
+    found = {"import": IMPORTED, "codes": CODES, "synthetic": SYNTHETIC}
+    return next((variant for key, variant in found.items() if model[key]), DEFAULT)
 
 
 def variant_name(values: dict[str, Any]) -> str:
@@ -243,9 +260,7 @@ def run_params(config: dict, task: str, model: str, variant: str, seed: str) -> 
         raise InputError(f"{where}: it is {only}, not trained; its only variant is {only}")
     settings = objectives.complete(found["objective"], found["settings"], f"{where}.settings")
     parts = {"settings": settings, "schedule": dict(found["training"]), "model": {"bits": found["bits"]}}
-    batches = found["training"]["micro_batches"]
-    start = {"learning_rate": 0, "steps": -(-_UNTRAINED_BATCHES // batches)}
-    for name, value in (start if variant == UNTRAINED else variant_values(variant)).items():
+    for name, value in (untrained_values(found) if variant == UNTRAINED else variant_values(variant)).items():
         part = next((part for part in parts.values() if name in part), None)
         if part is None:
             known = sorted(name for part in parts.values() for name in part)
@@ -260,6 +275,11 @@ def run_params(config: dict, task: str, model: str, variant: str, seed: str) -> 
             f"{where}: training.forward is twice, which repeats the public loops of {able}; there is none that runs "
             f"{found['objective']} so: say once, or recomputed, which holds less memory"
         )
+    if objectives.needs_classes(found["objective"]) and not by_class(config, task):
+        raise InputError(
+            f"{where}: the objective {found['objective']} learns from classes, but labels of its task are images; set "
+            f"equihash.tasks.{task}.labels to classes (of a task of the kind augmented, whose bank is a dataset's)"
+        )
     return {
         "task": task_settings(config, task),
         "network": found["network"],
@@ -269,6 +289,14 @@ def run_params(config: dict, task: str, model: str, variant: str, seed: str) -> 
         "schedule": parts["schedule"],
         "seed": int(seed),
     }
+
+
+def untrained_values(model: dict) -> dict[str, Any]:
+    """Return the parameters that a model's block is changed in for a network before training.
+
+    A few steps without learning give BatchNorm its running statistics.
+    """
+    return {"learning_rate": 0, "steps": -(-_UNTRAINED_BATCHES // model["training"]["micro_batches"])}
 
 
 def training_digest(config: dict, task: str, model: str) -> str:
@@ -282,8 +310,10 @@ def _digest_with(objective: tuple[str, str]) -> str:
 
 
 def seeds(config: dict, task: str, model: str) -> list[int]:
-    """Return the seeds that a model is trained with; of an imported model only the first."""
+    """Return the seeds that a model is trained with; of an imported model only the first, of codes their repeat."""
     found = model_config(config, task, model)
+    if found["codes"]:
+        return [found["codes"]["repeat"]]
     return found["seeds"][:1] if found["import"] else found["seeds"]
 
 
@@ -329,7 +359,83 @@ def histories(config: dict, task: str) -> list[str]:
 
 def weights(config: dict, task: str) -> list[str]:
     """Return the paths of the weights of a task's models and of their untrained networks."""
-    return [WEIGHTS.format(**run) for run in runs(config, task, untrained=True) if run["variant"] != SYNTHETIC]
+    made = [run for run in runs(config, task, untrained=True) if run["variant"] not in (CODES, SYNTHETIC)]
+    return [WEIGHTS.format(**run) for run in made]
+
+
+def code_source(config: dict, task: str, model: str, seed: str | int) -> dict[str, Any]:
+    """Return where a model's codes come from: open, files, settings, dataset, bits, repeat and where.
+
+    `open` is "module:function" of the encoder's opener (`rehash.encoders`), and `files` has its files by role.
+
+    Raises:
+        InputError: the model is no source of codes or has not this repeat, or there is no such source or dataset.
+    """
+    found, where = model_config(config, task, model), f"config: equihash.models.{task}.{model}"
+    codes = found["codes"]
+    if not codes:
+        raise InputError(f"{where}: has no codes; its only variants are {variant_of(found)} and what is varied of it")
+    if int(seed) != codes["repeat"]:
+        raise InputError(f"{where}.codes: is of repeat {codes['repeat']}; expected seed={codes['repeat']}, not {seed}")
+    if codes["dataset"] not in config["datasets"]:
+        raise unknown("dataset", codes["dataset"], config["datasets"], f"{where}.codes.dataset")
+    module, function = _ENCODER_OF
+    encoder_of = getattr(importlib.import_module(module), function)
+    try:
+        given = encoder_of(config, codes["source"], codes["dataset"], found["bits"], codes["repeat"])
+    except InputError as error:
+        raise InputError(f"{where}.codes: {error}") from error
+    return {
+        **{key: given[key] for key in ("open", "files", "settings")},
+        "dataset": DATASET.format(dataset=codes["dataset"]),
+        "bits": found["bits"],
+        "repeat": codes["repeat"],
+        "where": f"{where}.codes, {given['where']}",
+    }
+
+
+def _code_sources(config: dict, task: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Return the runs of a task's models that are sources of codes, each with its `code_source`."""
+    found = [run for run in runs(config, task) if run["variant"] == CODES]
+    return [(run, code_source(config, task, run["model"], run["seed"])) for run in found]
+
+
+def _code_files(sources: list[dict[str, Any]]) -> dict[str, list[str]]:
+    return {
+        "code_files": [path for source in sources for path in source["files"].values()],
+        "code_datasets": [source["dataset"] for source in sources],
+    }
+
+
+def _code_params(config: dict, run: dict[str, Any], source: dict[str, Any]) -> dict[str, Any]:
+    """Return a source of codes as `rehash.equihash.learning.models.CodeSource` takes it, with roles for its files."""
+    kept = {key: source[key] for key in ("open", "settings", "bits", "repeat", "where")}
+    keys = {key: run[key] for key in ("task", "model", "variant")}
+    return {**kept, "keys": keys, "roles": list(source["files"]), "seed": config["seed"]}
+
+
+def code_params(config: dict, *, task: str, model: str, variant: str, seed: str, **_: str) -> dict[str, Any] | None:
+    """Return what the codes of a run depend on besides their files; None of a network."""
+    if variant != CODES:
+        return None
+    run = {"task": task, "model": model, "variant": variant}
+    return _code_params(config, run, code_source(config, task, model, seed))
+
+
+def encoding_digest(config: dict, *, task: str, model: str, variant: str, seed: str, script: str, **_: str) -> str:
+    """Return the digest of the code that encodes: a script's and, of a source of codes, that of its opener."""
+    openers = () if variant != CODES else (code_source(config, task, model, seed)["open"],)
+    return _digest_of_openers(script, openers)
+
+
+def distance_digest(config: dict, task: str) -> str:
+    """Return the digest of the code that measures a task's distances, the openers of its codes included."""
+    return _digest_of_openers("measure_distances", tuple(source["open"] for _, source in _code_sources(config, task)))
+
+
+@cache
+def _digest_of_openers(script: str, openers: tuple[str, ...]) -> str:
+    return code_digest(script, also=tuple(tuple(name.split(":")) for name in openers))
 
 
 def checkpoint(config: dict, task: str, model: str) -> str:
@@ -353,6 +459,16 @@ def import_params(config: dict, task: str, model: str, seed: str) -> dict[str, A
     return {"identity": identity, "sha256": found["sha256"]}
 
 
+def distance_inputs(config: dict, task: str) -> dict[str, list[str]]:
+    """Return the paths of what a task's distances are measured with: weights, and files of sources of codes."""
+    return {"weights": weights(config, task), **_code_files([source for _, source in _code_sources(config, task)])}
+
+
+def distance_sources(config: dict, task: str) -> list[dict[str, Any]]:
+    """Return what the codes of a task's models depend on besides their files, in the order of these."""
+    return [_code_params(config, run, source) for run, source in _code_sources(config, task)]
+
+
 def distance_params(config: dict, task: str) -> dict[str, Any]:
     """Return what a task's distances depend on besides its networks and images."""
     return {
@@ -374,22 +490,36 @@ def of_task(config: dict, task: str, database: str) -> dict:
     return found
 
 
+def check_bytes(bits: int, database: str, where: str) -> None:
+    """Raise an InputError if codes of so many bits do not fill whole bytes, as fingerprints of a database have to."""
+    if bits % 8:
+        raise InputError(
+            f"{where}: bits is {bits}, and the database {database} needs fingerprints of whole bytes, a multiple of 8 "
+            "bits; change bits, or move the model to a task without a database (a copy of the task's block)"
+        )
+
+
 def encoding_inputs(
     config: dict, *, task: str, model: str, variant: str, seed: str, database: str, **_: str
-) -> dict[str, str]:
-    """Return the paths that fingerprints are computed from besides labels: images and weights."""
+) -> dict[str, Any]:
+    """Return the paths that fingerprints are computed from besides labels: images, and weights or a source's files."""
     of_task(config, task, database)
+    if variant == CODES:
+        return {**task_inputs(config, task), **_code_files([code_source(config, task, model, seed)])}
+    if variant not in (IMPORTED, UNTRAINED):  # whose bits the config says, and checks
+        where = f"config: equihash.models.{task}.{model}, variant {variant}"
+        check_bytes(run_params(config, task, model, variant, seed)["bits"], database, where)
     weights = WEIGHTS.format(task=task, model=model, variant=variant, seed=seed)
     return {**task_inputs(config, task), "weights": weights}
 
 
-def encoding_params(config: dict, task: str, database: str) -> dict[str, Any]:
-    """Return what fingerprints depend on besides their input files."""
+def encoding_params(config: dict, task: str, variant: str, database: str) -> dict[str, Any]:
+    """Return what fingerprints depend on besides their input files and the source of codes."""
     return {
         "task": task_settings(config, task),
         "split": of_task(config, task, database)["split"],
         "seed": config["seed"],
-        "precision": config["equihash"]["precision"],
+        "precision": "float32" if variant == CODES else config["equihash"]["precision"],
     }
 
 
@@ -515,9 +645,10 @@ def _steps(config: dict, task: str) -> str:
         for model, found in config["equihash"]["models"][task].items()
         if variant_of(found) == DEFAULT
     }
+    published = block(config, "tasks", task)["kind"] != "augmented"
     return " ".join(
         f"{model}: {t['steps']:,} steps of {t['micro_batches'] * t['pairs']:,} pairs"
-        + (", undertrained beside the published 100,000 of 2,048." if t["steps"] < 100_000 else ".")
+        + (", undertrained beside the published 100,000 of 2,048." if published and t["steps"] < 100_000 else ".")
         for model, t in trained.items()
     )
 
@@ -537,4 +668,4 @@ def shape_of(config: dict, task: str) -> tuple[int, int, int]:
         count * (size - shared) + shared
         for count, size, shared in zip(found["grid"], found["picture"], found["overlap"])
     )
-    return (3 if found["kind"] == "warped" else 1), height, width
+    return (3 if found["kind"] == "warped" or found["colour"] else 1), height, width

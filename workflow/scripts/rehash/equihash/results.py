@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from rehash.equihash.tables import (
+    CODES,
     COUNTED,
     LABELS,
     LEAST_BUCKETS,
@@ -73,7 +74,8 @@ def distances_summary(histogram: pd.DataFrame, rates: pd.DataFrame, statistics: 
     rows = []
     for name, found in by_model(rates).items():
         for untrained, mine in found.groupby("untrained"):
-            row = {"model": name, "network": UNTRAINED if untrained else "trained", "seeds": mine.seed.nunique()}
+            made = CODES if (mine.variant == CODES).all() else "trained"
+            row = {"model": name, "network": UNTRAINED if untrained else made, "seeds": mine.seed.nunique()}
             for metric in _RATES:
                 for r in _RADII:
                     row[f"{metric}, r = {r}"] = _rate_words(mine[mine.metric == f"{metric}_at_{r}"])

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from rehash.equihash.plan import bank_place, block, model_config, of_task, run_params, shape_of, sizes, weights
+from rehash.equihash.plan import (
+    bank_place,
+    block,
+    distance_inputs,
+    model_config,
+    of_task,
+    run_params,
+    shape_of,
+    sizes,
+)
 from rehash.graph import minutes
 from rehash.outside import extent
 
@@ -55,17 +64,25 @@ def training_minutes(config: dict, task: str, model: str, variant: str, seed: st
 
 
 def training_mb(config: dict, task: str, model: str, variant: str, seed: str, attempt: int) -> int:
-    """Return the memory of a training: tuples, and activations of a step (of one micro-batch unless all are held)."""
-    schedule = run_params(config, task, model, variant, seed)["schedule"]
+    """Return the memory of a training: tuples, and activations of a step (of one micro-batch unless all are held).
+
+    DSH has tables of all pairs of a step's views, in all 32 bytes a pair.
+    """
+    run = run_params(config, task, model, variant, seed)
+    schedule = run["schedule"]
     _, height, width = shape_of(config, task)
-    held = 2 * schedule["pairs"] * (schedule["micro_batches"] if schedule["forward"] == "once" else 1)
-    return int((_network_mb(config, task) + held * height * width * 400 / 1e6) * attempt)
+    views = 2 * schedule["pairs"]
+    held = views * (schedule["micro_batches"] if schedule["forward"] == "once" else 1)
+    tables = 32 * (views * schedule["micro_batches"]) ** 2 if run["objective"] == "dsh" else 0
+    return int((_network_mb(config, task) + (held * height * width * 400 + tables) / 1e6) * attempt)
 
 
 def distance_minutes(config: dict, task: str, gpu: bool, attempt: int) -> int:
     """Return a generous run time limit to measure a task's distances, with as long for a view as a training has."""
     _, height, width = shape_of(config, task)
-    views = 3 * config["equihash"]["distances"]["triplets"] * len(weights(config, task))
+    models = distance_inputs(config, task)
+    count = len(models["weights"]) + len(models["code_datasets"])
+    views = 3 * config["equihash"]["distances"]["triplets"] * count
     return minutes(views * height * width / 56**2 * (3e-4 if gpu else 8e-3) / 60, attempt)
 
 

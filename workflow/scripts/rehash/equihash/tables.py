@@ -8,7 +8,7 @@ import pandas as pd
 
 from rehash.series import with_series
 
-UNTRAINED = "untrained"  # name of the variant
+UNTRAINED, CODES = "untrained", "codes"  # names of variants
 LABELS = "labels"  # the name that stands for a model in the reference rows of bucket sizes
 LEAST_BUCKETS = 0.5  # the reference ends where fewer buckets are expected
 SIZE = ["database_size", "database"]

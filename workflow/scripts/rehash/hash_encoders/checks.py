@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import fields
 
+from rehash.datasets.checks import check_common_classes
 from rehash.errors import InputError, unknown
 from rehash.hash_encoders.plan import is_address, weights_addresses, weights_name
 from rehash.hash_encoders.protocols import PERCEPTRONS_ONLY, Protocol
@@ -44,6 +45,7 @@ def check(config: dict) -> None:
     for name in wing["datasets"]:
         if name not in config["datasets"]:
             raise unknown("dataset", name, config["datasets"], "config: hash_encoders.datasets")
+        check_common_classes(config, name, "config: hash_encoders.datasets")
         if not any(name in wing[study] for study in blocks):
             raise InputError(
                 f"config: hash_encoders.datasets: no study has a block for '{name}'; add one, for example "

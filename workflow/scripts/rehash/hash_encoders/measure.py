@@ -42,11 +42,12 @@ def measure_properties(
         digests.
 
     Raises:
-        InputError: a file is damaged, or the dataset is not of the networks' shape.
+        InputError: a file is damaged, or the dataset is not of the networks' shape, or has only unseen classes to test.
     """
     target = compute.start()
     cells, identity = read_networks(networks)
     images = Dataset.read(dataset)
+    images.check_measurable()
     shape = network_shape(identity, images.train.inputs[0].size, networks)
     scheme = scheme_of(identity["classes"], one_vs_one_classes)
     log.info("%d classes: logistic regression is %s", identity["classes"], scheme)

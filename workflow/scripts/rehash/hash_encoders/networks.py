@@ -148,11 +148,15 @@ def forward(
             first = _batch_norm(h[:normed], tensors, name, norm, training)
             h = first if normed == len(h) else torch.cat([first, h[normed:]])
         before.append(h)
-        slope_M1 = tensors.get(f"{name}.slope")
-        h = F.relu(h) if slope_M1 is None else h * _factors(h, slope_M1)
+        h = activations(h, tensors.get(f"{name}.slope"))
         if gates is not None:
             h = h * gates[layer]
     return torch.baddbmm(tensors["head.bias"][..., None], tensors["head.weight"], h), before
+
+
+def activations(before_MWB: torch.Tensor, slope_M1: torch.Tensor | None) -> torch.Tensor:
+    """Compute what hidden units give, (M, W, B), from their pre-activations; without a slope they are ReLUs."""
+    return F.relu(before_MWB) if slope_M1 is None else before_MWB * _factors(before_MWB, slope_M1)
 
 
 def _factors(before_MWB: torch.Tensor, slope_M1: torch.Tensor) -> torch.Tensor:
@@ -320,3 +324,12 @@ def as_inputs(
     if flat.dtype == torch.uint8:
         return flat.to(dtype).div_(255).sub_(offset)
     return flat.to(dtype) - offset if offset else flat.to(dtype)
+
+
+def as_rows(inputs: torch.Tensor, offset: float) -> torch.Tensor:
+    """Lay images (B, C, H, W) out as rows (B, I), as `as_inputs` does: positions first, then channels.
+
+    Vectors (B, I) stay as they are. `offset` is subtracted from either.
+    """
+    images = inputs.movedim(1, -1) if inputs.ndim > 2 else inputs
+    return images.flatten(1) - offset

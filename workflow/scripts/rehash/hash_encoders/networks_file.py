@@ -7,7 +7,9 @@ from typing import Any
 
 from rehash.datasets.layout import Split
 from rehash.errors import InputError, unreadable
+from rehash.hash_encoders.cells import Cell
 from rehash.hash_encoders.networks import Tensors
+from rehash.hash_encoders.protocols import Protocol
 from rehash.hash_encoders.trained import Trained
 from rehash.store import write_bytes
 from rehash.tensors import pack_tensors, read_tensors
@@ -59,3 +61,28 @@ def read_networks(path: str | Path) -> tuple[list[dict[str, Tensors]], dict[str,
             f"snakemake --cores all --force {path}",
         ) from error
     return cells, identity
+
+
+def read_member(
+    path: str | Path, repeat: int, state: str, data: str, where: str
+) -> tuple[Tensors, Protocol, dict[str, Any]]:
+    """Read one network of a networks file, of the first cell: a cohort of one, its protocol, and the file's identity.
+
+    Args:
+        state: "untrained", or "trained" for the networks at the end of training; or another snapshot of the file.
+        data: the dataset's checksum. where: the key of the config that asks, for messages.
+
+    Raises:
+        InputError: the file is damaged, has no such repeat or state, or is of other data.
+    """
+    cells, identity = read_networks(path)
+    if identity["data"] != data:
+        raise InputError(f"{where}: {path} was trained on other data than the dataset's; expected the same dataset")
+    snapshots, protocol = cells[0], Cell.of(identity["cells"][0]).protocol(Protocol(**identity["protocol"]))
+    if state not in snapshots or repeat >= identity["repeats"]:
+        raise InputError(
+            f"{where}: {path} has {identity['repeats']} repeats of {', '.join(snapshots)}; expected {state}, repeat "
+            f"{repeat}"
+        )
+    tensors = {part: tensor[repeat : repeat + 1] for part, tensor in snapshots[state].items()}
+    return tensors, protocol, identity

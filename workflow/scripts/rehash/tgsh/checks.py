@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rehash.config import check_images
+from rehash.datasets.checks import check_common_classes
 from rehash.errors import unknown
 
 
@@ -12,6 +13,7 @@ def check(config: dict) -> None:
     for name in wing["datasets"]:
         if name in config["datasets"]:
             check_images(config, name, "config: tgsh.datasets")
+            check_common_classes(config, name, "config: tgsh.datasets")
         if name not in wing["flynet"]:
             raise unknown("dataset without FlyNet", name, wing["flynet"], "config: tgsh.datasets")
     for part in ("flynet", "baselines"):
@@ -19,6 +21,7 @@ def check(config: dict) -> None:
             if name not in config["datasets"]:
                 raise unknown("dataset", name, config["datasets"], f"config: tgsh.{part}")
             check_images(config, name, f"config: tgsh.{part}.{name}")
+            check_common_classes(config, name, f"config: tgsh.{part}.{name}")
             if part == "baselines" and name not in wing["flynet"]:
                 raise unknown("dataset without FlyNet", name, wing["flynet"], "config: tgsh.baselines")
             for benchmark in block["benchmarks"] or []:

@@ -14,11 +14,10 @@ from rehash.neighbours import NEIGHBOURS, majority, nearest
 from rehash.progress import progress
 from rehash.store import write_csv
 from rehash.tgsh.flynet import DeviceSplit, FlyNet, View, respond
-from rehash.tgsh.model import UNMODULATED, Model, blocks
-from rehash.tgsh.modulations import STATES, read_digits
+from rehash.tgsh.model import MEASURED, Model, blocks
+from rehash.tgsh.modulations import read_digits
 from rehash.training import Compute
 
-MEASURED = (UNMODULATED, *STATES)
 BLOCK = 500
 
 

@@ -56,8 +56,11 @@ class View:
 
     def inputs(self, images_BP: torch.Tensor) -> torch.Tensor:
         """Convert images, uint8 (B, PIXELS), to the task's normalised pixels (PIXELS, B) of the weight's dtype."""
-        columns_PB = images_BP.t().to(self.weight.dtype) / 255
-        padded_QB = torch.cat([columns_PB, columns_PB.new_full((1, len(images_BP)), self.fill)])
+        return self.shown(images_BP.t().to(self.weight.dtype) / 255)
+
+    def shown(self, columns_PB: torch.Tensor) -> torch.Tensor:
+        """Convert images in columns, (PIXELS, B) on [0, 1], to the task's normalised pixels, (PIXELS, B)."""
+        padded_QB = torch.cat([columns_PB, columns_PB.new_full((1, columns_PB.shape[1]), self.fill)])
         return (transform(padded_QB, self.source, self.weight, self.contrast) - MEAN) / DEVIATION
 
 
@@ -74,12 +77,17 @@ def views(
 
 
 def respond(inputs_PB: torch.Tensor, net: FlyNet) -> torch.Tensor:
-    """Compute the response z, (U, B), to normalised pixels (PIXELS, B).
+    """Compute the response z, (U, B), to normalised pixels (PIXELS, B)."""
+    return centred(inputs_PB, net).relu_()
+
+
+def centred(inputs_PB: torch.Tensor, net: FlyNet) -> torch.Tensor:
+    """Compute each unit's sum less the mean of all units, (U, B), of which the response is what is above 0.
 
     A unit's sum is a bag of 7 rows, so an image costs 7 U additions, not the 784 U of a dense product.
     """
     sums_UB = embedding_bag(net.encoder, inputs_PB.contiguous(), mode="sum")
-    return (sums_UB - sums_UB.mean(0, keepdim=True)).relu_()
+    return sums_UB - sums_UB.mean(0, keepdim=True)
 
 
 def task_decoder(net: FlyNet, context_U: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:

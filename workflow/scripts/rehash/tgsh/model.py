@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from rehash.tgsh.flynet import FlyNet, View, respond, views
-from rehash.tgsh.modulations import read_modulations
+from rehash.tgsh.modulations import STATES, read_modulations
 
 UNMODULATED = "unmodulated"  # the frozen response alone, a control that shows what a modulation adds
+MEASURED = (UNMODULATED, *STATES)
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,10 @@ from rehash.errors import InputError
 from rehash.progress import progress
 from rehash.store import write_csv
 from rehash.tgsh.flynet import DeviceSplit
-from rehash.tgsh.model import UNMODULATED, Model, blocks
-from rehash.tgsh.modulations import STATES, read_digits
+from rehash.tgsh.model import MEASURED, Model, blocks
+from rehash.tgsh.modulations import read_digits
 from rehash.training import Compute
 
-MEASURED = (UNMODULATED, *STATES)
 BLOCK = 16  # images, of which all pairs are measured
 BINS, COARSE = 2000, 100  # bins of cosines in [-1, 1]: for the areas, and in the table
 # As published, intra similarity is of two digits in one task, inter similarity of one digit in two tasks.

@@ -58,22 +58,24 @@ def shown_samples(labels: np.ndarray, most: int) -> np.ndarray:
 def _draw_counts(axes: Axes, classes: pd.DataFrame) -> None:
     """Draw the number of samples of each class: bars with names or, of many classes, curves in falling order."""
     axes.set_ylabel("samples")
+    splits = [split for split in ("train", "test", "gallery") if split in classes]
     if len(classes) <= _MOST_BARS:
-        places = np.arange(len(classes))
-        axes.bar(places - 0.2, classes.train, 0.4, label="train", color=COLOURS[0])
-        axes.bar(places + 0.2, classes.test, 0.4, label="test", color=COLOURS[5])
+        places, width = np.arange(len(classes)), 0.8 / len(splits)
+        for number, (split, colour) in enumerate(zip(splits, (COLOURS[0], COLOURS[5], COLOURS[4]))):
+            beside = (number - (len(splits) - 1) / 2) * width
+            axes.bar(places + beside, classes[split], width, label=split, color=colour)
         names = [str(name) if len(str(name)) <= _LETTERS else f"{str(name)[: _LETTERS - 1]}…" for name in classes.name]
         turned = sum(map(len, names)) > 40
         axes.set_xticks(places, names, rotation=60 if turned else 0, ha="right" if turned else "center", fontsize=7)
         axes.grid(axis="x", visible=False)
         axes.set_xlabel("class")
     else:
-        for split, dashes, colour in (("train", "-", COLOURS[0]), ("test", "--", COLOURS[1])):
+        for split, dashes, colour in zip(splits, ("-", "--", ":"), COLOURS):
             axes.plot(np.sort(classes[split])[::-1], dashes, label=split, color=colour)
         axes.set_xlabel(f"the {len(classes)} classes, from the most to the fewest samples")
     axes.set_axisbelow(True)
-    axes.set_ylim(0, 1.2 * max(classes.train.max(), classes.test.max()))
-    axes.legend(fontsize=7.5, ncols=2, loc="upper right")
+    axes.set_ylim(0, 1.2 * classes[splits].to_numpy().max())
+    axes.legend(fontsize=7.5 if len(splits) < 3 else 6.5, ncols=len(splits), loc="upper right", columnspacing=1)
     axes.set_title("samples of each class")
 
 

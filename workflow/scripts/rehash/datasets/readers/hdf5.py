@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from math import prod
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -27,11 +30,22 @@ def read(files: dict[str, str]) -> Found:
         InputError: it is not such a file, or damaged; names the array and what was expected.
     """
     path = one_path(files, "archive")
+    with arrays_of(path) as (names, get):
+        return found_arrays(names, get, path)
+
+
+@contextlib.contextmanager
+def arrays_of(path: Path) -> Iterator[tuple[list[str], Callable[[str], np.ndarray]]]:
+    """Open an HDF5 file: the names of its arrays, and a function from a name to the array.
+
+    Raises:
+        InputError: it is not such a file, or damaged.
+    """
     if not path.is_file():
         raise InputError(f"{path}: not a file; expected {_WHAT}")
     with foreign(path, _WHAT) as file:
         held = file.ask(_arrays)
-        return found_arrays(held, lambda name: _array(file, name, *held[name]), path)
+        yield [*held], lambda name: _array(file, name, *held[name])
 
 
 def _arrays(file: h5py.File) -> dict[str, tuple[tuple[int, ...], str]]:

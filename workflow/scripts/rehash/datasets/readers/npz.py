@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import zipfile
 import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,6 +28,17 @@ def read(files: dict[str, str]) -> Found:
         InputError: it is not such a file; names the array and what was expected.
     """
     path = one_path(files, "archive")
+    with arrays_of(path) as (names, get):
+        return found_arrays(names, get, path)
+
+
+@contextlib.contextmanager
+def arrays_of(path: Path) -> Iterator[tuple[list[str], Callable[[str], np.ndarray]]]:
+    """Open an .npz file: the names of its arrays, and a function from a name to the array; nothing is unpickled.
+
+    Raises:
+        InputError: it is not such a file, or damaged.
+    """
     if path.is_dir():
         raise InputError(f"{path}: a folder; expected an .npz file")
     try:
@@ -39,7 +52,8 @@ def read(files: dict[str, str]) -> Found:
                     raise InputError(
                         f"{path}: {damaged.removesuffix('.npy')} is damaged: it does not have its checksum"
                     )
-                return found_arrays([*archive], lambda name: _array(archive, name, path), path)
+                yield [*archive], lambda name: _array(archive, name, path)
+                return
     except InputError:
         raise
     except (OSError, EOFError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:

@@ -1,4 +1,4 @@
-"""Hamming distances between views of one label and between views of two, for each network of a task."""
+"""Hamming distances between views of one label and between views of two, for each model of a task."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from rehash.equihash.evaluation.retrieval import distance_rows, distance_statist
 from rehash.equihash.images.banks import Bank
 from rehash.equihash.images.mosaics import Mosaics, view_digests
 from rehash.equihash.images.task import Task
+from rehash.equihash.learning.models import Model, open_model
 from rehash.equihash.learning.triplets import draw_pairs, see_triplets
-from rehash.equihash.learning.weights import open_network
 from rehash.progress import progress
 from rehash.store import write_csv
 from rehash.training import Compute
 
 
 def measure_distances(
-    weights: Sequence[str | Path],
+    models: Sequence[Model],
     bank: str | Path,
     perlin: str | Path | None,
     table: str | Path,
@@ -35,7 +35,7 @@ def measure_distances(
 ) -> dict[str, Any]:
     """Write recall and fallout at small Hamming distances, the whole histograms and their statistics (CSV each).
 
-    All networks see the same views, of the bank's test split. table: task, model, variant, seed, metric (recall_at_r or
+    All models see the same views, of the bank's test split. table: task, model, variant, seed, metric (recall_at_r or
     fallout_at_r), value, low, high (Clopper and Pearson's 95% interval), n. histogram: task, model, variant, seed,
     pairs_of (same or different labels), distance, count, bits. statistics: `distance_statistics` of the histogram.
 
@@ -48,10 +48,13 @@ def measure_distances(
     target, shown = compute.start(), Task.of(task)
     images = Bank.open(bank, "test")
     mosaics = Mosaics.open(shown, images, perlin, target)
-    labels = draw_pairs(mosaics.label_count, triplets, seed=seed, name="distances")
+    few = shown.labels == "classes"
+    labels = draw_pairs(mosaics.label_count, triplets, seed=seed, name="distances", repeated=few)
+    digests = view_digests(images, perlin)
     rates, counts = [], []
-    for path in progress(weights, "distances", "network"):
-        network, about = open_network(path, shown, target)
+    for model in progress(models, "distances", "model"):
+        network, about, _, files = open_model(model, shown, target)
+        digests |= files
         keys = {**about["keys"], "seed": about["seed"]}
         seen = see_triplets(network, mosaics, labels, seed=seed, name="distances")
         same, different = (np.bincount(found, minlength=about["bits"] + 1) for found in (seen.same, seen.different))
@@ -61,5 +64,4 @@ def measure_distances(
     written = [found[[*keys, *(name for name in found if name not in keys)]] for found in written]
     for found, path in zip([*written, distance_statistics(written[1])], (table, histogram, statistics)):
         write_csv(found, path)
-    digests = view_digests(images, perlin)
     return {"device": str(target), "seed": seed, "triplets": len(labels), "digests": digests}

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from rehash.bits import random_distances
-from rehash.equihash.tables import UNTRAINED, by_model
+from rehash.equihash.tables import CODES, UNTRAINED, by_model
 from rehash.figures.style import COLOURS, panels
 from rehash.series import LEAST_SEEDS, seed_mean, spread_words, with_series
 
@@ -35,8 +35,8 @@ _PAIRS = {
     "different": _Look("different labels", COLOURS[1], "--", "////"),
 }
 _STATES = {
-    False: ("trained", {"color": COLOURS[0], "marker": "o", "linestyle": "-"}),
-    True: (UNTRAINED, {"color": "0.45", "marker": "s", "linestyle": "--"}),
+    False: {"color": COLOURS[0], "marker": "o", "linestyle": "-"},
+    True: {"color": "0.45", "marker": "s", "linestyle": "--"},
 }
 _METRICS = {
     "recall": ("recall", "share of same-label pairs"),
@@ -64,15 +64,17 @@ def plot_distances(histogram: pd.DataFrame, rates: pd.DataFrame, statistics: pd.
     for row, (name, found) in enumerate(models.items()):
         left, *others = axes[3 * row : 3 * row + 3]
         _draw_histograms(left, found, told[name])
+        drawn = counts[name]
+        name = f"{name} (codes)" if (found.variant == CODES).any() else name
         left.set(title=name, ylabel="share of pairs (root scale)", xlabel="Hamming distance (bits)")
         for panel, (metric, (title, label)) in zip(others, _METRICS.items()):
-            _draw_rates(panel, counts[name], metric)
+            _draw_rates(panel, drawn, metric)
             panel.set(title=f"{title}, {name}", ylabel=label, xlabel="within Hamming distance r (bits)")
         for panel in (left, *others):
             panel.yaxis.label.set_size(8)
         others[0].set_ylim(-0.03, 1.03)
         others[1].set(yscale="log", ylim=limits)
-    figure.legend(handles=_handles(), fontsize=7.5, loc="outside lower center", ncols=4)
+    figure.legend(handles=_handles(set(histogram.variant)), fontsize=7.5, loc="outside lower center", ncols=4)
     return figure
 
 
@@ -134,7 +136,7 @@ def _draw_rates(panel: Axes, rows: pd.DataFrame, metric: str) -> None:
     marks = len(rows[["untrained", "seed"]].drop_duplicates())
     rows = rows.assign(place=rows.r + _APART * (rows.groupby(["untrained", "seed"]).ngroup() - (marks - 1) / 2))
     for untrained, found in rows.groupby("untrained"):
-        style = _STATES[untrained][1]
+        style = _STATES[untrained]
         _draw_seeds(panel, found, style, limits=metric == "fallout")
         means = found.groupby("r")[["place", "value"]].mean()
         shown = means.value.where(means.value > 0) if metric == "fallout" else means.value
@@ -160,21 +162,23 @@ def _limits(rows: pd.DataFrame) -> tuple[float, float]:
     return 10 ** np.floor(np.log10(0.9 * ends.min())), min(top, 1.5)
 
 
-def _handles() -> list[Any]:
+def _handles(variants: set[str]) -> list[Any]:
+    made = " or ".join([*(["trained"] if variants - {CODES, UNTRAINED} else []), *({CODES} & variants)])
     handles: list[Any] = [
         Patch(
             edgecolor=look.colour,
             facecolor=(look.colour, 0.25),
             linestyle=look.dashes,
             hatch=look.hatch,
-            label=f"{look.words}, trained",
+            label=f"{look.words}, {made}",
         )
         for look in _PAIRS.values()
     ]
     handles.append(Line2D([], [], color="black", marker=".", linestyle=":", linewidth=0.8, label="Binomial(k, ½)"))
-    for look in _PAIRS.values():
-        handles.append(Line2D([], [], color="0.55", linestyle=look.dashes, label=f"{look.words}, {UNTRAINED}"))
-    for words, style in _STATES.values():
-        handles.append(Line2D([], [], **style, label=f"rates, {words}"))
+    handles.append(Line2D([], [], **_STATES[False], label=f"rates, {made}"))
+    if UNTRAINED in variants:
+        for look in _PAIRS.values():
+            handles.append(Line2D([], [], color="0.55", linestyle=look.dashes, label=f"{look.words}, {UNTRAINED}"))
+        handles.append(Line2D([], [], **_STATES[True], label=f"rates, {UNTRAINED}"))
     limit = {"color": "0.3", "marker": "o", "markerfacecolor": "white", "linestyle": "none"}
     return [*handles, Line2D([], [], **limit, label="none counted: upper limit")]

@@ -1,8 +1,9 @@
 """Banks: the images that mosaics are made of, in the splits train, valid and test.
 
 A bank is an HDF5 file with `{train,valid,test}/images`, uint8 (N, H, W) or (N, H, W, 3), contiguous in the file so that
-they can be memory-mapped. Its attributes are name, source, licence and checksum (SHA-256 of the images of train, valid,
-then test).
+they can be memory-mapped; and `{train,valid,test}/labels`, int64 (N,), the class of each image, if it was built from a
+dataset. Its attributes are name, source, licence and checksum (SHA-256 of images and labels, if there are any, of
+train, valid, then test).
 """
 
 from __future__ import annotations
@@ -38,12 +39,14 @@ class SplitImages:
         slices: uint8 (n, H, W) or (n, H, W, 3), in order, n of any size; may be iterable only once.
         left_out: names of files that could not be read and are not counted.
         notes: what else was left out or changed, in all splits, a sentence each.
+        labels: the class of each image, int64 (count,), or None if images have no classes.
     """
 
     count: int
     slices: Iterable[np.ndarray]
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    labels: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +57,14 @@ class Bank:
         path, split: the bank's file and the split in it.
         checksum: SHA-256 of all the bank's splits.
         images: uint8 (N, H, W) or (N, H, W, 3), memory-mapped.
+        labels: the class of each image, int64 (N,), or None if the bank has no classes.
     """
 
     path: Path
     split: str
     checksum: str
     images: np.ndarray = field(repr=False)
+    labels: np.ndarray | None = field(default=None, repr=False)
 
     @classmethod
     def open(cls, path: str | Path, split: str) -> Bank:
@@ -78,7 +83,10 @@ class Bank:
             if offset is None:
                 raise InputError("its images are not contiguous")
             mapped = np.memmap(path, np.uint8, "r", offset, images.shape).view(np.ndarray)
-        return cls(path, split, checksum, mapped)
+            labels = file[f"{split}/labels"][:] if f"{split}/labels" in file else None
+            if labels is not None:
+                check_labels(labels, len(mapped), split)
+        return cls(path, split, checksum, mapped, labels)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -113,6 +121,12 @@ def check_images(images: np.ndarray | h5py.Dataset, where: str) -> None:
         raise InputError(f"{where}: images are {images.dtype} {shape}; expected uint8 (N, H, W) or (N, H, W, 3)")
     if 0 in shape:
         raise InputError(f"{where}: no images, {shape}")
+
+
+def check_labels(labels: np.ndarray, images: int, where: str) -> None:
+    """Raise an InputError if the labels are not int64 (images,)."""
+    if labels.dtype != np.int64 or labels.shape != (images,):
+        raise InputError(f"{where}: labels are {labels.dtype} {labels.shape}; expected int64 ({images},)")
 
 
 def build_bank(raw: dict[str, str | Path], output: str | Path, *, description: dict[str, Any]) -> dict[str, Any]:
@@ -171,7 +185,7 @@ def _check_settings(settings: dict[str, Any], reader: ModuleType, where: str) ->
 
 
 def _write_splits(file: h5py.File, splits: dict[str, SplitImages], where: str) -> str:
-    """Write all splits slice by slice; return the SHA-256 of their images."""
+    """Write all splits slice by slice; return the SHA-256 of their images and labels."""
     digest, shape = hashlib.sha256(), None
     for split in SPLITS:
         count, done, images = splits[split].count, 0, None
@@ -194,4 +208,8 @@ def _write_splits(file: h5py.File, splits: dict[str, SplitImages], where: str) -
             done += len(part)
         if done != count:
             raise InputError(f"{where}: {split}: {done} images; expected {count}")
+        if (labels := splits[split].labels) is not None:
+            check_labels(labels, count, f"{where}: {split}")
+            file.create_dataset(f"{split}/labels", data=labels)
+            digest.update(np.ascontiguousarray(labels))
     return digest.hexdigest()

@@ -10,8 +10,7 @@ import pandas as pd
 import torch
 
 from rehash.equihash.images.banks import SPLITS, Bank
-from rehash.equihash.images.flow import PerlinFields
-from rehash.equihash.images.mosaics import Mosaics, view_digests
+from rehash.equihash.images.mosaics import CPU, Mosaics, view_digests
 from rehash.equihash.images.task import Task
 from rehash.hdf5 import created, seal, write_attributes
 from rehash.seeds import stream
@@ -43,9 +42,9 @@ def show_views(
     """
     task = Task.of(settings, f"config: equihash.tasks.{name}")
     banks = {split: Bank.open(bank, split) for split in SPLITS}
-    fields = PerlinFields.open(perlin) if perlin else None
-    counts = {split: task.label_count(len(found)) for split, found in banks.items()}
-    mosaics = Mosaics(task, banks["train"], fields)
+    shown = Mosaics.open_all(task, banks, perlin, CPU)
+    counts = {split: mosaics.label_count for split, mosaics in shown.items()}
+    mosaics = shown["train"]
     chosen = stream(seed, "equihash", "contact sheet", name).integers(counts["train"], size=LABELS)
     views = contact_sheet(mosaics, chosen, VIEWS, seed=seed)
     with created(pictures) as file:

@@ -13,11 +13,13 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import torch
 
+from rehash.equihash.images.augment import move, relight
 from rehash.equihash.images.banks import Bank
+from rehash.equihash.images.classes import Classes
 from rehash.equihash.images.colour import shift_colours
 from rehash.equihash.images.flow import PerlinFields, uploaded
 from rehash.equihash.images.layout import image_numbers, lay_out, truncated
-from rehash.equihash.images.noise import BLOCK, Draws, Source, block_source, cut, pinned
+from rehash.equihash.images.noise import BLOCK, Change, Draws, Noise, Source, block_source, cut, pinned
 from rehash.equihash.images.perlin import describe_perlin
 from rehash.equihash.images.task import Task
 from rehash.errors import InputError
@@ -56,16 +58,18 @@ class DeviceBank:
 class Mosaics:
     """The mosaics of a task, made of the images of a bank.
 
-    perlin: the fields of a warped task's flow.
+    perlin: the fields of a warped task's flow. classes: which images show a class, if classes are the task's labels.
 
     Raises:
-        InputError: the task is warped and the Perlin fields are missing or of another size than the mosaics.
+        InputError: the task is warped and the Perlin fields are missing or of another size than the mosaics; or classes
+            are its labels and the bank has none.
     """
 
     task: Task
     bank: ImageBank
     perlin: PerlinFields | None = None
     device: torch.device = CPU
+    classes: Classes | None = None
 
     def __post_init__(self) -> None:
         if self.device.type == "cpu":
@@ -77,6 +81,11 @@ class Mosaics:
             if self.perlin.size != self.task.shape[1:]:
                 found = "x".join(map(str, self.perlin.size))
                 raise InputError(f"Perlin bank: its fields are {found}; expected {size}, the size of the mosaics")
+        if self.task.labels == "classes" and self.classes is None:
+            raise InputError(
+                "task: labels are classes, but the bank's images have none; take a bank of a dataset (reader digits), "
+                "or set labels: images"
+            )
 
     @classmethod
     def open(cls, task: Task, bank: Bank, perlin: str | Path | None, device: torch.device) -> Mosaics:
@@ -109,15 +118,25 @@ class Mosaics:
                 fields = fields.to(device)
             held = [split for split, fits in zip(banks, on_it[1:]) if fits]
             images |= {split: DeviceBank(uploaded(banks[split].images, device)) for split in held}
-        return {split: cls(task, each, fields, device) for split, each in images.items()}
+        by_class = task.labels == "classes"
+        classes = {
+            split: Classes.of(bank.labels) if by_class and bank.labels is not None else None
+            for split, bank in banks.items()
+        }
+        return {split: cls(task, each, fields, device, classes[split]) for split, each in images.items()}
 
     @property
     def label_count(self) -> int:
         """Return how many labels there are; they run from 0 to this number, exclusive."""
-        return self.task.label_count(len(self.bank))
+        return self.task.label_count(self._shown)
+
+    @property
+    def _shown(self) -> int:
+        """Return how many images, or classes of images, a place in a mosaic can show."""
+        return len(self.bank) if self.classes is None else len(self.classes)
 
     def plain(self, labels: np.ndarray) -> torch.Tensor:
-        """Return the mosaics of labels, without noise.
+        """Return the mosaics of labels, without noise; where labels are classes, each shows its first image.
 
         Args:
             labels: int64 (n,), in [0, label_count).
@@ -128,18 +147,27 @@ class Mosaics:
         Raises:
             InputError: a label is out of range, or the bank's images do not fit the task.
         """
+        return self._mosaics(labels, np.zeros((len(labels), self.task.images), np.int64))
+
+    def _mosaics(self, labels: np.ndarray, chosen: np.ndarray) -> torch.Tensor:
+        """Return the mosaics of labels; where they are classes, `chosen`, int64 (n, images), chooses their images."""
         labels, count = np.asarray(labels), self.label_count
         if len(wrong := labels[(labels < 0) | (labels >= count)]):
             raise InputError(
-                f"label {wrong[0]}: {len(self.bank)} images in a grid of {self.task.grid[0]} x {self.task.grid[1]} "
-                f"make the labels 0 to {count - 1}"
+                f"label {wrong[0]}: {self._shown} {self.task.labels} in a grid of {self.task.grid[0]} x "
+                f"{self.task.grid[1]} make the labels 0 to {count - 1}"
             )
-        numbers = image_numbers(labels, len(self.bank), self.task.images)
+        numbers = image_numbers(labels, self._shown, self.task.images)
+        if self.classes is not None:
+            numbers = self.classes.choose(numbers, chosen)
         images = torch.as_tensor(self.bank.take(numbers.ravel()), device=self.device)
         if images.shape[1:] != self.task.picture_shape or images.dtype != torch.uint8:
             found, expected = ("x".join(map(str, shape)) for shape in (images.shape[1:], self.task.picture_shape))
             kind = str(images.dtype).removeprefix("torch.")
-            raise InputError(f"bank: its images are {kind} {found}; {self.task.kind} mosaics need uint8 {expected}")
+            way_out = "; set its picture, and colour for images in colour" if self.task.kind == "augmented" else ""
+            raise InputError(
+                f"bank: its images are {kind} {found}; {self.task.kind} mosaics need uint8 {expected}{way_out}"
+            )
         shape = (len(labels), *self.task.grid, *self.task.picture, self.task.shape[0])
         placed = images.reshape(shape).permute(0, 1, 2, 5, 3, 4)
         if self.task.dtype == torch.float32:
@@ -157,7 +185,7 @@ class Mosaics:
             labels: int64 (n,). draws: the random numbers of the n views.
 
         Returns:
-            (n, *task.shape) of task.dtype; noisy views go beyond [0, 1].
+            (n, *task.shape) of task.dtype; noisy and augmented views go beyond [0, 1].
 
         Raises:
             InputError: see `plain`.
@@ -167,15 +195,27 @@ class Mosaics:
         step = max(1, pixels // (self.task.shape[1] * self.task.shape[2]))
         for first in range(0, len(labels), step):
             part = slice(first, first + step)
-            views[part] = self._noised(self.plain(labels[part]), cut(draws, part))
+            views[part] = self._made(labels[part], cut(draws, part))
         return views
 
-    def _noised(self, mosaics: torch.Tensor, draws: Draws) -> torch.Tensor:
-        if self.task.kind == "noisy":
+    def _made(self, labels: np.ndarray, draws: Draws) -> torch.Tensor:
+        if isinstance(draws, Change):
+            return self._augmented(self._mosaics(labels, draws.chosen.cpu().numpy()), draws)
+        mosaics = self.plain(labels)
+        if isinstance(draws, Noise):
             return mosaics.add_(self._here(draws.normal) * self.task.gaussian)
         coloured = shift_colours(mosaics, self._here(draws.hue), self._here(draws.lightness))
         moved = self.task.flow.displace(coloured, *self.perlin.take(draws.fields, self.device))
         return truncated(moved.clamp_(0, 1).mul_(255))
+
+    def _augmented(self, mosaics: torch.Tensor, draws: Change) -> torch.Tensor:
+        task, here = self.task, self._here
+        if task.shift or task.rotation or task.scale or task.flip:
+            moved = (draws.shift, draws.angle, draws.factor, draws.mirrored)
+            mosaics = move(mosaics, *(here(drawn) for drawn in moved))
+        if task.brightness or task.contrast:
+            mosaics = relight(mosaics, here(draws.brightness), here(draws.contrast))
+        return mosaics.add_(here(draws.normal) * task.gaussian) if task.gaussian else mosaics
 
     def _here(self, drawn: torch.Tensor) -> torch.Tensor:
         """Return random numbers on the device; those in pinned memory are copied there while it computes."""

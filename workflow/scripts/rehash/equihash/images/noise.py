@@ -18,6 +18,7 @@ from rehash.errors import unknown
 from rehash.seeds import integer, stream
 
 BLOCK = 512  # items of the global index that share a random stream
+CHOICES = 2**62  # so many that a choice among a class's images, the remainder, is uniform
 # Queries never share the noise of the database. Each label of a pair (a, b) has two views.
 KINDS = ("database", "positive", "negative", "pair_a1", "pair_a2", "pair_b1", "pair_b2")
 
@@ -40,7 +41,27 @@ class Warp(NamedTuple):
     fields: torch.Tensor
 
 
-Draws = Noise | Warp
+class Change(NamedTuple):
+    """The random numbers of n augmented views.
+
+    chosen: int64 (n, images), whole numbers below CHOICES, each of which chooses an image of a class; (n, 0) where a
+    label is an image. shift: int64 (n, 2), pixels down and to the right. angle: float32 (n,), radians, clockwise.
+    factor: float32 (n,), how many times as large. mirrored: float32 (n,), -1 for a mirrored view, else 1. brightness:
+    float32 (n,), added. contrast: float32 (n,), how many times as far from the mean. normal: standard normal, float32
+    (n, C, H, W); (n, 0) where there is no noise.
+    """
+
+    chosen: torch.Tensor
+    shift: torch.Tensor
+    angle: torch.Tensor
+    factor: torch.Tensor
+    mirrored: torch.Tensor
+    brightness: torch.Tensor
+    contrast: torch.Tensor
+    normal: torch.Tensor
+
+
+Draws = Noise | Warp | Change
 
 
 def cut(draws: Draws, part: slice) -> Draws:

@@ -1,20 +1,22 @@
-"""What a task shows: the grid of its mosaics, and the noise of a view."""
+"""What a task shows: the grid of its mosaics, and how a view differs from its mosaic."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from math import prod
+from math import prod, radians
 from typing import Any
 
 import torch
 
 from rehash.equihash.databases.labels import count_labels
 from rehash.equihash.images.flow import Flow
-from rehash.equihash.images.noise import Draws, Noise, Source, Warp
+from rehash.equihash.images.noise import CHOICES, Change, Draws, Noise, Source, Warp
 from rehash.errors import InputError, unknown
 
-KINDS = ("noisy", "warped")
+KINDS = ("noisy", "warped", "augmented")
+LABELS = ("images", "classes")
+_AUGMENTED_GAUSSIAN = 0.05  # where a task does not say it: less than a noisy view has, which has nothing else
 _PAIRS = ("grid", "picture", "overlap")
 
 
@@ -23,13 +25,21 @@ class Task:
     """A task: how its mosaics and their views are made.
 
     Attributes:
-        kind: `noisy` (grey images with Gaussian noise) or `warped` (colour images with noise on hue and lightness and
-            a Perlin flow).
+        kind: `noisy` (grey images with Gaussian noise), `warped` (colour images with noise on hue and lightness and a
+            Perlin flow) or `augmented` (images moved, turned, scaled and changed in brightness, with Gaussian noise).
         grid: rows and columns of images. picture: height and width of an image, pixels.
         overlap: pixels that neighbours share, along the height and along the width.
         gaussian: standard deviation of the noise, for images on [0, 1]; noisy values are not clipped.
         hue: the largest shift of the hue, turns. lightness: the largest change of the lightness.
         flow: the strength of the flow.
+
+    Of `augmented` tasks only:
+        colour: whether images are in colour.
+        labels: what a label is, an image or one of the `classes`, of which a view shows any image.
+        shift: the largest shift along each axis, pixels; what comes in is black. rotation: the largest turn, degrees.
+        scale: the largest change of the size, as a share of it. flip: whether half the views are mirrored.
+        brightness: the largest change of all values, white being 1. contrast: the largest change of their distance
+            from the view's mean, as a share of it.
     """
 
     kind: str
@@ -40,6 +50,14 @@ class Task:
     hue: float = 1 / 16
     lightness: float = 0.2
     flow: Flow = field(default_factory=Flow)
+    colour: bool = False
+    labels: str = "images"
+    shift: int = 2
+    rotation: float = 10
+    scale: float = 0.1
+    flip: bool = False
+    brightness: float = 0.1
+    contrast: float = 0.2
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], where: str = "task") -> Task:
@@ -59,6 +77,8 @@ class Task:
         if "flow" in values:
             _check_names(values["flow"], Flow, f"{where}: flow")
             values["flow"] = Flow(**values["flow"])
+        if values["kind"] == "augmented":
+            values.setdefault("gaussian", _AUGMENTED_GAUSSIAN)
         task = cls(**values)
         task.check(where)
         return task
@@ -67,6 +87,8 @@ class Task:
         """Raise an InputError if a value is invalid; the message names it and `where`."""
         if self.kind not in KINDS:
             raise unknown("kind", self.kind, KINDS, where)
+        if self.labels not in LABELS:
+            raise unknown("labels", self.labels, LABELS, where)
         for name, least in zip(_PAIRS, (1, 1, 0)):
             pair = getattr(self, name)
             if len(pair) != 2 or not all(isinstance(number, int) and number >= least for number in pair):
@@ -75,7 +97,8 @@ class Task:
             raise InputError(
                 f"{where}: overlap is {list(self.overlap)}; expected at most half an image of {_by(self.picture)}"
             )
-        bounds = {"gaussian": float("inf"), "hue": float("inf"), "lightness": 1}
+        bounds = {"gaussian": float("inf"), "hue": float("inf"), "lightness": 1, "shift": min(self.shape[1:])}
+        bounds |= {"rotation": 180, "scale": 0.9, "brightness": 1, "contrast": 1}
         for name, most in bounds.items():
             if not 0 <= getattr(self, name) <= most:
                 raise InputError(f"{where}: {name} is {getattr(self, name)}; expected 0 to {most}")
@@ -90,7 +113,12 @@ class Task:
     @property
     def picture_shape(self) -> tuple[int, ...]:
         """Return the shape of a bank's images: (H, W), or (H, W, 3) in colour."""
-        return (*self.picture, 3) if self.kind == "warped" else self.picture
+        return (*self.picture, 3) if self.coloured else self.picture
+
+    @property
+    def coloured(self) -> bool:
+        """Return whether images are in colour."""
+        return self.kind == "warped" or self.colour
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -98,7 +126,7 @@ class Task:
         height, width = (
             count * (size - shared) + shared for count, size, shared in zip(self.grid, self.picture, self.overlap)
         )
-        return (3 if self.kind == "warped" else 1, height, width)
+        return (3 if self.coloured else 1, height, width)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -107,6 +135,9 @@ class Task:
 
     def label_count(self, bank_size: int) -> int:
         """Return how many mosaics a bank makes; labels run from 0 to this number, exclusive.
+
+        Args:
+            bank_size: the number of its images, or of its classes where these are the labels.
 
         Raises:
             InputError: the labels do not fit int64.
@@ -117,8 +148,27 @@ class Task:
         """Draw the random numbers of n views; `fields` is the number of Perlin fields of each resolution."""
         if self.kind == "noisy":
             return Noise(source.normal(n, *self.shape))
-        hue, lightness = (source.uniform(n).mul_(2 * most).sub_(most) for most in (self.hue, self.lightness))
+        if self.kind == "augmented":
+            return self._draw_change(source, n)
+        hue, lightness = (_within(source, n, most) for most in (self.hue, self.lightness))
         return Warp(hue, lightness, source.integers(fields, n, 2, 2))
+
+    def _draw_change(self, source: Source, n: int) -> Change:
+        return Change(
+            chosen=source.integers(CHOICES, n, self.images if self.labels == "classes" else 0),
+            shift=source.integers(2 * self.shift + 1, n, 2).sub_(self.shift),
+            angle=_within(source, n, radians(self.rotation)),
+            factor=_within(source, n, self.scale).add_(1),
+            mirrored=source.integers(2, n).float().mul_(-2 if self.flip else 0).add_(1),
+            brightness=_within(source, n, self.brightness),
+            contrast=_within(source, n, self.contrast).add_(1),
+            normal=source.normal(n, *(self.shape if self.gaussian else (0,))),
+        )
+
+
+def _within(source: Source, n: int, most: float) -> torch.Tensor:
+    """Draw n numbers uniformly from -most to most, float32 (n,)."""
+    return source.uniform(n).mul_(2 * most).sub_(most)
 
 
 def _check_names(values: Mapping[str, Any], of: type, where: str) -> None:

@@ -1,4 +1,4 @@
-"""Fingerprints of views by a trained network, encoded block by block in jobs that can be killed and resumed."""
+"""Fingerprints of views by a network or another encoder, block by block in jobs that can be killed and resumed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from rehash.equihash.images.noise import BLOCK
 from rehash.equihash.images.task import Task
 from rehash.equihash.index.fingerprints import Origin, write_shard
 from rehash.equihash.index.query_codes import QueryCodes, ViewList, config_digest, query_views
-from rehash.equihash.learning.weights import Network, open_network
+from rehash.equihash.learning.models import Model, open_model
+from rehash.equihash.learning.weights import Network
 from rehash.errors import InputError
 from rehash.job import Saving
 from rehash.store import file_digest
@@ -131,7 +132,8 @@ class Shown:
         task: the block of a config that `Task.of` takes.
         split: the split of the bank.
         seed: the seed of the noise.
-        precision: what the network computes in, whatever it was trained in (`rehash.equihash.learning.precision`).
+        precision: what a network of this wing computes in, whatever it was trained in
+            (`rehash.equihash.learning.precision`).
     """
 
     task: dict[str, Any]
@@ -142,7 +144,7 @@ class Shown:
 
 @dataclass(frozen=True, eq=False)
 class _Encoder:
-    """A network and the mosaics that it is shown; `digests` are those of their files, for the provenance."""
+    """A model and the mosaics that it is shown; `digests` are those of their files, for the provenance."""
 
     network: Network
     mosaics: Mosaics
@@ -156,16 +158,14 @@ class _Encoder:
 
     @classmethod
     def open(
-        cls, weights: str | Path, bank: str | Path, perlin: str | Path | None, shown: Shown, compute: Compute
+        cls, model: Model, bank: str | Path, perlin: str | Path | None, shown: Shown, compute: Compute
     ) -> _Encoder:
         target, task, images = compute.start(), Task.of(shown.task), Bank.open(bank, shown.split)
-        network, about = open_network(weights, task, target, shown.precision)
+        network, about, digest, files = open_model(model, task, target, shown.precision)
         views = {**view_dependencies(shown.task, images, perlin), "split": shown.split}
         mosaics = Mosaics.open(task, images, perlin, target)
-        model = file_digest(weights)
-        digests = {**view_digests(images, perlin), str(weights): model}
-        said = (about["bits"], shown.seed, model[:16], views, compute, shown.precision)
-        return cls(network, mosaics, *said, digests)
+        said = (about["bits"], shown.seed, digest[:16], views, compute, shown.precision)
+        return cls(network, mosaics, *said, {**view_digests(images, perlin), **files})
 
     def logits(self, each: ViewList, skipped: int) -> Iterator[np.ndarray]:
         """Yield the logits of a list of views, without the first `skipped`, in blocks."""
@@ -187,7 +187,7 @@ class _Encoder:
 
 
 def encode_shard(
-    weights: str | Path,
+    model: Model,
     bank: str | Path,
     perlin: str | Path | None,
     labels: str | Path,
@@ -206,7 +206,7 @@ def encode_shard(
     Raises:
         InputError: the files do not fit together.
     """
-    encoder, part = _Encoder.open(weights, bank, perlin, shown, compute), LabelFile.open(labels)
+    encoder, part = _Encoder.open(model, bank, perlin, shown, compute), LabelFile.open(labels)
     views = [ViewList(part.map(), part.start, part.database.name, "database")]
     about = encoder.about(part.database)
     job, identity = Encoding(views, encoder.logits, encoder.bits), encoder.identity(views, part.checksum, 0, about)
@@ -217,7 +217,7 @@ def encode_shard(
 
 
 def encode_queries(
-    weights: str | Path,
+    model: Model,
     bank: str | Path,
     perlin: str | Path | None,
     queries: str | Path,
@@ -233,7 +233,7 @@ def encode_queries(
     Args:
         probed: the number of positives of the largest size whose |logits| are kept, for multi-probing.
     """
-    encoder, asked = _Encoder.open(weights, bank, perlin, shown, compute), Queries.read(queries)
+    encoder, asked = _Encoder.open(model, bank, perlin, shown, compute), Queries.read(queries)
     about = encoder.about(asked.database)
     kept = min(probed, len(asked.positive[max(asked.positive)][0]))
     views = list(query_views(asked).values())

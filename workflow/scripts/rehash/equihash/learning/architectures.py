@@ -22,21 +22,22 @@ def build_network(name: str, bits: int, shape: Shape, *, seed: int, names: tuple
     It maps views (B, C, H, W), float32 in about [0, 1] or uint8 (which it scales to [-1, 1]), to logits, float32
     (B, bits); bit = logit > 0.
 
-    The last layer is a BatchNorm. While a network is in training mode, each pass through it (with or without gradients)
-    normalises with the statistics of that batch alone and moves every BatchNorm's running statistics a tenth of the
-    way to them. So a step of M micro-batches moves them M times, and the public loop, which passes twice, 2 M times.
+    The last layer is a BatchNorm; dsh_cnn has none. While a network is in training mode, each pass through it (with or
+    without gradients) normalises with the statistics of that batch alone and moves every BatchNorm's running statistics
+    a tenth of the way to them. So a step of M micro-batches moves them M times, and the public loop, which passes
+    twice, 2 M times.
 
     Args:
         name: one of NETWORKS.
-        bits: k, a multiple of 8.
+        bits: k.
 
     Raises:
-        InputError: an unknown network, bits that do not fill bytes, or views that the network cannot take.
+        InputError: an unknown network, no bits, or views that the network cannot take.
     """
     if name not in NETWORKS:
         raise unknown("network", name, NETWORKS, "network")
-    if not isinstance(bits, int) or bits < 1 or bits % 8:
-        raise InputError(f"bits is {bits}; expected a multiple of 8")
+    if not isinstance(bits, int) or bits < 1:
+        raise InputError(f"bits is {bits}; expected a whole number from 1")
     if len(shape) != 3 or not all(isinstance(size, int) and size > 0 for size in shape):
         raise InputError(f"shape is {list(shape)}; expected channels, height and width")
     with torch.random.fork_rng(devices=[]):
@@ -113,6 +114,44 @@ def small_photo_cnn(bits: int, shape: Shape) -> nn.Module:
     )
 
 
+def dsh_cnn(bits: int, shape: Shape) -> nn.Module:
+    """Build the network of Liu et al. 2016 (Deep Supervised Hashing), which has no BatchNorm.
+
+    Three 5 x 5 convolutions of 32, 32 and 64 filters, each with a pooling of 3 x 3 at a stride of 2 (the largest, then
+    means), dense 500 and dense k; 32 x 32 pixels give 1024 inputs of the first dense layer. Weights start as Glorot's,
+    biases at 0. The public code, whose pixels are 0 to 255, also normalises responses within channels; on pixels of 0
+    to 1 that would change nothing to four digits, and is left out.
+    """
+    channels, *size = shape
+    if min(size) < 8:
+        raise InputError(f"shape is {list(shape)}; dsh_cnn needs at least 8 x 8 pixels")
+    height, width = (_halved(_halved(_halved(side))) for side in size)
+    network = _named(
+        scale=Scale(),
+        conv1=nn.Conv2d(channels, 32, 5, padding=2),
+        pool1=MaxPool(3, stride=2, ceil_mode=True),
+        relu1=nn.ReLU(),
+        conv2=nn.Conv2d(32, 32, 5, padding=2),
+        relu2=nn.ReLU(),
+        pool2=nn.AvgPool2d(3, stride=2, ceil_mode=True),
+        conv3=nn.Conv2d(32, 64, 5, padding=2),
+        relu3=nn.ReLU(),
+        pool3=nn.AvgPool2d(3, stride=2, ceil_mode=True),
+        flat=nn.Flatten(),
+        dense1=nn.Linear(64 * height * width, 500),
+        relu4=nn.ReLU(),
+        dense=nn.Linear(500, bits),
+    )
+    for name, parameter in network.named_parameters():
+        nn.init.xavier_uniform_(parameter) if name.endswith("weight") else nn.init.zeros_(parameter)
+    return network
+
+
+def _halved(side: int) -> int:
+    """Return how many windows of 3 at a stride of 2 cover `side` pixels."""
+    return (side - 2) // 2 + 1
+
+
 def _named(**layers: nn.Module) -> HashNetwork:
     return HashNetwork(OrderedDict(layers))
 
@@ -121,4 +160,5 @@ NETWORKS: dict[str, Callable[[int, Shape], nn.Module]] = {
     "mosaic_cnn": mosaic_cnn,
     "resnet18": resnet18,
     "small_photo_cnn": small_photo_cnn,
+    "dsh_cnn": dsh_cnn,
 }

@@ -14,12 +14,12 @@ from torch.nn.functional import max_pool2d
 
 
 class MaxPool(nn.MaxPool2d):
-    """Largest value of square windows that may overlap (torch's MaxPool2d of a size, a stride and a padding)."""
+    """Largest value of square windows that may overlap (torch's MaxPool2d of a size, stride, padding and ceil_mode)."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Pool images, floats (N, C, H, W)."""
         if images.is_cuda and torch.is_grad_enabled() and images.requires_grad:
-            return LargestOfWindows.apply(images, self.kernel_size, self.stride, self.padding)
+            return LargestOfWindows.apply(images, self.kernel_size, self.stride, self.padding, self.ceil_mode)
         return super().forward(images)
 
 
@@ -40,16 +40,18 @@ class LargestOfWindows(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, images: torch.Tensor, size: int, stride: int, padding: int) -> torch.Tensor:
+    def forward(
+        ctx: Any, images: torch.Tensor, size: int, stride: int, padding: int, ceil_mode: bool = False
+    ) -> torch.Tensor:
         """Pool images, floats (N, C, H, W)."""
-        pooled, places = max_pool2d(images, size, stride, padding, return_indices=True)
+        pooled, places = max_pool2d(images, size, stride, padding, ceil_mode=ceil_mode, return_indices=True)
         ctx.save_for_backward(places)
         ctx.shape, ctx.window = images.shape, (size, stride, padding)
         return pooled
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None, None, None]:
         """Return the gradient of the images; sums of 16-bit floats are made in float32, as torch makes them."""
         (places,) = ctx.saved_tensors
         (size, stride, padding), (*batch, height, width), (rows, columns) = ctx.window, ctx.shape, gradient.shape[2:]
@@ -64,7 +66,7 @@ class LargestOfWindows(torch.autograd.Function):
                 part = summed[..., down : down + rows * stride : stride, right : right + columns * stride : stride]
                 part += gradient.where(chosen, 0)
         inner = summed[..., padding : padding + height, padding : padding + width]
-        return inner.to(gradient.dtype), None, None, None
+        return inner.to(gradient.dtype), None, None, None, None
 
 
 def means_of_windows(images: torch.Tensor, size: int) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 TF32 is float32 whose products on a GPU are rounded to 10 bits of mantissa; on a CPU there is none, and `tf32` computes
 as `float32` does. `bfloat16` is torch's autocast. A logit's sign is a bit of a fingerprint, so the last dense layer and
-its BatchNorm (`build_network`) are float32 in every case, forward and backward.
+its BatchNorm, if it has one (`build_network`), are float32 in every case, forward and backward.
 """
 
 from __future__ import annotations
@@ -52,15 +52,16 @@ def _tf32(on: bool) -> Iterator[None]:
 
 
 class HashNetwork(nn.Sequential):
-    """Layers from views to logits, of which the last two, `dense` and `norm`, compute in float32 (see the module).
+    """Layers from views to logits, of which `dense` and `norm` at the end, or `dense`, compute in float32.
 
     The parameters have the names that they have in a Sequential.
     """
 
     def forward(self, views: torch.Tensor) -> torch.Tensor:
         """Compute logits, float32 (B, bits), or float64 of a network in float64."""
-        *body, dense, norm = self
-        for layer in body:
+        named = dict(self.named_children())
+        dense, norm = named.pop("dense"), named.pop("norm", nn.Identity())
+        for layer in named.values():
             views = layer(views)
         if views.dtype == torch.bfloat16:
             views = views.float()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,17 +31,22 @@ from rehash.training import Compute, State, finished, moments, restore_moments
 
 SPLITS = ("train", "valid")
 FORWARDS = ("once", "recomputed", "twice")
+OPTIMISERS = ("adam", "sgd")
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How a network is trained: by Adam, with torch's defaults except for the learning rate.
+    """How a network is trained.
 
     Attributes:
         steps: the number of steps of the optimiser.
         micro_batches, pairs: a step shows micro_batches x pairs pairs. BatchNorm sees one micro-batch at a time, both
             views of its pairs; the loss sees them all.
-        learning_rate: 0 trains nothing but BatchNorm's running statistics.
+        optimiser: "adam", with torch's defaults except for what is said here, or "sgd" with this `momentum`.
+        learning_rate: 0 trains nothing but BatchNorm's running statistics. From each of `milestones` on, a number of
+            finished steps, it is multiplied by `decay` once more.
+        weight_decay: its product with each parameter, those of BatchNorm and of the objective too, is added to the
+            clipped gradient (torch's).
         clip: gradients are clipped to plus and minus this, element by element.
         forward: "once" holds all activations of a step. "recomputed" computes the logits first and then each
             micro-batch again for its gradient, so that memory holds one micro-batch; the numbers are the same. "twice"
@@ -55,7 +60,12 @@ class Schedule:
     steps: int = 100_000
     micro_batches: int = 8
     pairs: int = 256
+    optimiser: str = "adam"
+    momentum: float = 0.9
     learning_rate: float = 1e-3
+    milestones: Sequence[int] = ()
+    decay: float = 0.1
+    weight_decay: float = 0.0
     clip: float = 10.0
     forward: str = "once"
     precision: str = "float32"
@@ -64,10 +74,22 @@ class Schedule:
     evaluation_pairs: int = 1000
 
     def __post_init__(self) -> None:
-        """Raise an InputError for an unknown `forward` mode or precision."""
+        """Raise an InputError for an unknown `forward` mode, optimiser or precision."""
         check_precision(self.precision, "training")
-        if self.forward not in FORWARDS:
-            raise unknown("forward", self.forward, FORWARDS, "training")
+        for what, known in (("forward", FORWARDS), ("optimiser", OPTIMISERS)):
+            if getattr(self, what) not in known:
+                raise unknown(what, getattr(self, what), known, "training")
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate after so many finished steps."""
+        return self.learning_rate * self.decay ** sum(step >= milestone for milestone in self.milestones)
+
+    def made(self, parameters: Sequence[torch.nn.Parameter]) -> torch.optim.Optimizer:
+        """Return an optimiser of parameters."""
+        common = {"lr": self.learning_rate, "weight_decay": self.weight_decay}
+        if self.optimiser == "sgd":
+            return torch.optim.SGD(parameters, momentum=self.momentum, **common)
+        return torch.optim.Adam(parameters, **common)
 
 
 class HashTraining:
@@ -101,13 +123,19 @@ class HashTraining:
         self.mosaics, self.schedule = mosaics, schedule
         self.seed, self.name, self.where = seed, name, where
         self.parameters = [*self.network.parameters(), *self.objective.parameters()]
-        self.optimiser = torch.optim.Adam(self.parameters, lr=schedule.learning_rate)
+        self.optimiser = schedule.made(self.parameters)
         self.total, self.finished_steps = schedule.steps, 0
         self.history: list[dict[str, Any]] = []
         self.losses: list[dict[str, Any]] = []
         self.sums: dict[str, float] = {}
         self.pairs = {
-            split: draw_pairs(made.label_count, schedule.evaluation_pairs, seed=seed, name=f"{name} {split}")
+            split: draw_pairs(
+                made.label_count,
+                schedule.evaluation_pairs,
+                seed=seed,
+                name=f"{name} {split}",
+                repeated=made.task.labels == "classes",
+            )
             for split, made in mosaics.items()
         }
 
@@ -159,6 +187,8 @@ class HashTraining:
         self._check(lost, "the loss")
         self._check(steepness, "the gradient")
         torch.nn.utils.clip_grad_value_(self.parameters, schedule.clip)
+        for group in self.optimiser.param_groups:
+            group["lr"] = schedule.rate(step)
         self.optimiser.step()
         for term, value in {"loss": lost, **dict(zip(terms, values))}.items():
             self.sums[term] = self.sums.get(term, 0.0) + value

@@ -11,10 +11,10 @@ import torch
 
 from rehash.equihash.databases.queries import TRIPLET
 from rehash.equihash.images.mosaics import Mosaics
-from rehash.equihash.learning.tuple_entropy.entropy import tuple_entropies
-from rehash.equihash.learning.tuple_entropy.tuples import Tuples
 from rehash.errors import InputError
 from rehash.seeds import stream
+from rehash.tuple_entropy.entropy import tuple_entropies
+from rehash.tuple_entropy.tuples import Tuples
 
 RADII = (0, 1, 2)
 _LARGEST_TUPLE = 4
@@ -42,18 +42,21 @@ class Triplets:
         return (self.first ^ self.other).sum(1).cpu().numpy()
 
 
-def draw_pairs(label_count: int, n: int, *, seed: int, name: str) -> np.ndarray:
-    """Draw pairs of labels, int64 (n, 2), in which no label occurs twice, so that pairs are independent.
+def draw_pairs(label_count: int, n: int, *, seed: int, name: str, repeated: bool = False) -> np.ndarray:
+    """Draw pairs of labels that differ, int64 (n, 2), in which no label occurs twice, so that pairs are independent.
 
-    There are fewer than n pairs if there are fewer than 2 n labels.
+    Where there are fewer than 2 n labels, there are fewer than n pairs; or, `repeated`, n pairs in rounds that follow
+    each other, in each of which no label occurs twice. Classes are repeated: there are few, and each of their views
+    shows another image, so that pairs of one class are nearly independent, too.
 
     Raises:
         InputError: there are fewer than two labels.
     """
     if label_count < 2:
         raise InputError(f"{name}: {label_count} label; pairs of views need two that differ, so a larger bank")
-    n = min(n, label_count // 2)
-    return stream(seed, "equihash", "labels of triplets", name).choice(label_count, (n, 2), replace=False)
+    chance, together = stream(seed, "equihash", "labels of triplets", name), min(n, label_count // 2)
+    rounds = -(-n // together) if repeated else 1
+    return np.concatenate([chance.choice(label_count, (together, 2), replace=False) for _ in range(rounds)])[:n]
 
 
 def see_triplets(
@@ -94,9 +97,9 @@ def summary(triplets: Triplets) -> dict[str, float]:
     recall_at_r: the share of same-label pairs within Hamming distance r. precision_at_r: the share of same-label pairs
     among all pairs within r, with as many different-label as same-label pairs; NaN if no pair is within r.
     same_distance_median, different_distance_median: in bits. entropy_worst_n, entropy_median_n: the least and the
-    median entropy (bits) of tuples of n bits over one view of each label, of all tuples for n up to 3, and for n = 4 of
-    tuples that cover all pairs of bits. distinct_codes: the number of different codes among these views, as a share of
-    the views.
+    median entropy (bits) of tuples of n bits over one view of each label of each pair, of all tuples for n up to 3, and
+    for n = 4 of tuples that cover all pairs of bits. distinct_codes: the number of different codes among these views,
+    as a share of the views.
     """
     same, different = triplets.same, triplets.different
     found: dict[str, float] = {}

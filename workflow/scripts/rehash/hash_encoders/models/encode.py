@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -35,7 +35,7 @@ from rehash.training import Compute, State, finished
 log = logging.getLogger("rehash")
 _LARGEST = 2**24  # numbers of the largest node's value of a batch
 _MOST = 256  # inputs of a batch
-_EXAMPLE = 4  # inputs that a network is tried with before it is used
+EXAMPLE = 4  # inputs that a network is tried with before it is used
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +114,11 @@ def _channels(node: Node, share: float, draw: Callable[..., np.random.Generator]
     return None if count == node.channels else np.sort(draw("channels", node.name).permutation(node.channels)[:count])
 
 
+def batch_size(nodes: Iterable[Node]) -> int:
+    """Return how many inputs a network is shown at a time, so that the largest value of these nodes is small enough."""
+    return max(1, min(_MOST, _LARGEST // max(node.channels * node.positions for node in nodes)))
+
+
 class Encoding:
     """The encoding of inputs as a resumable job (see `rehash.training.run`), whose step is one batch.
 
@@ -143,7 +148,7 @@ class Encoding:
         self.watched, self.inputs, self.prepare, self.classes = watched, inputs, prepare, classes
         self.total, self.finished_steps = sum(map(len, inputs)), 0  # steps count inputs
         # The size of a batch decides how sums are rounded, so it follows from the network alone.
-        self.batch = max(1, min(_MOST, _LARGEST // max(node.channels * node.positions for node in nodes)))
+        self.batch = batch_size(nodes)
         self.codes, self.parts = plan_codes(nodes, wanted, draw)
         columns = {
             real: max((c.columns.stop for c in self.codes if c.real == real), default=0) for real in (False, True)
@@ -322,7 +327,7 @@ def encode_model(
     splits = shown_splits(images, encoding.samples, encoding.train_share)
     preparation = Preparation.of(encoding.model, name)
     inputs = [split.inputs for split in splits.values()]
-    example = preparation(inputs[0][:_EXAMPLE], target)
+    example = preparation(inputs[0][:EXAMPLE], target)
     network = open_network(
         origin,
         encoding.model,

@@ -53,13 +53,22 @@ class Preparation:
         """
         found = torch.from_numpy(np.ascontiguousarray(inputs)).to(device)
         if found.ndim == 2:
-            if (self.mean, self.size, self.channels) != (None, None, None):
-                raise InputError(
-                    f"{self.where}: the dataset has vectors; inputs, image_size and channels are for images: leave "
-                    "them out"
-                )
-            return found
-        return self.scaled((found[:, None] if found.ndim == 3 else found.permute(0, 3, 1, 2)).float().div_(255))
+            return self.shown(found)
+        return self.shown((found[:, None] if found.ndim == 3 else found.permute(0, 3, 1, 2)).float().div_(255))
+
+    def shown(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Convert images (B, C, H, W) on the scale of [0, 1], or vectors (B, I), to what the network is shown.
+
+        Raises:
+            InputError: as above.
+        """
+        if inputs.ndim > 2:
+            return self.scaled(inputs)
+        if (self.mean, self.size, self.channels) != (None, None, None):
+            raise InputError(
+                f"{self.where}: the dataset has vectors; inputs, image_size and channels are for images: leave them out"
+            )
+        return inputs
 
     def scaled(self, images_BCHW: torch.Tensor) -> torch.Tensor:
         """Convert images on the scale of [0, 1] to what the network is shown; this is affine in their values.

@@ -71,9 +71,11 @@ def measure_layers(
         one_vs_one_classes: the number of classes up to which logistic regression is one-vs-one.
 
     Raises:
-        InputError: a file is damaged, both do not fit together, or there are fewer classes than are asked for.
+        InputError: a file is damaged, both do not fit together, there are fewer classes than are asked for, or only
+            unseen ones to test.
     """
     target, images, found = compute.start(), Dataset.read(dataset), LayerCodes.read(codes)
+    images.check_measurable()
     splits = shown_splits(images, encoding.samples, encoding.train_share)
     if (len(splits["train"].labels), len(found.digests)) != (found.train, sum(len(s.labels) for s in splits.values())):
         raise InputError(f"{codes}: codes of other samples than the dataset's; make it again with --force {codes}")

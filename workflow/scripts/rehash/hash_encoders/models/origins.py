@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from rehash.errors import InputError, unreadable
-from rehash.hash_encoders.cells import Cell
+from rehash.errors import unreadable
 from rehash.hash_encoders.models.python_files import python_digest
 from rehash.hash_encoders.models.sources import build, load_weights
-from rehash.hash_encoders.networks_file import read_networks
+from rehash.hash_encoders.networks import as_rows
+from rehash.hash_encoders.networks_file import read_member
 from rehash.hash_encoders.protocols import Protocol
 from rehash.store import file_digest
 from rehash.tensors import read_tensors
@@ -83,15 +83,14 @@ def open_network(
 
 
 class _Rows(nn.Module):
-    """Lays images out as rows, as cohorts are shown them: positions first, then channels; less an offset."""
+    """Lays images out as rows, as cohorts are shown them (`rehash.hash_encoders.networks.as_rows`)."""
 
     def __init__(self, offset: float) -> None:
         super().__init__()
         self.offset = offset
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        images = inputs.movedim(1, -1) if inputs.ndim > 2 else inputs
-        return images.flatten(1) - self.offset
+        return as_rows(inputs, self.offset)
 
 
 def cohort_network(path: str | Path, repeat: int, state: str, data: str, where: str) -> nn.Module:
@@ -105,16 +104,8 @@ def cohort_network(path: str | Path, repeat: int, state: str, data: str, where: 
     Raises:
         InputError: the file is damaged, has no such repeat or state, or is of other data.
     """
-    cells, identity = read_networks(path)
-    if identity["data"] != data:
-        raise InputError(f"{where}: {path} was trained on other data than the dataset's; expected the same dataset")
-    snapshots, protocol = cells[0], Cell.of(identity["cells"][0]).protocol(Protocol(**identity["protocol"]))
-    if state not in snapshots or repeat >= identity["repeats"]:
-        raise InputError(
-            f"{where}: {path} has {identity['repeats']} repeats of {', '.join(snapshots)}; expected {state}, repeat "
-            f"{repeat}"
-        )
-    tensors = {part: tensor[repeat] for part, tensor in snapshots[state].items()}
+    stacked, protocol, identity = read_member(path, repeat, state, data, where)
+    tensors = {part: tensor[0] for part, tensor in stacked.items()}
     layers: list[tuple[str, nn.Module]] = [("rows", _Rows(protocol.offset))]
     for i in range(int(identity["keys"]["depth"])):
         layers.append((f"hidden{i}", nn.Sequential(_hidden(tensors, f"hidden.{i}", protocol))))

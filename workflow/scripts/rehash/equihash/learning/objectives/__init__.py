@@ -57,6 +57,19 @@ def runs_twice(name: str, where: str = "objective") -> bool:
     Raises:
         InputError: see `definition`.
     """
+    return _says(name, "runs_twice", where)
+
+
+def needs_classes(name: str, where: str = "objective") -> bool:
+    """Return whether the objective's class says `needs_classes = True` (see `base.Objective`).
+
+    Raises:
+        InputError: see `definition`.
+    """
+    return _says(name, "needs_classes", where)
+
+
+def _says(name: str, what: str, where: str) -> bool:
     said = {
         target.id: node.value
         for node in _class_of(name, where).body
@@ -64,7 +77,7 @@ def runs_twice(name: str, where: str = "objective") -> bool:
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    return "runs_twice" in said and ast.literal_eval(said["runs_twice"]) is True
+    return what in said and ast.literal_eval(said[what]) is True
 
 
 def complete(name: str, settings: Mapping[str, Any], where: str = "objective") -> dict[str, Any]:

@@ -9,10 +9,10 @@ import torch
 from torch.nn.functional import huber_loss, logsigmoid
 
 from rehash.equihash.images.noise import Source
-from rehash.equihash.learning.tuple_entropy.entropy import tuple_entropy
-from rehash.equihash.learning.tuple_entropy.tuples import Tuples
 from rehash.errors import InputError
 from rehash.seeds import stream
+from rehash.tuple_entropy.entropy import tuple_entropy
+from rehash.tuple_entropy.tuples import Tuples
 
 
 class Batch(NamedTuple):
@@ -35,11 +35,13 @@ class Objective(torch.nn.Module):
 
     Attributes that are no settings, and so have no annotation:
         runs_twice: whether the public loop runs the network twice a step (`Schedule.forward` may be "twice").
+        needs_classes: whether it learns which views show one class, so that labels of its task must be classes.
         keeps_gradient: whether the gradient of the objective's own parameters is added to that of the step before,
             clipped, instead of being made anew.
     """
 
     runs_twice = False
+    needs_classes = False
     keeps_gradient = False
 
     def __init__(self, bits: int, label_count: int, seed: int, *, mosaic_images: int = 1, **settings: Any) -> None:
@@ -75,6 +77,18 @@ class Objective(torch.nn.Module):
             source: random numbers of this step.
         """
         raise NotImplementedError
+
+
+def draw_views(generator: np.random.Generator, label_count: int, pairs: int) -> Batch:
+    """Draw the label of each view on its own; targets are the labels, (pairs, 2)."""
+    labels = generator.integers(label_count, size=(pairs, 2))
+    return Batch(labels, labels)
+
+
+def linear_start(chance: np.random.Generator, shape: tuple[int, ...], inputs: int) -> torch.nn.Parameter:
+    """Draw a parameter as torch's linear layers of so many inputs start: uniform within 1 / sqrt(inputs), float32."""
+    bound = inputs**-0.5
+    return torch.nn.Parameter(torch.from_numpy(chance.uniform(-bound, bound, shape).astype(np.float32)))
 
 
 class TupleEntropy(torch.nn.Module):

@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy, logsigmoid
 from torch.utils.checkpoint import checkpoint
 
 from rehash.equihash.images.noise import Source
-from rehash.equihash.learning.objectives.base import Batch, Objective, at_least
+from rehash.equihash.learning.objectives.base import Batch, Objective, at_least, linear_start
 from rehash.errors import InputError
 from rehash.seeds import stream
 
@@ -57,7 +57,7 @@ class Jmlh(Objective):
     digits, `pairs: 32` its 64 views of photographs.
 
     Settings:
-        classes: how many labels. kl_weight: of the divergence.
+        classes: how many labels; where there are no more, each label is a class, once. kl_weight: of the divergence.
         public: the labels of the public code, and its classifier's gradient that is never cleared.
     """
 
@@ -70,16 +70,15 @@ class Jmlh(Objective):
         at_least("jmlh", 2, classes=self.classes)
         at_least("jmlh", 0, kl_weight=self.kl_weight)
         self.keeps_gradient = self.public
-        if self.public:
+        if not self.public and self.label_count <= self.classes:
+            self.labels, self.classes = np.arange(self.label_count), self.label_count
+        elif self.public:
             self.labels = public_labels(self.classes, self.label_count, self.mosaic_images)
         else:
             self.labels = stream(self.seed, "equihash", "classes").integers(self.label_count, size=self.classes)
-        chance, bound = stream(self.seed, "equihash", "classifier"), self.bits**-0.5
-        weight, bias = (
-            chance.uniform(-bound, bound, shape).astype(np.float32)
-            for shape in ((self.classes, self.bits), (self.classes,))
-        )
-        self.weight, self.bias = (torch.nn.Parameter(torch.from_numpy(drawn)) for drawn in (weight, bias))
+        chance = stream(self.seed, "equihash", "classifier")
+        self.weight = linear_start(chance, (self.classes, self.bits), self.bits)
+        self.bias = linear_start(chance, (self.classes,), self.bits)
 
     def draw(self, generator: np.random.Generator, pairs: int) -> Batch:
         """Draw the class of each view on its own; targets are the numbers of the classes, (pairs, 2)."""

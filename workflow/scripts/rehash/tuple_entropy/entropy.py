@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from rehash.equihash.learning.tuple_entropy.moments import (
+from rehash.errors import InputError
+from rehash.tuple_entropy.moments import (
     Moments,
     TupleMaps,
     gather,
@@ -31,8 +32,7 @@ from rehash.equihash.learning.tuple_entropy.moments import (
     slices,
     tuple_maps,
 )
-from rehash.equihash.learning.tuple_entropy.tuples import Tuples
-from rehash.errors import InputError
+from rehash.tuple_entropy.tuples import Tuples
 
 CHUNK_BYTES = 2**25  # small enough for a CPU's caches to help, large enough to keep a GPU busy
 _LOST = 2.0**-20  # share of its first term below which a difference has fewer than about 30 correct bits

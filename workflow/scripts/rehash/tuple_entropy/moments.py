@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rehash.equihash.learning.tuple_entropy.tuples import Tuples
+from rehash.tuple_entropy.tuples import Tuples
 
 _SPAN = 4  # 4-tuples whose second bits are in one span share a matrix; wide spans leave more of it unused
 
