@@ -94,6 +94,14 @@ def test_what_cannot_be_is_refused(changes, message):
         config(**changes)
 
 
+def test_a_network_that_nothing_trains_is_refused_when_planning():
+    sources = {"block": {"kind": "layer", "model": "bare", "node": "relu", "bits": [8]}}
+    blocks = {"models": {"bare": {"source": "rehash", "name": "resnet8"}}}
+    wing = {"sources": sources, "retrieval": {"mnist5k": {"sources": ["block", "itq"]}}}
+    with pytest.raises(InputError, match=r"sources\.block: there is no trained network of bare on mnist5k"):
+        validated(over_defaults({"comparison": wing, "hash_encoders": blocks}))
+
+
 def test_a_task_of_other_images_is_refused():
     sources = {"hashed": {"kind": "equihash", "task": "digits", "model": "shannon_hamming"}}
     blocks = {"fashion_mnist": {"sources": ["hashed"]}}

@@ -122,6 +122,11 @@ def encoders_of(config: dict, dataset: str, source: str) -> list[dict[str, Any]]
     if not kind_of(block).open:
         return []  # codes of a user's own are made elsewhere
     count = kind_of(block).repeats(config, dataset, block)
+    if not count:
+        raise InputError(
+            f"config: comparison.sources.{source}: there is no {block['state']} network of {block['model']} on "
+            f"{dataset}; give the model weights or a protocol, or say state: untrained"
+        )
     return [
         {"bits": bits, "repeat": repeat, "files": encoder_files(config, dataset, source, bits, repeat)}
         for bits in bits_of(config, dataset, source)

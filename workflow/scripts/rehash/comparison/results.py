@@ -154,8 +154,8 @@ def _stable_claim(table: pd.DataFrame) -> Claim | None:
     text = (
         f"A stable sort breaks ties by the gallery's order. Over all sources, lengths and ranked metrics it is off the "
         f"expectation by {apart.median():.1e} in the median and by at most {apart.max():.1e} ({worst.title}, "
-        f"{worst.bits} bits, {worst.metric}{at}: {worst.stable:.4f} in place of {worst.value:.4f}). The gallery is in "
-        "random order here; one that is sorted by class would be off by far more."
+        f"{worst.bits} bits, {worst.metric}{at}: {worst.stable:.4f} in place of {worst.value:.4f}). How "
+        "far depends on the order in which the gallery happens to be."
     )
     return {"verdict": f"Ties: a stable sort is off by up to {apart.max():.1e}", "text": text}
 

@@ -10,10 +10,11 @@ _BASE_MB = 1500  # Python, torch and scikit-learn
 
 
 def fitting_mb(size: Size, attempt: int) -> int:
-    """Return the memory to fit a baseline: all samples, their float32 for some thousands, and squares of the inputs."""
+    """Return the memory to fit a baseline: all samples, also as float32, and some squares of the inputs."""
     square = 8 * size.inputs**2 / 1e6
     projected = 4 * size.train * min(size.inputs, 512) / 1e6
-    return int((_BASE_MB + 3 * size.mb + 6 * square + 2 * projected) * attempt)
+    features = 4 * size.mb / size.number_bytes  # float32
+    return int((_BASE_MB + size.mb + features + 6 * square + 2 * projected) * attempt)
 
 
 def fitting_minutes(size: Size, attempt: int) -> int:
