@@ -5,6 +5,8 @@ python docs/keep.py RESULTS layers DATASET [NAME]                 keeps DATASET_
 python docs/keep.py RESULTS comparison DATASET [NAME]             keeps DATASET_retrieval.csv (the metrics that the
     documentation shows), _encoding_time.csv, _published_retrieval.csv and .json, or NAME_...
 python docs/keep.py RESULTS tgsh DATASET BENCHMARK                keeps tgsh_BENCHMARK_*.csv and tgsh_BENCHMARK.json
+python docs/keep.py RESULTS equihash DATABASE                     keeps equihash_DATABASE.csv, the metrics of known
+    fingerprints beside their predictions, and .json
 """
 
 import json
@@ -68,9 +70,19 @@ def tgsh(results: Path, dataset: str, benchmark: str) -> tuple[str, dict[str, Pa
     return name, {kept: path for kept, path in tables.items() if path.exists()}, sorted(folder.glob("*.json"))
 
 
+def equihash(results: Path, database: str) -> tuple[str, dict[str, Path], list[Path]]:
+    """Name; kept name -> table; provenance of a database, its images, and the fingerprints of its models."""
+    wing, name = results / "equihash", f"equihash_{database}"
+    folders = [wing / "databases" / database, *sorted((wing / "models").glob(f"*/*/*/*/{database}"))]
+    made_by = sorted([*(results / "datasets").glob("*.json"), *(wing / "banks").glob("*.json")])
+    made_by += [path for folder in folders for path in json_files(folder)]
+    return name, {name: wing / "databases" / database / "predicted.csv"}, made_by
+
+
 if __name__ == "__main__":
     results, dataset = Path(sys.argv[1]), sys.argv[3]
     keepers = {"hash_encoders": hash_encoders, "layers": layers, "comparison": comparison, "tgsh": tgsh}
+    keepers["equihash"] = equihash
     name, tables, made_by = keepers[sys.argv[2]](results, *sys.argv[3:])
     for kept, path in tables.items():
         if path.name == "retrieval.csv" and sys.argv[2] == "comparison":
@@ -78,8 +90,7 @@ if __name__ == "__main__":
             write_csv(table[table.metric.isin(METRICS)], KEPT / f"{kept}.csv")
         else:
             shutil.copy(path, KEPT / f"{kept}.csv")
-    provenance = {
-        str(path.relative_to(results)): json.loads(path.read_text(encoding="utf-8"))
-        for path in (results / "datasets" / f"{dataset}.json", *made_by)
-    }
+    if sys.argv[2] != "equihash":
+        made_by = [results / "datasets" / f"{dataset}.json", *made_by]
+    provenance = {str(path.relative_to(results)): json.loads(path.read_text(encoding="utf-8")) for path in made_by}
     (KEPT / f"{name}.json").write_text(json.dumps(provenance, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 RESULTS = Path(__file__).parent / "results"
+_OF_ITEMS = ("alone_in_bucket_rate", "own_item_rate", "perfect_retrieval_rate", "items_retrieved")
 _METRICS = ("true_positive_rate", "false_positive_rate", "recall", "jaccard", "perfect_retrieval_rate")
 
 
@@ -28,6 +29,15 @@ def known() -> pd.DataFrame:
     shown["metric"], shown["predicted"] = table.metric, table.expected.map("{:.5g}".format)
     shown["found"] = [f"{row.value:.5g} ({row.low:.5g} to {row.high:.5g})" for row in table.itertuples()]
     return shown[table.database == "known_100m"]
+
+
+def known_items() -> pd.DataFrame:
+    """What ten million known fingerprints that are asked their own items had to come to, and what was found."""
+    table = pd.read_csv(RESULTS / "equihash_known_10m_items.csv").query("metric in @_OF_ITEMS")
+    shown = pd.DataFrame({"first items": table.database_size.map("{:,}".format), "metric": table.metric})
+    shown["predicted"] = table.predicted.map("{:.5f}".format)
+    shown["found"] = [f"{row.found:.5f} ({row.low:.5f} to {row.high:.5f})" for row in table.itertuples()]
+    return shown
 
 
 def after_100_steps() -> pd.DataFrame:

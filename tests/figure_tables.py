@@ -62,6 +62,54 @@ def training(models: int = 3, seeds: int = 5, steps: int = 20) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+def diagnostics(models: int = 2, seeds: int = 1, steps: int = 6) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Each number rises by 1 a seed and falls with the step; the first model has two terms, others pairs of two kinds."""
+    rows, bars, bits = [], [], np.arange(-BITS, BITS)
+    for m, seed, keys in _runs(models, seeds):
+        terms = {"gradient": ("hamming", "shannon") if m == 0 else ("pairs",)}
+        terms["pair_gradient"] = ("same",) if m == 0 else ("same", "different")
+        for i in range(1, steps + 1):
+            about, value = {**keys, "step": 1000 * i}, 1 + seed + m + 6 / i
+            for quantity in ("clipped", "largest_gradient", "saturated", "largest_logit"):
+                for statistic, share in (("mean", 0.5), ("most", 1.0)):
+                    found = value * share * (quantity != "clipped")
+                    rows.append({**about, "quantity": quantity, "of": "all", "statistic": statistic, "value": found})
+            for quantity, of in terms.items():
+                for place, term in enumerate(of):
+                    for statistic, share in (
+                        ("least", 0.0),
+                        ("q05", 0.4),
+                        ("median", 1.0),
+                        ("q95", 2.0),
+                        ("most", 9.0),
+                    ):
+                        found = value * share * 10**-place
+                        rows.append({**about, "quantity": quantity, "of": term, "statistic": statistic, "value": found})
+            for kind in terms["pair_gradient"]:
+                counts = np.random.default_rng([m, seed, i]).binomial(2 * BITS, 0.8 if kind == "same" else 0.5, 200)
+                about |= {"split": "train", "quantity": "agreement", "pairs_of": kind}
+                low, many = np.unique(bits[np.minimum(counts, 2 * BITS - 1)], return_counts=True)
+                bars.append(pd.DataFrame({**about, "low": low, "high": low + 1, "count": many}))
+    return pd.DataFrame(rows), pd.concat(bars, ignore_index=True)
+
+
+def checkpoints(models: int = 2, seeds: int = 1, steps=(0, 1000, 5000)) -> pd.DataFrame:
+    """Metrics of two sizes of a database that rise with the step; the first model has no false positive at the end."""
+    rows = []
+    for size in (10**6, 10**7):
+        for m, seed, keys in _runs(models, seeds, [("10mdb", size)]):
+            for place, step in enumerate(steps):
+                last = place == len(steps) - 1
+                variant = "default" if last else f"step={step}"
+                about = {**keys, "variant": variant, "step": step}
+                recall = 0.1 + 0.2 * place - 0.05 * m + 0.01 * seed**2
+                rows += [{**about, **_rate(metric, recall, 10_000)} for metric in ("recall", "perfect_retrieval_rate")]
+                rate = 10.0 ** (-2 - place) * (1 + seed) * (m > 0 or not last)
+                rows += [{**about, **_rate(metric, rate, 9_000, rate / 2, rate + 2e-6)} for metric in (FPR, ICR)]
+                rows.append({**about, **_rate("recall_at_0", 0.5, 2000)})
+    return pd.DataFrame(rows)
+
+
 @cache
 def distances(models: int = 3, seeds: int = 3, pairs: int = 20_000) -> tuple[pd.DataFrame, ...]:
     """Histograms, rates and statistics of trained and untrained networks; the first has no fallout."""
@@ -112,6 +160,22 @@ def buckets(models: int = 2, seeds: int = 1, databases=SMALL) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def query_buckets(models: int = 2, seeds: int = 1, databases=SMALL) -> pd.DataFrame:
+    """Of 1,000 positive queries most retrieve nothing, some one or a few items, right or wrong; one of them 1,234."""
+    rows = []
+    for m, seed, keys in _runs(models, seeds, databases):
+        found = {("missed", 0): 600 - 10 * seed, ("found", 1): 200 + 10 * seed, ("missed", 1): 100 - 20 * m}
+        found |= {
+            ("found", 2): 40,
+            ("found", 9): 59 + 20 * m,
+            ("missed", 1234): 1,
+            ("negative", 0): 90,
+            ("negative", 3): 10,
+        }
+        rows += [{**keys, "asked": kind, "retrieved": n, "queries": count} for (kind, n), count in found.items()]
+    return pd.DataFrame(rows)
+
+
 def probes(models: int = 2, seeds: int = 1, databases=SMALL, most: int = 1000) -> pd.DataFrame:
     """Recall that rises and precision that falls, and has no value for the second model's first two probes."""
     t, tables = np.arange(1, most + 1), []
@@ -147,8 +211,8 @@ def published(ours: int = 0, seeds: int = 1, digits: int = 0) -> pd.DataFrame:
     rows = []
     for place, (model, rates) in enumerate(PUBLISHED.items()):
         for size, rate in zip(SIZES, rates):
-            theirs = {"task": "openimages", "database_size": size, "published": rate}
-            for _, seed, keys in _runs([model], seeds if place < ours else 0, [("1bdb", size)]):
+            theirs = {"task": "natural", "database_size": size, "published": rate}
+            for _, seed, keys in _runs([model], seeds if place < ours else 0, [("natural_1b", size)]):
                 value, status = rate + 0.01 * (seed + 1) ** 2 * (place + 1), "outside" if seed else "inside"
                 rows.append({**keys, **theirs, **_rate("", value, 10**6), "status": status})
             if place >= ours:

@@ -13,6 +13,7 @@ from rehash.equihash.images.task import Task
 
 NOISY = Task("noisy", (2, 2), (4, 5))
 WARPED = Task("warped", (1, 2), (8, 6), overlap=(0, 3))
+NATURAL = Task.of({"kind": "natural", "grid": [1, 2], "picture": [8, 6], "overlap": [0, 3]})
 
 
 class ArrayBank:
@@ -38,7 +39,7 @@ def perlin(height: int, width: int, count: int = 5) -> PerlinFields:
 
 
 def mosaics(task: Task, **changes) -> Mosaics:
-    found = {"bank": bank(task), "perlin": perlin(*task.shape[1:]) if task.kind == "warped" else None}
+    found = {"bank": bank(task), "perlin": perlin(*task.shape[1:]) if task.flows else None}
     return Mosaics(task, **found | changes)
 
 
@@ -75,16 +76,20 @@ def slow_colours(picture: np.ndarray, hue: float, a: float) -> np.ndarray:
     return found
 
 
-def slow_flow(picture: np.ndarray, coarse: np.ndarray, fine: np.ndarray) -> np.ndarray:
-    """Float64 (H, W, 3), displaced by coarse and fine (2, H, W): x, then y."""
+def slow_flow(picture: np.ndarray, coarse: np.ndarray, fine: np.ndarray, strength: float | None = None) -> np.ndarray:
+    """Float64 (H, W, 3), displaced by coarse and fine (2, H, W): x, then y; with a strength the way of 2023."""
     height, width = picture.shape[:2]
     found = np.empty(picture.shape)
     for y, x in np.ndindex(height, width):
         corners = []
-        for axis, (place, size) in enumerate(((x, width), (y, height))):
-            at = -1 + 2 * place / (size - 1)
-            fade = min(max((1 - abs(at)) / (127 / 320 + 127 / 640), 0), 1)
-            at += fade * (int(coarse[axis, y, x]) / 320 + int(fine[axis, y, x]) / 640)
+        places = [-1 + 2 * place / (size - 1) for place, size in ((x, width), (y, height))]
+        for axis, (at, size) in enumerate(zip(places, (width, height))):
+            if strength is None:
+                fade = min(max((1 - abs(at)) / (127 / 320 + 127 / 640), 0), 1)
+                at += fade * (int(coarse[axis, y, x]) / 320 + int(fine[axis, y, x]) / 640)
+            else:
+                fade = 1 / (1 + math.exp(8 * math.hypot(*places) - 6))
+                at += fade * strength * (int(coarse[axis, y, x]) / 256 + int(fine[axis, y, x]) / 512)
             at = min(max(((at + 1) * size - 1) / 2, 0), size - 1)
             low = min(int(at), size - 2)
             corners.append(((low, low + 1 - at), (low + 1, at - low)))
@@ -92,8 +97,10 @@ def slow_flow(picture: np.ndarray, coarse: np.ndarray, fine: np.ndarray) -> np.n
     return found
 
 
-def slow_view(task: Task, images, fields: PerlinFields, label: int, hue: float, a: float, numbers) -> np.ndarray:
+def slow_view(
+    task: Task, images, fields: PerlinFields, label: int, hue: float, a: float, numbers, strength: float | None = None
+) -> np.ndarray:
     """Float64 (H, W, 3) in 0 to 255, before it is rounded down."""
     mosaic = np.floor(slow_mosaic(task, images, label) + 1e-6).astype(np.uint8)
     drawn = (np.stack([bank[n] for n in chosen]) for bank, chosen in zip((fields.coarse, fields.fine), numbers.T))
-    return 255 * slow_flow(slow_colours(mosaic, hue, a), *drawn)
+    return 255 * slow_flow(slow_colours(mosaic, hue, a), *drawn, strength)

@@ -106,13 +106,14 @@ def evaluate(
 ) -> list[Path]:
     """An index is merged, asked and evaluated by the functions of the rules; its counts, beside tables (CSV).
 
-    how: keys, probes and seed.
+    how: keys, probes, item_pairs (2,000 if left out) and seed.
     """
     counts = []
     for partition in merge(folder, shards, partitions):
         counts.append(partition.with_name(partition.name.replace("partition", "counts")))
         evaluate_partition(partition, codes, queries, labels, counts[-1], probes=how["probes"])
-    evaluate_index(counts[::-1], codes, queries, {name: folder / f"{name}.csv" for name in TABLES}, **how)
+    outputs = {name: folder / f"{name}.csv" for name in TABLES}
+    evaluate_index(counts[::-1], codes, queries, shards, labels, outputs, **{"item_pairs": 2000, **how})
     return counts
 
 

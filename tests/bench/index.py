@@ -6,6 +6,7 @@ With 10^6 and with 10^7 fingerprints.
 import subprocess
 import sys
 import time
+from heapq import heappop, heappush
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,14 +15,17 @@ import faiss
 import numpy as np
 import pandas as pd
 import psutil
+import torch
 from timing import seconds
 
+from rehash.bits import pack
 from rehash.equihash.databases.labels import shard_range
 from rehash.equihash.evaluation.collisions import bucket_sizes, internal_collisions, matching_pairs
 from rehash.equihash.evaluation.retrieval import add_up
 from rehash.equihash.index.fingerprints import write_shard
 from rehash.equihash.index.lookup import Index
 from rehash.equihash.index.partitions import merge_partition
+from rehash.equihash.learning.architectures import build_network
 
 ITEMS = 10**6
 ITEMS_A_PARTITION = 10**6  # about what a partition of 10^9 items has
@@ -150,6 +154,51 @@ def grouped_collisions(codes: np.ndarray, labels: np.ndarray) -> int:
     return int((alike * (alike - 1) // 2).sum() - (same * (same - 1) // 2).sum())
 
 
+def heap_lookups(logits: np.ndarray, probes: int, items: dict[int, list[int]]) -> list[int]:
+    """Multi-probing as the field does it (Lv et al. 2007): a heap of sets of bits, and a dictionary."""
+    order = np.argsort(np.abs(logits))
+    costs, words = np.abs(logits)[order].tolist(), keys_of(pack(np.eye(64, dtype=bool)[order]))
+    (own,), found, heap = keys_of(pack(logits[None] > 0)), [], [(costs[0], 0, words[0])]
+    found += items.get(own, ())
+    for _ in range(probes - 1):
+        cost, last, flips = heappop(heap)
+        found += items.get(own ^ flips, ())
+        if last + 1 < len(costs):
+            heappush(heap, (cost + costs[last + 1], last + 1, flips ^ words[last + 1]))
+            heappush(heap, (cost + costs[last + 1] - costs[last], last + 1, flips ^ words[last] ^ words[last + 1]))
+    return found
+
+
+def rows_of_a_query(index: Index, codes: np.ndarray, items: dict[int, list[int]], about: str):
+    """The time of one query, encoding and search apart; (stage, work, ours, peer, peer's name, unit)."""
+    torch.set_num_threads(1)
+    network = build_network("mosaic_cnn", 64, (1, 56, 56), seed=0).eval()
+    views = torch.rand(128, 1, 56, 56)
+    with torch.inference_mode():
+        alone, together = seconds(lambda: network(views[:1]), steps=20), seconds(lambda: network(views)) / 128
+    work = "a mosaic of 56 x 56 pixels, mosaic_cnn, one thread"
+    yield "encoding one query", work, alone * 1e3, together * 1e3, "the same, of 128 at once", "ms"
+    rng = np.random.default_rng(3)
+    signs = np.unpackbits(codes[rng.integers(len(codes), size=20)], axis=1).astype(bool)
+    logits = np.where(signs, 1, -1) * np.abs(rng.normal(size=signs.shape))
+    assert [sorted(index.probe(one[None], 1000).ids) for one in logits] == [
+        sorted(heap_lookups(one, 1000, items)) for one in logits
+    ]
+    ours = seconds(lambda: [index.probe(one[None], 1000) for one in logits]) / len(logits)
+    theirs = seconds(lambda: [heap_lookups(one, 1000, items) for one in logits]) / len(logits)
+    work = f"1,000 probes of one query, {about}"
+    yield "searching for one query", work, ours * 1e3, theirs * 1e3, "a heap and a dictionary", "ms"
+    ours = seconds(lambda: index.probe(logits, 1000)) / len(logits)
+    yield (
+        "searching for one query",
+        f"{work}, {len(logits)} at once",
+        ours * 1e3,
+        theirs * 1e3,
+        "a heap and a dictionary",
+        "ms",
+    )
+
+
 def rows_of(n: int):
     """(stage, work, ours, peer, peer's name, unit) for n fingerprints."""
     codes = fingerprints(n)
@@ -192,6 +241,7 @@ def rows_of(n: int):
             theirs = seconds(work) / FEW_QUERIES
             yield "look-ups in a batch", f"{QUERIES:,} queries, {items}", ours * 1e6, theirs * 1e6, name, "µs"
 
+        yield from rows_of_a_query(index, codes, peers["a dictionary"], items)
         ours = seconds(lambda: [index.find(query) for query in few]) / FEW_QUERIES
         alone = {
             "faiss.IndexBinaryHash": lambda: [

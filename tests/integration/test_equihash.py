@@ -65,7 +65,7 @@ def test_shards_change_no_label(many, tmp_path):
 
 def test_contact_sheets_and_noise_are_drawn(built):
     folder = built / "results" / "equihash"
-    shapes = {"digits": (5, 5, 56, 56), "photos": (5, 5, 180, 270, 3)}
+    shapes = {"digits": (5, 5, 56, 56), "photos": (5, 5, 180, 270, 3), "places": (5, 5, 40, 80, 3)}
     for task, shape in shapes.items():
         with h5py.File(folder / "tasks" / task / "views.h5") as file:
             views = file["views"][:]

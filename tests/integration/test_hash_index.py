@@ -1,5 +1,6 @@
 """Shards, partitions and evaluations of the wing equihash on the tests' graph: any cut, any kill, the same tables."""
 
+import os
 import re
 import shutil
 
@@ -7,14 +8,14 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.image import imread
+from matplotlib.image import imread, imsave
 
 from graphs import SMALL, snakemake
 
 EQUIHASH = "results/equihash"
 RUN = f"{EQUIHASH}/models/digits/shannon_hamming/default/seed=3210/"
 KNOWN = f"{EQUIHASH}/models/digits/known/synthetic/seed=3210/small/"
-TABLES = ("evaluation", "bucket_sizes", "probes", "distances")
+TABLES = ("evaluation", "bucket_sizes", "query_buckets", "probes", "distances")
 
 
 def test_evaluations_are_tidy(built):
@@ -22,7 +23,7 @@ def test_evaluations_are_tidy(built):
     assert table.model.unique().tolist() == ["shannon_hamming", "hash_net", "known"]
     assert set(table.database_size) == {700, 3000}
     counts = table.groupby(["model", "database_size"]).metric.nunique()
-    assert (counts == [7, 15] * 3).all(), "recall and fallout stand with the whole database"
+    assert (counts == [10, 18] * 3).all(), "recall and fallout stand with the whole database"
     assert (table.low <= table.value).all() and (table.value <= table.high).all()
     assert not table.duplicated(["model", "database_size", "metric"]).any()
     sizes = pd.read_csv(built / EQUIHASH / "databases" / "small" / "bucket_sizes.csv")
@@ -55,12 +56,55 @@ def test_figures_are_drawn(built):
     for name in (
         "databases/small/retrieval",
         "databases/small/bucket_sizes",
+        "databases/small/query_buckets",
         "databases/small/probes",
         "perfect_retrieval",
     ):
         assert imread(built / EQUIHASH / f"{name}.png").std() > 0.1, name
     table = pd.read_csv(built / EQUIHASH / "perfect_retrieval.csv")
-    assert table.status.value_counts().to_dict() == {"not comparable": 20, "no published value": 3 * 2 + 1}
+    assert table.status.value_counts().to_dict() == {"not run": 20, "no published value": 2}
+    found = pd.read_csv(built / EQUIHASH / "databases" / "small_natural" / "retrieval.csv")
+    found = found.set_index(["metric", "database_size"]).value
+    ours = table.dropna(subset="value").set_index("database_size")
+    assert set(ours.task) == {"small_natural"} and ours.value.to_dict() == found["alone_in_bucket_rate"].to_dict()
+    assert (found["alone_in_bucket_rate"] <= found["own_item_rate"]).all(), "items are asked again"
+
+
+def test_a_gallery_is_shown(built):
+    """Of the first model with a network, as the config asks; its rates are those of the evaluation's first probes."""
+    folder = built / RUN / "small"
+    assert imread(folder / "gallery.png").std() > 0.05
+    rates = pd.read_csv(folder / "gallery_rates.csv")
+    assert rates.probes.unique().tolist() == [1, 10, 100] and (rates.n == 50).all()
+    table = pd.read_csv(folder / "gallery.csv").merge(rates[["probes", "outcome"]])
+    assert len(table) == 3 * 6 and (table.hits <= table.relevant).all()
+    probes = pd.read_csv(folder / "probes.csv").query("metric == 'recall'").set_index("probes").value
+    assert (rates.query("outcome == 'perfect'").value.to_numpy() <= probes[[1, 10, 100]].to_numpy() + 1e-9).all()
+
+
+def test_a_search_as_documented(built, tmp_path):
+    """From the folder that a user stands in, with results elsewhere; nothing else is made again for it."""
+    run, picture = built / RUN / "small", np.full((90, 60, 3), 77, np.uint8)
+    imsave(tmp_path / "photo.jpg", picture)
+    targets, home = [f"{RUN}small/search.html", f"{RUN}small/query_results.csv"], {**os.environ, "PWD": str(tmp_path)}
+    output = snakemake(built, *targets, "--cores", 1, "--config", "query=[photo.jpg, item:123]", env=home)
+    assert sorted(re.findall(r"^Job \d+: (\w+)", output, flags=re.M)) == ["Listing", "Searching"]
+    text = (run / "search.html").read_text()
+    assert "60 x 90 pixels; in colour: converted to grey" in text and "scaled to 56 x 56" in text
+    with h5py.File(built / EQUIHASH / "databases" / "small" / "labels" / "0-of-3.h5") as file:
+        label = file["labels"][123]
+    first = pd.read_csv(run / "search.csv").query("query == 2 and item == 123").iloc[0]
+    assert (first.distance, first.label, first.same_label) == (0, label, True), "an item finds itself"
+    assert "Nothing to be done" in snakemake(built, f"{RUN}small/evaluation.csv", "-n", "--config", "query=other")
+    error = "InputError: config: query: there is none; say what to search for: --config query=photo.jpg"
+    assert error in snakemake(built, targets[0], "-n", check=False)
+
+    table = pd.read_csv(run / "query_results.csv")
+    found = pd.read_csv(run / "evaluation.csv").set_index(["database_size", "metric"]).value
+    for size, rows in table[table.kind == "positive"].groupby("database_size"):
+        assert found[size, "recall"] == pytest.approx(rows.hits.sum() / rows.relevant.sum())
+        assert found[size, "items_retrieved"] == pytest.approx(rows.retrieved.mean())
+        assert found[size, "sound_retrieval_rate"] == pytest.approx((rows.hits == rows.retrieved).mean())
 
 
 def a_copy(built, folder):

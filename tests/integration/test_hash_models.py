@@ -41,7 +41,7 @@ def test_histories_are_tidy(built):
         assert (
             set(table.model) == models and set(table.split) == {"train", "valid"} and set(table.variant) == {"default"}
         )
-        assert table.loss.notna().eq(table.split == "train").all()
+        assert table.loss.notna().eq((table.split == "train") & (table.step > 0)).all() and (table.step == 0).any()
         assert not table.duplicated(["model", "seed", "step", "split"]).any()
 
 
@@ -50,12 +50,27 @@ def test_a_family_has_every_run_and_metric(built):
     assert table.variant.unique().tolist() == ["alpha=0.05+gamma=0.001", "alpha=0.5+gamma=0.001"]
     assert table.parameter.unique().tolist() == ["alpha"] and set(table.parameter_value) == {0.05, 0.5}
     counts = table.groupby(["variant", "seed"]).metric.nunique()
-    assert len(counts) == 4 and (counts == 7 + 8).all() and (table.database_size == 1200).all()
+    assert len(counts) == 4 and (counts == 10 + 8).all() and (table.database_size == 1200).all()
     assert (table.low <= table.value).all() and (table.value <= table.high).all()
 
 
+def test_a_database_is_asked_with_networks_of_several_steps(built):
+    """The last is the trained network itself, whose evaluation is that of the comparison."""
+    table = pd.read_csv(built / EQUIHASH / "databases" / "small_photos" / "checkpoints.csv")
+    assert table.step.unique().tolist() == [2, 4] and table.variant.unique().tolist() == ["step=2", "default"]
+    other = pd.read_csv(built / EQUIHASH / "databases" / "small_photos" / "retrieval.csv")
+    last, same = table[table.step == 4].reset_index(drop=True), other[other.model == "shannon_hamming"]
+    assert last.value.equals(same.value.reset_index(drop=True)) and len(last) == len(table) / 2
+
+
 def test_figures_are_drawn(built):
-    names = ["tasks/digits/training", "tasks/digits/distances", "tasks/small_photos/distances", "families/digits/alpha"]
+    names = ["tasks/digits/diagnostics", "databases/small_photos/checkpoints"]
+    names += [
+        "tasks/digits/training",
+        "tasks/digits/distances",
+        "tasks/small_photos/distances",
+        "families/digits/alpha",
+    ]
     for name in names:
         assert imread(built / EQUIHASH / f"{name}.png").std() > 0.1, name
 
@@ -106,7 +121,7 @@ def test_another_configuration_starts_anew(built, tmp_path):
     target = f"{EQUIHASH}/models/digits/hash_net/alpha=0.3+steps=2/seed=7/network.safetensors"
     snakemake(tmp_path, target, "--cores", 1)
     history = pd.read_csv((tmp_path / target).with_name("training.csv"))
-    assert history.step.tolist() == [2, 2] and history.seed.unique() == [7]
+    assert history.step.tolist() == [0, 0, 2, 2] and history.seed.unique() == [7]
     output = snakemake(tmp_path, target.replace("alpha", "alhpa"), "--cores", 1, check=False)
     assert "variant alhpa=0.3+steps=2: unknown parameter 'alhpa'; did you mean 'alpha'" in output
 
@@ -130,9 +145,10 @@ def test_a_public_checkpoint_stands_beside_our_models(tmp_path):
     )
     configs = [SMALL, tmp_path / "mine.yaml"]
     planned = snakemake(tmp_path, "-n", f"{EQUIHASH}/tasks/digits/distances.csv", configs=configs)
-    assert "Importing theirs for digits" in planned and "Training theirs" not in planned
+    assert "Importing theirs for digits" in planned and "Training theirs on digits: untrained" in planned
+    assert "Training theirs on digits: default" not in planned
     target = f"{EQUIHASH}/models/digits/theirs/imported/seed=3210/network.safetensors"
     snakemake(tmp_path, target, "--cores", 1, configs=configs)
     assert torch.equal(load_file(tmp_path / target)["conv1.weight"], net["conv1.weight"])
     output = snakemake(tmp_path, target.replace("imported", "default"), "--cores", 1, check=False, configs=configs)
-    assert "it is imported, not trained; its only variant is imported" in output
+    assert "it is imported, not trained here; its variants are imported and untrained" in output

@@ -56,8 +56,7 @@ def test_two_classes_on_an_odd_machine(odd):
             "capacity": {"two": {"layer_widths": [6], "repeats": 1}},
             "regions": {"two": {"layer_widths": [6], "lines": 30}},
         },
-        "tgsh": {"datasets": []},
-        "equihash": {"build": {"tasks": [], "databases": [], "models": []}},
+        "wings": ["hash_encoders"],
     }
     (odd / "mine.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     snakemake(odd, "all", "provenance", "--cores", 2, configs=[odd / "mine.yaml"])

@@ -60,9 +60,7 @@ def begun(tmp_path):
                     "protocols": {"scripts": {"epochs": 8}},
                     "capacity": {"shapes": {"layer_widths": [2, 40], "repeats": 2}},
                 },
-                # The other wings are built by other tests.
-                "tgsh": {"datasets": []},
-                "equihash": {"build": {"tasks": [], "databases": [], "models": []}},
+                "wings": ["hash_encoders"],  # the others are built by other tests
             }
         )
     )

@@ -539,9 +539,7 @@ def make_queries(folder: Path):
 
 def read_queries(given: Path, _):
     found = Queries.read(given / "queries.h5")
-    return found, {
-        size: relevant.take(np.arange(len(labels))[::2]) for size, (labels, relevant) in found.positive.items()
-    }
+    return found, {size: relevant.of(0, len(labels)) for size, (labels, relevant) in found.positive.items()}
 
 
 def make_query_codes(folder: Path):

@@ -20,7 +20,9 @@ NEEDED_WITH = {"pooch": {"tqdm"}, "altair": {"vl-convert-python"}}
 # What a script finds while it runs.
 OPENERS = sorted({SCRIPTS / f"{kind.open.split(':')[0].replace('.', '/')}.py" for kind in KINDS.values() if kind.open})
 FOUND_LATER = {
-    **dict.fromkeys(("encode_source", "fit_source", "encode_shard", "encode_queries", "measure_distances"), OPENERS),
+    **dict.fromkeys(
+        ("encode_source", "fit_source", "encode_shard", "encode_queries", "search_index", "measure_distances"), OPENERS
+    ),
     "build_dataset": sorted((SCRIPTS / "rehash" / "datasets" / "readers").glob("*.py")),
     "build_bank": sorted((SCRIPTS / "rehash" / "equihash" / "images" / "readers").glob("*.py")),
     "train_hash": sorted((SCRIPTS / "rehash" / "equihash" / "learning" / "objectives").glob("*.py")),
@@ -116,14 +118,15 @@ def test_environment_holds_nothing_unused(name):
 # What a script imports of these before it begins takes a third of a second to two seconds; no job waits in vain for it.
 HEAVY = {
     "torch": "train_flynet train_baselines train_hash train_mlps train_model import_hash encode_shard encode_queries "
-    "show_views measure_accuracy measure_codes measure_distances measure_properties measure_random_inputs measure_regions "
+    "show_views show_retrieval search_index measure_accuracy measure_codes measure_distances measure_properties measure_random_inputs measure_regions "
     "measure_responses measure_model_regions encode_model measure_layers encode_source fit_source",
     "faiss": "measure_codes measure_properties measure_layers",
     "matplotlib": "draw_figure",
     "scipy.stats": "generate_fingerprints generate_query_codes",
     "sklearn": "",
 }
-NO_TABLES = "build_bank collect_provenance draw_labels draw_queries encode_model fetch_file fetch_weights merge_index"  # so without pandas
+NO_TABLES = "build_bank collect_provenance draw_labels draw_queries encode_model fetch_file fetch_weights merge_index "  # so without pandas
+NO_TABLES += "read_fingerprints read_labels read_queries read_query_codes take_checkpoint"
 
 
 @pytest.mark.parametrize("script", sorted(rule_environments()))

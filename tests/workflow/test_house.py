@@ -80,7 +80,8 @@ def test_no_path_of_one_machine():
 MADE_WITH = {
     **dict.fromkeys(("regions_lines", "regions_slices"), ("regions",)),
     **dict.fromkeys(("pair_similarity", "roc", "recovery"), ("hash_property",)),
-    **dict.fromkeys(("probes", "bucket_sizes", "distances"), ("evaluation", "retrieval")),
+    **dict.fromkeys(("probes", "bucket_sizes", "query_buckets", "distances"), ("evaluation", "retrieval")),
+    "gallery_rates": ("gallery",),
     "task_correlation": ("task_similarity",),
     "mnist5k_findings": ("mnist5k",),
     "predicted": ("retrieval",),
@@ -88,6 +89,7 @@ MADE_WITH = {
     "distances_histogram": ("distances",),
     "training": ("networks", "modulations", "network"),
     "losses": ("network",),
+    **dict.fromkeys(("diagnostics", "histograms"), ("network", "training")),
     "expected": ("queries",),
     "published_similarity": ("published",),
     **dict.fromkeys(("trade", "precision_recall", "encoding_time", "curves"), ("retrieval",)),

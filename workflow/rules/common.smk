@@ -17,6 +17,7 @@ from rehash.config import check_files, over_defaults, validated
 from rehash.datasets import sizes as dataset_sizes
 from rehash.datasets.registry import WING as DATASETS
 from rehash.environment import settle
+from rehash.equihash import asked as asked_for
 from rehash.equihash import plan as equihash
 from rehash.equihash import sizes
 from rehash.equihash.registry import WING as EQUIHASH
@@ -29,6 +30,8 @@ from rehash.tgsh.registry import WING as TGSH
 settle(os.environ, library)
 check_files(workflow.configfiles)
 config = validated(over_defaults(config))
+# The folder that the user stands in, which Snakemake leaves for --directory; jobs that are started there hear of it.
+stands = os.environ.setdefault("REHASH_STANDS", os.environ.get("PWD", os.getcwd()))
 wings = [COMPARISON, DATASETS, HASH_ENCODERS, TGSH, EQUIHASH]
 asked = [wing for wing in wings if wing.name in ("datasets", *config["wings"])]
 

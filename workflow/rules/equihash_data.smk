@@ -40,6 +40,8 @@ rule generate_perlin:
         provenance=f"{equihash.PERLIN}fields.json",
     log:
         log_of("generate_perlin", equihash.PERLIN_BANK),
+    wildcard_constraints:
+        perlin=equihash.names_of(config, "perlin", "path", None),
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -52,6 +54,31 @@ rule generate_perlin:
         "Generating the Perlin bank {wildcards.perlin}"
     script:
         "../scripts/generate_perlin.py"
+
+
+rule import_perlin:
+    """Copy the fields of a public file of Perlin noise into a bank that can be memory-mapped."""
+    output:
+        bank=equihash.PERLIN_BANK,
+        provenance=f"{equihash.PERLIN}fields.json",
+    log:
+        log_of("import_perlin", equihash.PERLIN_BANK),
+    wildcard_constraints:
+        perlin=equihash.names_of(config, "perlin", "path", None, others=True),
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        **graph.untracked(place=of(equihash.perlin_place), tasks=of(equihash.perlin_tasks)),
+        mem_mb=of(graph.growing, amount=1000),
+        runtime=time_of(sizes.perlin_import_minutes),
+    params:
+        code=digest("import_perlin"),
+        content=of(equihash.perlin_content, look=looking),
+        fields=of(equihash.copied_perlin),
+    message:
+        "Copying the Perlin fields of a file into the bank {wildcards.perlin}"
+    script:
+        "../scripts/import_perlin.py"
 
 
 rule measure_spectrum:
@@ -104,7 +131,7 @@ rule show_views:
 rule draw_labels:
     """Draw random labels for the items of one shard of a database."""
     input:
-        bank=of(equihash.database_bank),
+        unpack(of(equihash.label_inputs)),
     output:
         labels=equihash.LABELS,
         provenance=f"{equihash.DATABASE}labels/{{shard}}-of-{{shards}}.json",
@@ -112,6 +139,8 @@ rule draw_labels:
         log_of("draw_labels", equihash.LABELS),
     benchmark:
         benchmark_of("draw_labels", equihash.LABELS)
+    wildcard_constraints:
+        database=equihash.names_of(config, "databases", "labels", "file", others=True),
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -126,6 +155,35 @@ rule draw_labels:
         "../scripts/draw_labels.py"
 
 
+rule read_labels:
+    """Read the labels of one shard of a database from a public file."""
+    input:
+        unpack(of(equihash.label_inputs)),
+    output:
+        labels=equihash.LABELS,
+        provenance=f"{equihash.DATABASE}labels/{{shard}}-of-{{shards}}.json",
+    log:
+        log_of("read_labels", equihash.LABELS),
+    benchmark:
+        benchmark_of("read_labels", equihash.LABELS)
+    wildcard_constraints:
+        database=equihash.names_of(config, "databases", "labels", "file"),
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        **graph.untracked(place=of(equihash.label_place)),
+        mem_mb=of(graph.growing, amount=2000),
+        runtime=time_of(sizes.label_minutes),
+    params:
+        code=digest("read_labels"),
+        content=of(equihash.label_content, look=looking),
+        labels=of(equihash.file_labels),
+    message:
+        "Reading labels of the database {wildcards.database}, shard {wildcards.shard} of {wildcards.shards}"
+    script:
+        "../scripts/read_labels.py"
+
+
 rule draw_queries:
     """Draw the positive and negative queries and the pairs of labels of a database."""
     input:
@@ -137,6 +195,8 @@ rule draw_queries:
         log_of("draw_queries", equihash.QUERIES),
     benchmark:
         benchmark_of("draw_queries", equihash.QUERIES)
+    wildcard_constraints:
+        database=equihash.names_of(config, "databases", "asked", "file", others=True),
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -149,3 +209,33 @@ rule draw_queries:
         "Drawing queries of the database {wildcards.database}"
     script:
         "../scripts/draw_queries.py"
+
+
+rule read_queries:
+    """Read the queries of a database from the public file that has its labels."""
+    input:
+        unpack(of(equihash.label_inputs)),
+        shards=of(equihash.label_files),
+    output:
+        queries=equihash.QUERIES,
+        provenance=f"{equihash.DATABASE}queries.json",
+    log:
+        log_of("read_queries", equihash.QUERIES),
+    benchmark:
+        benchmark_of("read_queries", equihash.QUERIES)
+    wildcard_constraints:
+        database=equihash.names_of(config, "databases", "asked", "file"),
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        **graph.untracked(place=of(equihash.label_place)),
+        mem_mb=of(sizes.query_mb),
+        runtime=time_of(sizes.label_minutes),
+    params:
+        code=digest("read_queries"),
+        content=of(equihash.query_content, look=looking),
+        queries=of(equihash.file_queries),
+    message:
+        "Reading queries of the database {wildcards.database}"
+    script:
+        "../scripts/read_queries.py"

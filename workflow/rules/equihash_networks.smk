@@ -4,11 +4,14 @@
 rule train_hash:
     """Train a hash network to give noisy views of one label the same fingerprint; it resumes if killed."""
     input:
-        unpack(of(equihash.task_inputs)),
+        unpack(of(equihash.training_inputs)),
     output:
         weights=equihash.WEIGHTS,
         history=f"{equihash.RUN}training.csv",
         losses=f"{equihash.RUN}losses.csv",
+        diagnostics=f"{equihash.RUN}diagnostics.csv",
+        histograms=f"{equihash.RUN}histograms.csv",
+        checkpoints=equihash.CHECKPOINTS,
         provenance=f"{equihash.RUN}network.json",
     log:
         log_of("train_hash", equihash.WEIGHTS),
@@ -27,6 +30,7 @@ rule train_hash:
     params:
         code=of(equihash.training_digest),
         training=of(equihash.run_params),
+        steps=of(equihash.kept_steps),
         compute=compute,
     message:
         "Training {wildcards.model} on {wildcards.task}: {wildcards.variant}, seed {wildcards.seed}"
@@ -34,10 +38,33 @@ rule train_hash:
         "../scripts/train_hash.py"
 
 
+rule take_checkpoint:
+    """Take the network at one step of a training out of those that the training has kept."""
+    input:
+        unpack(of(equihash.checkpoint_inputs)),
+    output:
+        weights=equihash.WEIGHTS,
+        provenance=f"{equihash.RUN}network.json",
+    log:
+        log_of("take_checkpoint", equihash.WEIGHTS),
+    wildcard_constraints:
+        variant=equihash.AT_A_STEP,
+    conda:
+        "../../envs/train.yaml"
+    params:
+        code=digest("take_checkpoint"),
+        step=of(equihash.checkpoint_step),
+    message:
+        "Taking the network of {wildcards.model} ({wildcards.variant}, seed {wildcards.seed}) on {wildcards.task}"
+    script:
+        "../scripts/take_checkpoint.py"
+
+
 rule import_hash:
-    """Import the network of a public checkpoint."""
+    """Import a network that was trained elsewhere, and the evaluations of its training if its file has them."""
     output:
         weights=f"{equihash.IMPORTED_RUN}network.safetensors",
+        history=f"{equihash.IMPORTED_RUN}training.csv",
         provenance=f"{equihash.IMPORTED_RUN}network.json",
     log:
         log_of("import_hash", f"{equihash.IMPORTED_RUN}network.safetensors"),
@@ -56,11 +83,14 @@ rule import_hash:
 
 
 rule collect_training:
-    """Collect the training histories of a task's models into one table."""
+    """Collect the training histories and diagnostics of a task's models into one table each."""
     input:
+        unpack(of(equihash.diagnoses)),
         histories=of(equihash.histories),
     output:
         table=f"{equihash.TASK}training.csv",
+        diagnostics=f"{equihash.TASK}diagnostics.csv",
+        histograms=f"{equihash.TASK}histograms.csv",
         provenance=f"{equihash.TASK}training.json",
     log:
         log_of("collect_training", f"{equihash.TASK}training.csv"),

@@ -6,4 +6,10 @@ from rehash.resources import resource
 
 with recorded(snakemake):
     published = resource("published_equihash.csv")
-    compare_perfect_retrieval(snakemake.input.retrievals, published, snakemake.output.table)
+    compare_perfect_retrieval(
+        snakemake.input.retrievals,
+        snakemake.input.labels,
+        published,
+        snakemake.output.table,
+        differences=snakemake.params.differences,
+    )

@@ -6,4 +6,4 @@ from rehash.job import recorded
 with recorded(snakemake) as notes:
     database, shard, shards = (snakemake.wildcards[name] for name in ("database", "shard", "shards"))
     which = {"database": database, "shard": int(shard), "shards": int(shards)}
-    notes |= draw_shard(snakemake.input.bank, snakemake.output.labels, **which, **snakemake.params.labels)
+    notes |= draw_shard(snakemake.input.get("bank"), snakemake.output.labels, **which, **snakemake.params.labels)

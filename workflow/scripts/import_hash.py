@@ -1,7 +1,8 @@
-"""Import the network of a public checkpoint."""
+"""Import a network that was trained elsewhere."""
 
-from rehash.equihash.learning.public_checkpoint import import_checkpoint
+from rehash.equihash.learning.imported import import_network
 from rehash.job import recorded, untracked
 
 with recorded(snakemake):
-    import_checkpoint(untracked(snakemake, "place"), snakemake.output.weights, **snakemake.params.network)
+    outputs = snakemake.output.weights, snakemake.output.history
+    import_network(untracked(snakemake, "place"), *outputs, **snakemake.params.network)

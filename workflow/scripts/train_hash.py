@@ -6,7 +6,9 @@ from rehash.training import Compute
 
 with recorded(snakemake) as notes:
     keys = {name: snakemake.wildcards[name] for name in ("task", "model", "variant")}
-    training, compute = Training(keys=keys, **snakemake.params.training), Compute(**snakemake.params.compute)
-    inputs, outputs = snakemake.input, snakemake.output
-    files = (inputs.bank, inputs.get("perlin"), outputs.weights, outputs.history, outputs.losses)
-    notes |= train_hash(*files, training, compute, saving(snakemake))
+    params, inputs, outputs = snakemake.params, snakemake.input, dict(snakemake.output.items())
+    outputs.pop("provenance")
+    files = (inputs.bank, inputs.get("perlin"), *(outputs.pop(name) for name in ("weights", "history", "losses")))
+    training, compute = Training(keys=keys, **params.training), Compute(**params.compute)
+    outputs |= {"start": inputs.get("start"), "steps": params.steps}
+    notes |= train_hash(*files, training, compute, saving(snakemake), **outputs)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from scipy import stats
 
-from rehash.equihash.learning.architectures import NETWORKS, build_network
+from rehash.equihash.learning.architectures import build_network
 from rehash.errors import InputError
 
 SHAPES = {
@@ -17,7 +17,7 @@ SHAPES = {
     "small_photo_cnn": (3, 45, 68),
     "dsh_cnn": (3, 32, 32),
 }
-WITH_NORMS = [name for name in NETWORKS if name != "dsh_cnn"]
+WITH_NORMS = [name for name in SHAPES if name != "dsh_cnn"]
 
 
 def views(shape, n: int = 6, seed: int = 0) -> torch.Tensor:
@@ -104,7 +104,7 @@ def test_published_sizes():
     assert parameters("resnet18", (1, 56, 56)) == body - 2 * 49 * 64 + 512 * 64 + 2 * 64
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", SHAPES)
 def test_networks_scale_uint8_and_leave_floats_and_their_input_alone(name):
     network = some_network(name, shape=(3, 40, 50)).eval()
     x = views((3, 40, 50))
@@ -116,7 +116,7 @@ def test_networks_scale_uint8_and_leave_floats_and_their_input_alone(name):
     assert torch.equal(x, before[0]) and torch.equal(scaled, before[1])
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", SHAPES)
 def test_initial_weights_come_from_seed_and_names_alone(name, monkeypatch):
     def touched(*_):
         raise AssertionError("a GPU's generator was seeded")
@@ -151,7 +151,7 @@ def test_initial_weights_have_the_public_distributions():
         assert stats.kstest(weights.detach().flatten(), stats.norm(0, (2 / fan_out) ** 0.5).cdf).pvalue > 0.01
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", SHAPES)
 def test_everything_learns_and_the_layout_of_memory_changes_nothing(name):
     network, x = some_network(name).double(), views(SHAPES[name], 8).double() / 255
     found = []
@@ -214,3 +214,16 @@ def test_torchvision_is_left_alone_until_it_is_needed():
     )
     found = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}, capture_output=True)
     assert found.stdout.decode().strip() == "False", found.stderr.decode()
+
+
+def test_deeper_resnets_and_last_layers_without_batch_norm():
+    """By torchvision's numbers of parameters without their last layer; a lone dense layer has a bias."""
+    for name, body, features in (("resnet34", 21_284_672, 512), ("resnet50", 23_508_032, 2048)):
+        network = build_network(name, 16, (3, 40, 50), seed=1).eval()
+        assert sum(p.numel() for p in network.parameters()) == body + features * 16 + 2 * 16
+        assert network(views((3, 40, 50), 2)).shape == (2, 16)
+    for name, shape in SHAPES.items():
+        network = build_network(name, 16, shape, seed=1, batch_norm=False)
+        *_, last = network.children()
+        assert isinstance(last, torch.nn.Linear) and last.bias is not None
+        assert network.eval()(views(shape, 2)).shape == (2, 16)

@@ -19,7 +19,7 @@ from PIL import Image
 from rehash import foreign_hdf5
 from rehash.datasets.layout import Split, write_dataset
 from rehash.equihash.images.banks import SPLITS, Bank, SplitImages, build_bank
-from rehash.equihash.images.readers import hdf5, photos
+from rehash.equihash.images.readers import digits, hdf5, photos
 from rehash.errors import InputError
 from rehash.hdf5 import read_attributes
 
@@ -81,6 +81,32 @@ def test_public_files_become_a_bank(tmp_path, public, monkeypatch):
     assert (tmp_path / "b.h5").read_bytes() == content, "same input, same bytes; a folder is as good as its files"
     with pytest.raises(InputError, match=f"bank b: has the checksum {digest.hexdigest()}, expected {'0' * 64}"):
         build(public, tmp_path / "c.h5", checksum="0" * 64)
+    assert not (tmp_path / "c.h5").exists()
+
+
+def test_slices_of_one_file_are_splits(tmp_path, public):
+    """As in the file of 2023, whose splits begin at multiples of a number, with a dataset of another name."""
+    whole, slices = tmp_path / "all.hdf5", {"train": [0, 8], "valid": [8, 14], "test": [16, 21]}
+    theirs = pixels(21, 6, 8, 3)
+    with h5py.File(whole, "w") as file:
+        file["dataset"] = theirs
+    notes = build({"path": whole}, tmp_path / "b.h5", array="dataset", slices=slices)
+    assert notes["pictures"] == {"train": 8, "valid": 6, "test": 5}
+    for split, found in images(tmp_path / "b.h5").items():
+        assert (found == theirs[slice(*slices[split])]).all()
+    build(public, tmp_path / "parts.h5", slices={split: [2, 5] for split in SPLITS})
+    with h5py.File(public["test"]) as file:
+        assert (images(tmp_path / "parts.h5")["test"] == file["images"][2:5]).all(), "of a file a split, too"
+    for how, message in (
+        (
+            {"slices": {**slices, "test": [16, 22]}},
+            "all.hdf5: dataset has 21 images; expected 22 or more, for those fr",
+        ),
+        ({}, r"all.hdf5: one file, and nothing says which of its images are of which split; set slices"),
+        ({"slices": slices, "array": "images"}, "all.hdf5: not an HDF5 file with the dataset images, or damaged"),
+    ):
+        with pytest.raises(InputError, match=message):
+            build({"path": whole}, tmp_path / "c.h5", **{"array": "dataset", **how})
     assert not (tmp_path / "c.h5").exists()
 
 
@@ -168,9 +194,13 @@ def test_bad_public_files_are_named_and_nothing_is_written(tmp_path, public, tes
 
 def test_bad_descriptions(tmp_path, public):
     for raw, description, message in [
-        (public, {"reader": "hdf"}, "bank b: unknown reader 'hdf'; did you mean 'hdf5'. Valid: digits, hdf5, image_fo"),
+        (
+            public,
+            {"reader": "hdf"},
+            "bank b: unknown reader 'hdf'; did you mean 'hdf5'. Valid: digiface, digits, hdf5, ",
+        ),
         (public, {"reader": "../banks"}, "unknown reader"),
-        (public, {"image_size": 9}, "bank b: unknown setting of the reader hdf5 'image_size'. Valid: none"),
+        (public, {"image_size": 9}, "bank b: unknown setting of the reader hdf5 'image_size'. Valid: array, slices"),
         (
             {"path": tmp_path},
             {"reader": "image_folder", "imagesize": 9},
@@ -209,6 +239,36 @@ def test_digits_are_the_datasets_pictures_in_order(tmp_path, train, valid):
 def test_digits_need_a_dataset(tmp_path, public):
     with pytest.raises(InputError, match=r"train\.h5: not a dataset of rehash.*make it again with"):
         build({"dataset": public["train"]}, tmp_path / "b.h5", reader="digits")
+
+
+def test_copies_are_changed_a_little_whatever_the_slices():
+    images = RNG.integers(0, 256, (5, 9, 11), np.uint8)
+    whole, parts = (list(digits._each_copied(slices, 3)) for slices in ([images], [images[:2], images[2:]]))
+    found = np.concatenate(whole)
+    assert (found == np.concatenate(parts)).all() and found.dtype == np.uint8
+    found = found.reshape(5, 4, 9, 11)
+    assert (found[:, 0] == images).all() and all((found[:, 1 + i] != images).any((1, 2)).all() for i in range(3))
+
+
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_a_copy_is_read_bilinearly(channels):
+    """By a loop over pixels: each is read where the turn, the size, the shear and the shift put it; outside is black."""
+    image, change = RNG.integers(0, 256, (9, 12, *channels), np.uint8), RNG.uniform(-1, 1, 5)
+    turn, size, shear = np.radians(15 * change[0]), 1 + 0.15 * change[1], 0.2 * change[2]
+    middle, expected = np.array([4, 5.5]), np.zeros(image.shape)
+    for place in np.ndindex(9, 12):
+        y, x = np.array(place) - middle - 2 * change[3:]
+        x += shear * y
+        at = middle + np.array([np.cos(turn) * y - np.sin(turn) * x, np.sin(turn) * y + np.cos(turn) * x]) / size
+        if (at >= 0).all() and (at <= [8, 11]).all():
+            for corner in np.ndindex(2, 2):
+                near = np.floor(at).astype(int) + corner
+                weight = np.prod(1 - abs(at - near))
+                if weight:
+                    expected[place] += weight * image[tuple(near)]
+    found = digits._changed(image, change)
+    assert np.abs(found - expected).max() <= 0.5 + 1e-9, "rounded"
+    assert (digits._changed(image, np.zeros(5)) == image).all()
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -7,8 +7,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from graphs import ROOT
+from graphs import DEFAULT, PAPER, ROOT, merged
+from rehash.config import validated
+from rehash.equihash import plan
 from rehash.equihash.databases.labels import Database, draw_labels, labels
+from rehash.equihash.databases.queries import draw_queries
 from rehash.equihash.evaluation.comparison import (
     compare_models,
     compare_perfect_retrieval,
@@ -16,8 +19,10 @@ from rehash.equihash.evaluation.comparison import (
     found_and_predicted,
 )
 from rehash.equihash.evaluation.retrieval import distance_statistics
+from rehash.equihash.index.synthetic import generate_fingerprints, generate_query_codes
 from rehash.equihash.plan import COMPARED, COMPARISONS
 from rehash.equihash.results import distances_claims, retrieval_claims
+from small_index import draw_shards, evaluate
 
 FOUND = "task model variant seed database database_size metric found low high n predicted".split()
 
@@ -180,42 +185,97 @@ def test_claims_of_trained_against_untrained_networks():
 
 
 def test_published_rates_beside_ours(tmp_path):
+    """Of each database whose queries are items: by task, model and size; by no other metric."""
     rows = []
     for task, model, size, value in (
-        ("openimages", "shannon_hamming", 10**6, 0.479),
-        ("openimages", "shannon_hamming", 10**7, 0.40),
+        ("natural", "shannon_hamming", 10**6, 0.479),
+        ("natural", "shannon_hamming", 10**7, 0.40),
+        ("natural", "mine", 10**6, 0.7),
         ("digits", "hash_net", 20_000, 0.1),
     ):
-        keys = {"task": task, "model": model, "variant": "default", "seed": 1, "database": "x", "database_size": size}
-        interval = {"value": value, "low": value - 0.0002, "high": value + 0.0002, "n": 10**6}
-        rows += [{**keys, "metric": "perfect_retrieval_rate", **interval}, {**keys, "metric": "recall", **interval}]
-    pd.DataFrame(rows).to_csv(tmp_path / "r.csv", index=False)
+        keys = {"task": task, "model": model, "variant": "default", "seed": 1, "database": task, "database_size": size}
+        interval = {"low": value - 0.0002, "high": value + 0.0002, "n": 10**6}
+        rows += [{**keys, "metric": "alone_in_bucket_rate", "value": value, **interval}]
+        rows += [{**keys, "metric": "perfect_retrieval_rate", "value": 0.48, **interval}]
+    tables, labels = [], []
+    for task, label_count in (("natural", 65_536**2), ("digits", 10**6)):
+        labels.append(tmp_path / f"{task}.h5")
+        draw_labels(labels[-1], Database(0, task, 100, label_count), 0, 100)
+        tables.append(tmp_path / f"{task}.csv")
+        pd.DataFrame(row for row in rows if row["task"] == task).to_csv(tables[-1], index=False)
     published = pd.DataFrame(
-        [("openimages", "shannon_hamming", 10**e, p) for e, p in ((6, 0.48), (7, 0.472), (8, 0.433), (9, 0.315))],
+        [("natural", "shannon_hamming", 10**e, p) for e, p in ((6, 0.48), (7, 0.472), (8, 0.433), (9, 0.315))],
         columns=["task", "model", "database_size", "published"],
-    ).assign(why_not_comparable=None)
+    )
     published.to_csv(tmp_path / "p.csv", index=False)
-    compare_perfect_retrieval([tmp_path / "r.csv"], tmp_path / "p.csv", tmp_path / "out.csv")
-    table = pd.read_csv(tmp_path / "out.csv")
+
+    def compared(tables=tables, labels=labels, **differences) -> pd.DataFrame:
+        compare_perfect_retrieval(
+            tables, labels, tmp_path / "p.csv", tmp_path / "out.csv", differences={"digits": "other", **differences}
+        )
+        return pd.read_csv(tmp_path / "out.csv")
+
+    table = compared()
     assert list(table) == "task database model variant seed database_size published value low high n status why".split()
-    status = {(row.task, row.database_size): row.status for row in table.itertuples()}
-    assert status == {
-        ("digits", 20_000): "no published value",
-        ("openimages", 10**6): "inside",
-        ("openimages", 10**7): "outside",
-        ("openimages", 10**8): "not run",
-        ("openimages", 10**9): "not run",
+    expected = {
+        ("digits", "hash_net", 20_000): "no published value",
+        ("natural", "mine", 10**6): "no published value",
+        ("natural", "shannon_hamming", 10**6): "inside",
+        ("natural", "shannon_hamming", 10**7): "outside",
+        ("natural", "shannon_hamming", 10**8): "not run",
+        ("natural", "shannon_hamming", 10**9): "not run",
     }
-    compare_perfect_retrieval([], tmp_path / "p.csv", tmp_path / "out.csv")
-    assert pd.read_csv(tmp_path / "out.csv").status.tolist() == ["not run"] * 4
-    # With a reason, no rate counts as inside or outside, whether ours was run or not, and however near it is.
-    published.assign(why_not_comparable="another task").to_csv(tmp_path / "p.csv", index=False)
-    compare_perfect_retrieval([tmp_path / "r.csv"], tmp_path / "p.csv", tmp_path / "out.csv")
-    table = pd.read_csv(tmp_path / "out.csv").set_index("task")
-    assert set(table.status["openimages"]) == {"not comparable"} and set(table.why["openimages"]) == {"another task"}
-    assert table.status["digits"] == "no published value"
+    rows = [*table.itertuples()]
+    assert {(row.task, row.model, row.database_size): row.status for row in rows} == expected and table.why.isna().all()
+    assert table.value.dropna().isin([0.479, 0.40, 0.7, 0.1]).all(), "of no other metric"
+    assert compared([], []).status.tolist() == ["not run"] * 4
+    # Ours of another database are not compared, however near they are, and why is said.
+    table = compared(natural="split test (published: valid)").dropna(subset=["published", "value"])
+    assert set(table.status) == {"not comparable"} and set(table.why) == {"split test (published: valid)"}
+    draw_labels(labels[0], Database(0, "natural", 100, 256), 0, 100)
+    table = compared(natural="").dropna(subset=["published", "value"])
+    assert set(table.why) == {"256 labels (published: 4,294,967,296)"} and set(table.status) == {"not comparable"}
 
 
-def test_no_published_rate_is_compared_before_its_task_is_built():
+def test_a_model_named_like_a_published_one_is_compared(tmp_path):
+    """Known fingerprints are: their rate lies inside if what is published is what theory says of them."""
+    settings = {"bits": 64, "flips": 0.01, "name_bits": 40, "seed": 3}
+    [labels] = draw_shards(Database(1, "n", 3000, 65_536**2), tmp_path, 1)
+    files = {name: tmp_path / name for name in ("codes", "queries", "asked", "expected.csv")}
+    generate_fingerprints(labels, files["codes"], **settings)
+    draw_queries([labels], files["queries"], positives=2000, negatives=10, pairs=10, seed=1, asked="items")
+    generate_query_codes(files["queries"], files["asked"], files["expected.csv"], probed=5, **settings)
+    keys = {"task": "natural", "model": "hash_net_20", "variant": "synthetic", "seed": 3, "database": "n"}
+    evaluate(tmp_path, [files["codes"]], files["asked"], files["queries"], [labels], 2, keys=keys, probes=5, seed=1)
+    expected = pd.read_csv(files["expected.csv"]).set_index("metric").expected["alone_in_bucket_rate"]
+    assert expected == pytest.approx((0.99**2 + 0.01**2) ** 64, abs=1e-4), "no label has a twin among so many"
+    for rate, status in ((expected, "inside"), (expected - 0.1, "outside")):
+        row = {"task": "natural", "model": "hash_net_20", "database_size": 3000, "published": rate}
+        pd.DataFrame([row]).to_csv(tmp_path / "p.csv", index=False)
+        compare_perfect_retrieval(
+            [tmp_path / "evaluation.csv"], [labels], tmp_path / "p.csv", tmp_path / "out.csv", differences={}
+        )
+        table = pd.read_csv(tmp_path / "out.csv")
+        assert table.status.tolist() == [status] and table.published.tolist() == [pytest.approx(rate)]
+
+
+def test_the_published_table_is_of_the_published_config():
+    """Its rows are of the models and sizes of the task that config/paper.yaml builds, and nothing differs there."""
     published = pd.read_csv(ROOT / "workflow" / "resources" / "published_equihash.csv")
-    assert len(published) == 20 and published.why_not_comparable.str.len().gt(50).all()
+    assert len(published) == 20 and set(published.task) == {"natural"}
+    config = validated(merged(DEFAULT, PAPER))
+    config["equihash"]["build"] = {"databases": ["natural_1b"], "models": ["natural"]}
+    assert plan.perfect_differences(config) == {"natural_1b": ""}
+    assert set(published.model) == {*config["equihash"]["models"]["natural"]}
+    assert {*published.database_size} == {*plan.sizes(config, "natural_1b")}
+    task, database = (config["equihash"][part] for part in ("tasks", "databases"))
+    task["natural"] |= {
+        "hue": 0.1,
+        "flow": {**dict.fromkeys(("fine", "taper", "strength")), "coarse": 256, "fade": [6, 9]},
+    }
+    database["natural_1b"]["split"] = "test"
+    assert plan.perfect_differences(config)["natural_1b"] == (
+        "split test (published: valid); hue 0.1 (published: 0.0625); flow fade [6, 9] (published: [6, 8])"
+    )
+    database["natural_1b"]["asked"] = "labels"
+    assert plan.perfect_differences(config) == {} and plan.perfect_inputs(config) == {"retrievals": [], "labels": []}

@@ -54,6 +54,25 @@ def test_histograms_are_shares_of_pairs_beside_the_binomial():
     assert looks == [("-", ""), ("--", "////")]
 
 
+def test_pairs_of_items_are_an_outline_of_their_own():
+    histogram, rates, _ = distances(1, 1)
+    items = only(histogram, pairs_of="different", variant="default").assign(pairs_of="items")
+    items["count"] *= 50
+    histogram = pd.concat([histogram, items], ignore_index=True)
+    statistics = distance_statistics(histogram)
+    figure = plot_distances(histogram, rates, statistics)
+    panel = figure.axes[0]
+    (outline,) = [step for step in panel.patches if step.get_linestyle() == "-."]
+    assert np.allclose(outline.get_data().values, items["count"] / items["count"].sum())
+    told = panel.texts[0].get_text().splitlines()
+    assert len(told) == 3 and told[1].startswith("items of different labels") and "(1,000,000 pairs)" in told[1]
+    assert words(figure)[:3] == [
+        "same label, trained",
+        "different labels, trained",
+        "items of different labels, trained",
+    ]
+
+
 def test_bands_of_histograms_are_the_interval_of_the_mean():
     (panel, *_), histogram, *_ = seen(0, 4)
     corners = panel.collections[1].get_paths()[0].vertices

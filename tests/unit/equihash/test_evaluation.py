@@ -18,6 +18,7 @@ from rehash.equihash.evaluation.distances import measure_distances
 from rehash.equihash.evaluation.retrieval import distance_statistics
 from rehash.equihash.evaluation.summary import evaluate_index
 from rehash.errors import InputError
+from rehash.seeds import stream
 from small_index import draw_shards, evaluate, places
 
 KEYS = {"task": "t", "model": "m", "variant": "default", "seed": 1, "database": "d"}
@@ -44,7 +45,7 @@ def test_evaluation_is_what_a_dictionary_says(small, tmp_path):
 
     labels, asked = labels_of(small.database, 0, 1500), Queries.read(small.queries)
     codes, strangers = fingerprints(labels, "database"), fingerprints(asked.negative, "negative")
-    sizes = pd.read_csv(tmp_path / "bucket_sizes.csv")
+    sizes, asked_buckets = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("bucket_sizes", "query_buckets"))
     for size in (400, 1500):
         found = table[table.database_size == size].set_index("metric")
         buckets = {code: set(items) for code, items in places(codes[:size]).items()}
@@ -59,17 +60,26 @@ def test_evaluation_is_what_a_dictionary_says(small, tmp_path):
         icr = 2 * collisions / (size * (size - 1)) / differ
         assert found.value["irrelevant_collision_rate"] == pytest.approx(icr, rel=1e-12)
         positive = asked.positive[size][0]
-        hits = wanted = answered = perfect = 0
-        jaccard = []
+        hits = wanted = answered = perfect = complete = sound = 0
+        jaccard, retrieved = [], Counter()
         for label, code in zip(positive, fingerprints(positive, "positive", f"d {size}")):
             relevant, bucket = set(np.flatnonzero(labels[:size] == label)), buckets.get(code, set())
             hits, wanted = hits + len(relevant & bucket), wanted + len(relevant)
             answered, perfect = answered + bool(bucket), perfect + (relevant == bucket)
+            complete, sound = complete + (relevant <= bucket), sound + (bucket <= relevant)
+            retrieved["found" if relevant & bucket else "missed", len(bucket)] += 1
             jaccard.append(len(relevant & bucket) / len(relevant | bucket))
         assert 0 < hits < wanted
         assert found.value["recall"] == pytest.approx(hits / wanted, rel=1e-12)
         assert found.value["true_positive_rate"] == answered / 70
         assert found.value["perfect_retrieval_rate"] == perfect / 70
+        assert found.value["complete_retrieval_rate"] == complete / 70 > perfect / 70
+        assert found.value["sound_retrieval_rate"] == sound / 70
+        total = sum(n * count for (_, n), count in retrieved.items())
+        assert found.value["items_retrieved"] == pytest.approx(total / 70, rel=1e-12)
+        retrieved.update(("negative", len(buckets.get(code, ()))) for code in strangers)
+        mine = asked_buckets[asked_buckets.database_size == size]
+        assert dict(zip(zip(mine.asked, mine.retrieved), mine.queries)) == retrieved
         assert found.value["jaccard"] == pytest.approx(np.mean(jaccard), rel=1e-12)
         assert found.value["false_positive_rate"] == sum(code in buckets for code in strangers) / 60
     assert (table.low <= table.value).all() and (table.value <= table.high).all()
@@ -83,6 +93,10 @@ def test_evaluation_is_what_a_dictionary_says(small, tmp_path):
         assert counts[counts > 0].to_dict() == Counter(distances) and (pairs.bits == 8).all()
         for r in range(4):
             assert found.value[f"{metric}_at_{r}"] == np.mean([d <= r for d in distances])
+    drawn = stream(5, "equihash", "item pairs", "d").integers(1500, size=(2000, 2)).tolist()
+    distances = Counter(sum(x != y for x, y in zip(codes[a], codes[b])) for a, b in drawn if labels[a] != labels[b])
+    counts = pairs[pairs.pairs_of == "items"].set_index("distance")["count"]
+    assert counts[counts > 0].to_dict() == distances and 1900 < counts.sum() < 2000
 
     probed = pd.read_csv(tmp_path / "probes.csv").set_index(["metric", "probes"]).value
     positive = asked.positive[1500][0][:20]
@@ -108,7 +122,7 @@ def test_the_number_of_partitions_changes_no_table(small, tmp_path, monkeypatch)
         folder = tmp_path / str(partitions)
         evaluated(small, folder, partitions)
         tables.append({path.name: path.read_bytes() for path in folder.glob("*.csv")})
-    assert len(tables[0]) == 4 and tables[0] == tables[1]
+    assert len(tables[0]) == 5 and tables[0] == tables[1]
 
 
 def test_files_that_do_not_fit_together(small, tmp_path):
@@ -147,8 +161,14 @@ def test_files_that_do_not_fit_together(small, tmp_path):
     ]:
         with pytest.raises(InputError, match=message):
             check_counts(counts)
-    with pytest.raises(InputError, match=r"codes\.h5: fingerprints of other queries than those of .*fewer\.h5"):
-        evaluate_index(whole, codes, tmp_path / "fewer.h5", {}, keys={}, probes=3, seed=9)
+    settings = {"keys": {}, "probes": 3, "item_pairs": 5, "seed": 9}
+    for words, message in [
+        ((tmp_path / "fewer.h5", small.shards, labels), r"codes\.h5: fingerprints of other queries than .*fewer\.h5"),
+        ((queries, small.shards[:1], labels), r"the shard with items 750 to 1500 is missing"),
+        ((queries, small.shards, other), r"queries\.h5: queries of .*'d'.*expected .*'other'"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            evaluate_index(whole, codes, *words, {}, **settings)
 
 
 def test_distances_of_networks_are_counted(small, tmp_path):

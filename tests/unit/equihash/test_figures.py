@@ -8,19 +8,25 @@ import pytest
 from figure_tables import (
     SIZES,
     buckets,
+    checkpoints,
+    diagnostics,
     distances,
     family,
     probes,
     published,
+    query_buckets,
     retrieval,
     training,
     with_variant,
     words,
 )
 from graphs import ROOT
+from rehash.equihash.figures.checkpoints import plot_checkpoints
+from rehash.equihash.figures.diagnostics import plot_diagnostics
 from rehash.equihash.figures.distances import plot_distances
 from rehash.equihash.figures.family import plot_family
 from rehash.equihash.figures.index import plot_bucket_sizes, plot_probes
+from rehash.equihash.figures.query_buckets import plot_query_buckets
 from rehash.equihash.figures.retrieval import plot_published, plot_retrieval
 from rehash.equihash.figures.training import plot_training
 from rehash.figures.style import save_figure
@@ -31,12 +37,18 @@ FOUR = tuple(("10mdb", size) for size in SIZES)
 DRAWN = {
     "training": lambda: plot_training(training(6, 3, steps=6)),
     "training of one": lambda: plot_training(training(1, 1, steps=0)),
+    "diagnostics": lambda: plot_diagnostics(*diagnostics(5, 3)),
+    "diagnostics of one": lambda: plot_diagnostics(*diagnostics(1, 1, 1)),
+    "checkpoints": lambda: plot_checkpoints(checkpoints(4, 3)),
+    "checkpoints of one": lambda: plot_checkpoints(checkpoints(1, 1, (0, 7))),
     "distances": lambda: plot_distances(*distances(6, 2, 300)),
     "distances of one": lambda: plot_distances(*distances(1, 1, 300)),
     "family": lambda: plot_family(family(models=2, zero_above=8)),
     "family of one": lambda: plot_family(family([0.01], seeds=1, zero_above=0)),
     "buckets": lambda: plot_bucket_sizes(buckets(5, 3, FOUR)),
     "buckets of one": lambda: plot_bucket_sizes(buckets(1)),
+    "query buckets": lambda: plot_query_buckets(query_buckets(5, 3, FOUR)),
+    "query buckets of one": lambda: plot_query_buckets(query_buckets(1)),
     "probes": lambda: plot_probes(probes(5, 1, FOUR)),
     "probes of one": lambda: plot_probes(probes(1)),
     "retrieval": lambda: plot_retrieval(retrieval(seeds=3, zero_below=10**7)),
@@ -55,6 +67,8 @@ def test_panels_have_room_and_all_is_named(name):
     legend, whole = figure.legends[0].get_window_extent(), figure.bbox
     assert whole.x0 <= legend.x0 and legend.x1 <= whole.x1
     for panel in figure.axes:
+        if not panel.get_visible():
+            continue
         assert panel.get_xlabel() and panel.get_ylabel() and (panel.get_title() or "published" in name)
         box, label = panel.get_window_extent(), panel.yaxis.label.get_window_extent()
         assert box.width > 150 and box.y0 - 15 < label.y0 and label.y1 < box.y1 + 15

@@ -13,6 +13,7 @@ from scipy import stats
 import small_index
 from rehash.equihash.databases.labels import shard_range
 from rehash.equihash.databases.mixing import mix
+from rehash.equihash.index import fingerprints
 from rehash.equihash.index.fingerprints import (
     GROUPS,
     Origin,
@@ -22,6 +23,7 @@ from rehash.equihash.index.fingerprints import (
     groups_of,
     partition_of,
     route,
+    take_codes,
     words,
     write_shard,
 )
@@ -347,3 +349,19 @@ write_shard(sys.argv[2], codes, start=0, n_items=90_000, model="m", config="c")
 
 def test_a_disk_that_fills(tmp_path):
     meets_a_full_disk(WRITE, 200_000, tmp_path)
+
+
+@pytest.mark.parametrize("shards, together", [(1, 2**20), (3, 2**20), (3, 40), (7, 1)])
+def test_fingerprints_of_items(tmp_path, monkeypatch, shards, together):
+    """Whatever is read at once; a shard without an item that is asked for is not opened."""
+    monkeypatch.setattr(fingerprints, "_READ", together)
+    codes = random_codes(500, 3)
+    parts = check_shards(write_shards(tmp_path, codes, shards))
+    for items in (np.arange(500), np.array([0, 3, 499]), np.empty(0, np.int64), np.array([123])):
+        assert (take_codes(parts, items) == codes[items]).all()
+    if shards == 3:
+        Path(parts[0].path).unlink()
+        assert (take_codes(parts, np.array([400])) == codes[[400]]).all()
+        damage(Path(parts[2].path), codes=lambda codes: codes ^ 1)
+        with pytest.raises(InputError, match=r"the content of group \d+ does not have its checksum"):
+            take_codes(parts, np.array([400]))

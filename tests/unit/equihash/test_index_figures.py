@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import same_color
+from scipy import stats
 
 from figure_tables import (
     MODELS,
     band,
+    bars,
     buckets,
     by_t,
     joined,
@@ -15,9 +17,12 @@ from figure_tables import (
     only,
     points,
     probes,
+    query_buckets,
     words,
 )
 from rehash.equihash.figures.index import plot_bucket_sizes, plot_probes
+from rehash.equihash.figures.query_buckets import plot_query_buckets
+from rehash.equihash.results import query_buckets_summary
 
 
 def counts(rows: pd.DataFrame) -> dict[int, int]:
@@ -97,6 +102,50 @@ def test_sizes_of_buckets_are_in_plain_numbers(most, expected):
     least, largest = figure.axes[0].get_xlim()
     shown = words(tick for tick in figure.axes[0].get_xticklabels() if least <= tick.get_position()[0] <= largest)
     assert expected <= set(shown) and "$" not in "".join(shown)
+
+
+# --- what queries retrieve
+
+
+def test_bars_of_queries_by_what_they_retrieve():
+    table = query_buckets()
+    figure = plot_query_buckets(table)
+    (panel,) = figure.axes
+    assert [tick.get_text().replace("\n", " ") for tick in panel.get_xticklabels()] == [
+        "0",
+        "1",
+        "2 to 9",
+        "10 to 99",
+        "100 to 999",
+        "1,000 to 9,999",
+    ]
+    found = [[bar.get_height() for bar in panel.containers[place]] for place in (0, 3)]
+    missed = [[bar.get_height() for bar in panel.containers[place]] for place in (1, 4)]
+    assert found == [pytest.approx([0, 0.2, part, 0, 0, 0]) for part in (0.099, 0.119)]
+    assert missed == [pytest.approx([0.6, part, 0, 0, 0, 0.001], abs=1e-12) for part in (0.1, 0.08)]
+    assert [bar.get_y() for bar in panel.containers[1]] == pytest.approx([0, 0.2, 0.099, 0, 0, 0])
+    ends = stats.binomtest(600, 1000).proportion_ci(0.95, "exact")
+    assert (round(0 - 0.2, 9), (pytest.approx(ends.low), pytest.approx(ends.high))) in bars(panel)
+    assert words(figure) == [*MODELS[:2], "a relevant item among them", "no relevant item"]
+    assert figure.get_suptitle().endswith("1,000 positive queries retrieves\nintervals: of one seed its own, at 95%")
+
+
+def test_queries_of_several_seeds():
+    (panel,) = plot_query_buckets(query_buckets(1, seeds=2)).axes
+    assert next(bar.get_height() for bar in panel.containers[1]) == pytest.approx(0.595)
+    assert bars(panel)[0] == (0, (0.59, 0.6)), "from the one to the other"
+    figure = plot_query_buckets(query_buckets(1, seeds=4))
+    assert bars(figure.axes[0])[0] == (0, pytest.approx(by_t([0.6, 0.59, 0.58, 0.57])))
+    assert figure.get_suptitle().endswith("intervals: of more seeds that of their mean, at 95%")
+
+
+def test_a_number_for_each_bar():
+    row = query_buckets_summary(query_buckets(1)).iloc[0]
+    assert row["positive queries"] == "1,000" and row["0 items"] == "0.600" and row["1 item"] == "0.300, 0.200 found"
+    assert row["2 to 9 items"] == "0.099, 0.099 found" and row["1,000 to 9,999 items"] == "0.001"
+    assert row["10,000 or more items"] == "0.000" and row["negative queries, 0 items"] == "0.900"
+    (none,) = query_buckets_summary(only(query_buckets(1), asked="negative")).to_dict("records")
+    assert (none["0 items"], none["positive queries"], none["negative queries, 0 items"]) == ("none", "0", "0.900")
 
 
 # --- multi-probing

@@ -31,6 +31,7 @@ def check_answers(index: Index, codes: np.ndarray, queries: np.ndarray) -> None:
     assert offsets.dtype == ids.dtype == np.int64 and len(offsets) == len(queries) + 1 and offsets[0] == 0
     assert [ids[low:high].tolist() for low, high in pairwise(offsets)] == expected and offsets[-1] == len(ids)
     assert index.count(queries).tolist() == [len(each) for each in expected]
+    assert {row: ids.tolist() for row, ids in index.buckets(queries)} == {j: e for j, e in enumerate(expected) if e}
     found = [index.find(query) for query in queries]
     assert [each.tolist() for each in found] == expected and all(each.dtype == np.int64 for each in found)
     assert len(index) == len(codes)
@@ -252,6 +253,75 @@ def test_queries_of_another_width(tmp_path, query, message):
     one = query[0] if query.ndim == 2 else query[None]
     with pytest.raises(InputError, match=r"a query is u?int\d+ \(.*\); expected uint8 \(8,\)"):
         index.find(one)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Multi-probing, and the bucket of an item
+
+
+@pytest.mark.parametrize("width, probes, together", [(1, 300, 2**20), (2, 37, 40), (3, 1, 2)])
+def test_probes_find_what_all_fingerprints_in_order_of_cost_hold(tmp_path, monkeypatch, width, probes, together):
+    """A loop over all items: each is found by the probe that flips the bits in which it differs, if that is early."""
+    monkeypatch.setattr(module, "_LOOKUPS", together)
+    rng, n_bits = np.random.default_rng(width), 8 * width
+    codes = random_codes(700, width)
+    codes[500:] = codes[:200]
+    index = Index.open(build(tmp_path, codes))
+    logits = rng.normal(size=(9, n_bits)).astype(np.float32)
+    logits[:5] = np.where(np.unpackbits(codes[:5], axis=1), 1, -1) * np.abs(logits[:5])  # each sure of an item
+    logits[3, 4:6] = 0  # a bit of the logit 0 is off
+    offsets, ids, ranks = index.probe(logits, probes)
+    assert offsets.dtype == ids.dtype == ranks.dtype == np.int64 and len(offsets) == 10 and offsets[-1] == len(ids)
+    masks = np.arange(2**n_bits) if n_bits < 24 else np.zeros(1, np.int64)
+    flips = (masks[:, None] >> np.arange(n_bits)[::-1] & 1).astype(bool)
+    for query, low, high in zip(logits, offsets, offsets[1:]):
+        order = np.argsort(flips @ np.abs(query.astype(np.float64)), kind="stable")[:probes]
+        expected = []
+        for rank, flip in enumerate(flips[order]):
+            code = np.packbits((query > 0) ^ flip)
+            expected += [(rank, item) for item in np.flatnonzero((codes == code).all(axis=1)).tolist()]
+        found = list(zip(ranks[low:high].tolist(), ids[low:high].tolist()))
+        if query[4] == query[5] == 0:  # probes of one cost come in another order in the slow loop
+            found, expected = [sorted(item for _, item in each) for each in (found, expected)]
+        assert found == expected
+    assert offsets[5] >= 5 and (probes == 1) == (not ranks.any())
+
+
+def test_probing_in_bounded_memory(tmp_path):
+    index = Index.open(build(tmp_path, random_codes(1000, 8)))
+    logits = np.random.default_rng(0).normal(size=(4000, 64))
+    index.probe(logits[:2], 1000)  # the sets of bits that can be among the first are kept
+    tracemalloc.start()
+    index.probe(logits, 1000)  # 32 MB of fingerprints, and 32 MB of costs, if all were held
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2.5e8
+
+
+def test_probes_that_make_no_sense(tmp_path):
+    index = Index.open(build(tmp_path, counted(np.arange(5))))
+    for logits, probes, message in [
+        (np.zeros((2, 32)), 3, r"logits of queries are \(2, 32\); expected \(n, 64\)"),
+        (np.zeros(64), 3, r"logits of queries are \(64,\); expected"),
+        (np.full((1, 64), np.nan), 3, r"a negative value or NaN"),
+        (np.zeros((1, 64)), 0, "0 probes; expected 1 or more"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            index.probe(logits, probes)
+    none = index.probe(np.empty((0, 64)), 5)
+    assert none.offsets.tolist() == [0] and len(none.ids) == len(none.ranks) == 0
+
+
+def test_items_that_share_the_fingerprint_of_an_item(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_SCANNED", 30)
+    codes = random_codes(300, 2) % 4
+    index, rows = Index.open(build(tmp_path, codes)), places(map(bytes, codes))
+    for item in (0, 1, 150, 299):
+        found = index.sharing(item)
+        assert found.tolist() == rows[bytes(codes[item])] and found.dtype == np.int64
+    for item in (-1, 300):
+        with pytest.raises(InputError, match=f"item {item}; expected 0 to 299"):
+            index.sharing(item)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Tasks from a config's block."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -24,6 +26,7 @@ def test_published_shapes():
         ({"overlaps": [0, 1]}, "t: unknown setting 'overlaps'; did you mean 'overlap'"),
         ({"flow": {"coarce": 1}}, "t: flow: unknown setting 'coarce'; did you mean 'coarse'"),
         ({"flow": {"coarse": 0}}, "expected divisors above 0"),
+        ({"flow": {"strength": -1}}, "flow's strength is -1; expected 0 or more"),
         ({"grid": [0, 2]}, r"t: grid is \[0, 2\]; expected two whole numbers from 1"),
         ({"picture": [28]}, r"t: picture is \[28\]; expected two"),
         ({"overlap": [0, 15]}, "at most half an image of 28 x 28"),
@@ -42,3 +45,9 @@ def test_a_task_is_its_block():
     assert Task.of(DIGITS) == Task("noisy", (2, 2), (28, 28))
     photos = {"kind": "warped", "grid": [1, 2], "picture": [180, 180], "overlap": [0, 90], "flow": {"taper": False}}
     assert Task.of(photos) == Task("warped", (1, 2), (180, 180), (0, 90), flow=Flow(taper=False))
+    # Of 2023: other scales, a strength of each view, and a fade with the radius; what a block says is in its place.
+    flow = Flow(256, 512, False, 2, (6, 8))
+    assert Task.of({**photos, "kind": "natural", "flow": {}}).flow == flow
+    assert Task.of({**photos, "kind": "natural", "flow": {"fade": [5, 9], "fine": 300}}).flow == replace(
+        flow, fade=(5, 9), fine=300
+    )

@@ -28,7 +28,7 @@ from rehash.equihash.images.perlin import write_perlin
 from rehash.equihash.images.task import Task
 from rehash.errors import InputError
 from rehash.hdf5 import created, write_attributes
-from slow_mosaics import NOISY, WARPED, ArrayBank, bank, mosaics, perlin, slow_flow, slow_mosaic, slow_view
+from slow_mosaics import NATURAL, NOISY, WARPED, ArrayBank, bank, mosaics, perlin, slow_flow, slow_mosaic, slow_view
 
 
 def assert_rounded_down(found: torch.Tensor, exact_HWC: np.ndarray, tolerance: float, most_unclear: float) -> None:
@@ -88,14 +88,17 @@ def test_noisy_views_add_the_drawn_noise():
     assert kstest(drawn.normal.ravel(), "norm").pvalue > 0.01
 
 
-@pytest.mark.parametrize("task", [WARPED, Task("warped", (2, 2), (9, 8), (2, 4))], ids=["1x2", "2x2"])
+@pytest.mark.parametrize(
+    "task", [WARPED, Task("warped", (2, 2), (9, 8), (2, 4)), NATURAL], ids=["1x2", "2x2", "natural"]
+)
 def test_warped_views_are_the_slow_ones(task):
     made = mosaics(task)
     labels, count = np.array([3, 30, 41, 16, 0, 48]), 6
     drawn = cut(made.draw(block_source(9, "d", "positive", 2), BLOCK), slice(7, 7 + count))
     views = made.items(labels, 2 * BLOCK + 7, seed=9, name="d", kind="positive")
-    for view, label, hue, a, numbers in zip(views, labels, *drawn):
-        exact = slow_view(task, made.bank.images, made.perlin, label, float(hue), float(a), numbers.numpy())
+    for view, label, hue, a, numbers, strength in zip(views, labels, *drawn):
+        factor = float(strength) if task == NATURAL else None
+        exact = slow_view(task, made.bank.images, made.perlin, label, float(hue), float(a), numbers.numpy(), factor)
         assert_rounded_down(view, exact, 2e-3, 0.02)
 
 
@@ -113,7 +116,13 @@ def test_a_photograph_is_the_slow_one():
 def test_warps_are_drawn_as_declared():
     made = mosaics(WARPED)
     drawn = [made.draw(block_source(2, "d", "database", block), BLOCK) for block in range(8)]
-    hue, lightness, numbers = (torch.cat(parts).numpy() for parts in zip(*drawn))
+    hue, lightness, numbers, none = (torch.cat(parts).numpy() for parts in zip(*drawn))
+    natural = [mosaics(NATURAL).draw(block_source(2, "d", "database", block), BLOCK) for block in range(8)]
+    for parts, others in zip(zip(*natural), (hue, lightness, numbers)):
+        assert (torch.cat(parts).numpy() == others).all(), "a strength comes after all that warped views draw"
+    assert none.shape == (8 * BLOCK, 0)
+    strength = torch.cat([each.strength for each in natural]).numpy()
+    assert kstest(strength**0.5, "uniform", (0, 2**0.5)).pvalue > 0.01
     assert kstest(hue, "uniform", (-1 / 16, 1 / 8)).pvalue > 0.01
     assert kstest(lightness, "uniform", (-0.2, 0.4)).pvalue > 0.01
     assert numbers.shape == (8 * BLOCK, 2, 2)
@@ -223,6 +232,9 @@ def test_the_flow_fades_only_if_it_should():
     assert tapered[0, 0, 0, 0] == 0 and tapered[0, 0, -1, -1] == 71
     assert free[0, 0, 0, 0] > 18  # 0.6 of half the width and height
     assert Flow(160, 320).weights(9)[1] < Flow().weights(9)[1]
+    assert (
+        Flow().displace(picture, strong, strong, torch.zeros(1)) == Flow().displace(picture, 0 * strong, strong * 0)
+    ).all()
 
 
 def test_a_bank_may_be_on_a_device():
@@ -371,7 +383,7 @@ def test_contact_sheet_starts_with_the_mosaic():
     assert (sheet[:, 0].transpose(0, 3, 1, 2) == made.plain([4, 9]).numpy()).all()
     assert len({view.tobytes() for row in sheet for view in row}) == 8
     assert contact_sheet(mosaics(NOISY), [4], 2, seed=0).shape == (1, 3, 8, 10)
-    shown = plot_contact_sheet(sheet, "title", [4, 9]).axes[0].images[0].get_array()
+    shown = plot_contact_sheet(sheet, "title", ["4", "9"]).axes[0].images[0].get_array()
     assert (
         shown.shape == (17, 39, 3) and (shown[8] == 1).all()
     )  # a white line between rows of 8 pixels, as between columns
@@ -404,7 +416,7 @@ def test_contact_sheet_starts_with_the_mosaic():
             lambda: plot_contact_sheet(np.zeros((2, 3, 8, 9, 4)), "t"),
             r"views \(2, 3, 8, 9, 4\); expected \(labels, views, H, W\)",
         ),
-        (lambda: plot_contact_sheet(np.zeros((2, 3, 8, 9)), "t", [1]), "2 rows with 1 labels"),
+        (lambda: plot_contact_sheet(np.zeros((2, 3, 8, 9)), "t", ["1"]), "2 rows with 1 labels"),
         (lambda: NOISY.label_count(70_000), "70000\\^4 labels do not fit 64 bits"),
     ],
 )

@@ -240,7 +240,8 @@ def test_saturated_logits_have_finite_gradients(name):
 def test_settings_are_read_and_checked():
     unsupervised, supervised = ["hash_net", "hash_net_shannon", "jmlh", "shannon_hamming"], CLASSES
     assert objectives.names() == sorted([*unsupervised, *supervised])
-    assert objectives.defaults("hash_net") == {"alpha": 0.15, "gamma": 0.0005, "power": 0.5, "beta_every": 200}
+    defaults = {"alpha": 0.15, "gamma": 0.0005, "power": 0.5, "beta_every": 200, "beta_first": 1.0, "similar": 0.5}
+    assert objectives.defaults("hash_net") == defaults
     full = objectives.complete("shannon_hamming", {"lambda_s": 1})
     assert full["lambda_s"] == 1.0 and isinstance(full["lambda_s"], float) and full["lambda_h"] == 1.0
     for settings, words in (
@@ -284,3 +285,53 @@ def test_a_new_objective_is_one_file(tmp_path, monkeypatch):
     (tmp_path / "two.py").write_text(TOY + TOY.replace("Toy", "Other"))
     with pytest.raises(InputError, match=r"two\.py has 2 subclasses of Objective; expected one"):
         objectives.defaults("two")
+
+
+def test_options_that_no_published_config_uses():
+    """HashNet's first beta, alpha left out and share of similar pairs; groups of neighbours alone; JMLH's three."""
+    z, targets = some_logits(4, 0.5), torch.tensor([1, 0, 1, 0])
+    found = made("hash_net", alpha=0.0, beta_first=3.0)(z, targets, 1399, source())["pairs"].item()
+    total = 0.0
+    for (one, other), similar in zip(z.tolist(), (1, 0, 1, 0)):
+        beta = 3 * (1 + 0.0005 * 1200) ** 0.5
+        u = 10 / BITS * sum(math.tanh(beta * a) * math.tanh(beta * b) for a, b in zip(one, other))
+        total += math.log(1 + math.exp(u)) - similar * u
+    assert found == pytest.approx(total / 4, rel=1e-12)
+    for share, expected in ((0.3, 300), (1.0, 1000), (0.0, 0), (0.125, 125)):
+        targets = made("hash_net", similar=share).draw(np.random.default_rng(0), 1000).targets
+        assert expected <= targets.sum() <= expected + 5
+        apart = [part.sum() for part in np.split(targets, 8)]
+        assert max(apart) - min(apart) <= 1 + 3, "each micro-batch has its share, and a pair may be alike by chance"
+    with pytest.raises(InputError, match=r"hash_net: similar is 1.5; expected a share"):
+        made("hash_net", similar=1.5)
+
+    z = some_logits()
+    settings = {"group_lambda_s": 0.5, "group_size": 2, "group_bits": 4, "group_strided": False}
+    neighbours = made("shannon_hamming", **settings)(z, torch.zeros(5), 0, source())["group"].item()
+    parts = [z.flatten(0, 1)[:, place : place + 4] for place in (0, 4)]
+    total = 0.0
+    for part in parts:
+        p = part.sigmoid().numpy()
+        for a, b in combinations(range(4), 2):
+            for x, y in np.ndindex(2, 2):
+                q = np.mean((p[:, a] if x else 1 - p[:, a]) * (p[:, b] if y else 1 - p[:, b]))
+                total -= q * math.log(q)
+    assert neighbours == pytest.approx(-0.5 * total, rel=1e-12)
+
+    classes, z = torch.arange(10).reshape(5, 2) % 6, some_logits().float().requires_grad_()
+    signs = made("jmlh", classes=6, binarization="sign", deterministic=True, classifier_bias=False)
+    assert [name for name, _ in signs.named_parameters()] == ["weight"]
+    found = signs(z, classes, 0, source())["classification"]
+    total = 0.0
+    for view, own in zip(z.detach().flatten(0, 1).tolist(), classes.flatten().tolist()):
+        bits = [1 if logit > 0 else -1 for logit in view]
+        scores = [sum(w * b for w, b in zip(row, bits)) for row in signs.weight.tolist()]
+        total += math.log(sum(map(math.exp, scores))) - scores[own]
+    assert found.item() == pytest.approx(total / 10, rel=1e-5)
+    (gradient,) = torch.autograd.grad(found, z)
+    hard = torch.where(z > 0, 1.0, -1.0).detach().requires_grad_()
+    signs._classification(hard.flatten(0, 1), classes.flatten()).backward()
+    p = z.detach().sigmoid()
+    torch.testing.assert_close(gradient, hard.grad * p * (1 - p))  # straight through, and then by the sigmoid
+    with pytest.raises(InputError, match="unknown binarization 'signs'; did you mean 'sign'"):
+        made("jmlh", binarization="signs")

@@ -7,7 +7,7 @@ import inspect
 import pytest
 import yaml
 
-from graphs import CONFIGS, ROOT
+from graphs import CONFIGS, PAPER, ROOT, merged
 from rehash.config import load_schema, validated
 from rehash.datasets.readers import image_folder as datasets_folder
 from rehash.equihash import plan
@@ -155,16 +155,17 @@ def test_fingerprints_of_a_database_fill_bytes():
 
 AUGMENTED = {"kind": "augmented", "bank": "digits5k", "grid": [1, 1], "picture": [28, 28]}
 CLASSES = {**AUGMENTED, "labels": "classes"}
+SLICES = {"train": [0, 3], "valid": [3, 6], "test": [6, 9]}
 
 
 def test_a_task_gives_the_settings_of_its_kind_and_its_shape():
     """Settings by kind are attributes of Task, and shapes are the library's, with and without colour."""
-    from rehash.equihash.images.task import KINDS, LABELS, Task
+    from rehash.equihash.images.task import FLOWS, KINDS, LABELS, Task
 
     attributes = {one.name for one in dataclasses.fields(Task)}
     assert tuple(plan.KIND_SETTINGS) == KINDS
     assert {key for keys in plan.KIND_SETTINGS.values() for key in keys} - {"perlin"} == attributes - {
-        *("kind", "grid", "picture", "overlap", "flow")
+        *("kind", "grid", "picture", "overlap", "bank_size")
     }
     properties = load_schema()["properties"]["equihash"]["properties"]["tasks"]["additionalProperties"]["properties"]
     assert properties["labels"]["enum"] == [*LABELS, None] and properties["kind"]["enum"] == list(KINDS)
@@ -173,9 +174,17 @@ def test_a_task_gives_the_settings_of_its_kind_and_its_shape():
         default = getattr(of, key)
         text = str(default).lower() if isinstance(default, bool) else f"{default:g}"
         assert f"null is {text}" in properties[key]["description"], key
+    flow = properties["flow"]["properties"]
+    assert [*FLOWS] == plan.FLOWING and [*flow] == [one.name for one in dataclasses.fields(FLOWS["natural"])]
+    for key in ("coarse", "fine", "taper", "strength"):
+        value = str(getattr(FLOWS["natural"], key)).lower()
+        assert f"or {value} (natural)" in flow[key]["description"].replace(",", ""), key
     tasks = {"one": CLASSES, "two": {**AUGMENTED, "colour": True, "grid": [2, 1], "shift": 0, "flip": True}}
     config = changed(tasks=tasks)
-    for task in [*tasks, "digits", "photos", "small_photos"]:
+    natural = {**config["equihash"]["tasks"]["photos"], "kind": "natural", "flow": {"strength": 1, "fade": [5, 9]}}
+    config = changed(tasks={**tasks, "natural": natural})
+    assert plan.task_settings(config, "natural")["flow"] == natural["flow"], "of the flow, too"
+    for task in [*tasks, "digits", "photos", "small_photos", "natural"]:
         assert plan.shape_of(config, task) == Task.of(plan.task_settings(config, task)).shape, task
     settings = {**CLASSES, "overlap": [0, 0]}
     del settings["bank"]
@@ -208,11 +217,18 @@ def test_supervised_models_are_planned_where_labels_are_classes():
             "config: equihash.tasks.a: rotation is a setting of tasks of the kind augmented; this one is noisy, and "
             "has gaussian",
         ),
-        ({"tasks": {"a": {**AUGMENTED, "hue": 0.1}}}, "tasks.a: hue is a setting of tasks of the kind warped; this"),
+        (
+            {"tasks": {"a": {**AUGMENTED, "hue": 0.1}}},
+            "tasks.a: hue is a setting of tasks of the kind warped, natural; ",
+        ),
         ({"tasks": {"a": {**AUGMENTED, "perlin": "small"}}}, "tasks.a: perlin is a setting of tasks of the kind warp"),
         (
-            {"tasks": {"a": {**AUGMENTED, "kind": "warped"}}},
-            "config: equihash.tasks.a: a warped task needs a Perlin bank",
+            {"tasks": {"a": {**AUGMENTED, "kind": "natural"}}},
+            "config: equihash.tasks.a: a natural task needs a Perlin bank",
+        ),
+        (
+            {"databases": {"d": {"task": "digits", "items": 100, "asked": "items", "positives": 101}}},
+            "equihash.databases.d.positives: 101 queries that are its own items; expected at most its 100 items",
         ),
         (
             {"tasks": {"a": {**CLASSES, "bank": "photos45"}}},
@@ -223,11 +239,106 @@ def test_supervised_models_are_planned_where_labels_are_classes():
             {"tasks": {"a": CLASSES}, "databases": {"d": {"task": "a", "items": 100}}},
             "equihash.databases.d: labels of its task a are classes, .*; give it a task of the same bank with labels: ",
         ),
+        (
+            {"banks": {"b": {"reader": "photos", "slices": SLICES}}},
+            "equihash.banks.b.slices: is a setting of the reader hdf5; this one is photos",
+        ),
+        (
+            {"banks": {"b": {"reader": "hdf5", "path": "all.h5", "slices": {**SLICES, "test": [4, 8]}}}},
+            "equihash.banks.b.slices: valid and test share the images 4 to 5; expected splits without a common image",
+        ),
+        (
+            {"banks": {"b": {"reader": "hdf5", "path": "all.h5", "slices": {**SLICES, "test": [8, 8]}}}},
+            r"equihash.banks.b.slices.test: \[8, 8\]; expected the second number above the first",
+        ),
     ],
 )
-def test_mistakes_with_classes_are_named(blocks, message):
+def test_mistakes_between_settings_are_named(blocks, message):
     with pytest.raises(InputError, match=message):
         changed(**blocks)
+
+
+INSTANCES = {"kind": "instances", "bank": "stereo", "grid": [1, 2], "picture": [40, 40], "colour": True}
+
+
+def test_a_folder_of_identities_gets_what_the_config_says_of_it():
+    from rehash.equihash.images.readers import digiface, identities, stereo
+
+    said = {"path": "/data/i", "skip_single": True, "skip_corrupt": True, "image_size": 9}
+    faces = {"reader": "digiface", "path": "f", "splits": {"train": [0, 2], "valid": [2, 4], "test": [4, 6]}}
+    config = changed(banks={"mine": {"reader": "identities", **said}, "faces": faces})
+    del said["path"]
+    assert plan.bank_description(config, "mine") == {"name": "mine", "reader": "identities", **said}
+    assert plan.bank_description(config, "faces")["splits"] == faces["splits"]
+    options = {reader: {*inspect.signature(reader.read).parameters} for reader in (identities, digiface, stereo)}
+    assert options[identities] == {*inspect.signature(banks_folder.read).parameters, "skip_single"}
+    assert options[digiface] == {"raw", "splits"} and options[stereo] == {"raw", "image_size"}
+
+
+@pytest.mark.parametrize(
+    ("blocks", "message"),
+    [
+        (
+            {"tasks": {"a": {**INSTANCES, "bank": "photos45"}}},
+            r"equihash.tasks.a: views are instances, but the bank photos45 .reader photos. has no identities; take a bank "
+            "with the reader identities or digiface or stereo, or another kind of task",
+        ),
+        (
+            {"tasks": {"a": {**AUGMENTED, "bank": "stereo", "colour": True}}},
+            r"tasks.a: the bank stereo .reader stereo. has identities, for tasks of the kind instances; this one is augm",
+        ),
+        (
+            {"tasks": {"a": {**INSTANCES, "gaussian": 0.1}}},
+            "gaussian is a setting of tasks of the kind noisy, augmented;",
+        ),
+        (
+            {"tasks": {"a": {**AUGMENTED, "differ": "any_cell"}}},
+            "differ is a setting of tasks of the kind instances; this",
+        ),
+        ({"tasks": {"a": {**INSTANCES, "differ": "cell"}}}, "tasks.a.differ: unknown value 'cell'; did you"),
+        ({"banks": {"b": {"reader": "identities"}}}, "banks.b: reader identities needs path; has none"),
+        ({"banks": {"b": {"reader": "digiface", "paths": {"train": "x"}}}}, "reader digiface needs path; has paths"),
+        (
+            {"banks": {"b": {"reader": "digiface", "path": "x", "splits": {"train": [0, 1], "valid": [1, 2]}}}},
+            "banks.b.splits: .*'test'",
+        ),
+        (
+            {"tasks": {"a": INSTANCES}, "models": {"a": {"m": {"objective": "csq"}}}},
+            "models.a.m: the objective csq learns from classes, but labels of its task are identities; set",
+        ),
+    ],
+)
+def test_mistakes_with_identities_are_named(blocks, message):
+    with pytest.raises(InputError, match=message):
+        changed(**blocks)
+
+
+def test_the_published_tasks_of_faces_are_the_public_files():
+    """configs/DigiFace and configs/DigiFaceMosaic of the public repository, number by number."""
+    config = validated(merged(*CONFIGS[:1], PAPER))
+    parts = ("micro_batches", "pairs", "steps", "clip", "learning_rate", "optimiser")
+    for task, cells in (("digiface", 1), ("digiface_mosaic", 2)):
+        assert plan.shape_of(config, task) == (3, 112, 112 * cells)
+    for task, model, variant, batches, pairs, settings in (
+        ("digiface", "shannon_hamming", "default", 64, 64, {"lambda_s": 0.1, "lambda_h": 1, "tuple_size": 3}),
+        ("digiface", "shannon_hamming", "lambda_s=0.003+lambda_h=0.1", 64, 64, {"lambda_s": 0.003, "lambda_h": 0.1}),
+        ("digiface", "pseudo_sh_quad", "default", 64, 64, {"lambda_s": 0.001, "lambda_h": 0.1, "tuple_size": 4,
+         "covered": 3, "permuted": True, "discrete": True, "huber": 0.01, "huber_branch": 9, "prior": 1}),
+        ("digiface", "pseudo_sh_quad", "lambda_s=0.003+lambda_h=0.1", 64, 64, {"lambda_s": 0.003, "tuple_size": 4}),
+        ("digiface", "hash_net", "default", 32, 64, {"alpha": 0.05, "gamma": 0.0005, "power": 0.5, "beta_every": 200}),
+        ("digiface", "jmlh", "default", 32, 32, {"classes": 10_000, "kl_weight": 0.1}),
+        ("digiface_mosaic", "shannon_hamming", "default", 32, 64, {"lambda_s": 0.03, "lambda_h": 1, "discrete": False}),
+        ("digiface_mosaic", "hash_net", "default", 32, 64, {"alpha": 0.05}),
+        ("digiface_mosaic", "jmlh", "default", 32, 32, {"classes": 10_000, "public": True}),
+    ):  # fmt: skip
+        run = plan.run_params(config, task, model, variant, "3210")
+        assert run["network"] == "resnet18" and run["bits"] == 64, (task, model)
+        assert {name: run["schedule"][name] for name in parts} == dict(
+            zip(parts, (batches, pairs, 100_000, 10, 0.001, "adam"))
+        ), (task, model)
+        assert settings.items() <= run["settings"].items(), (task, model)
+    assert {run["variant"] for family in config["equihash"]["families"]["digiface"]
+            for run in plan.family_runs(config, "digiface", family)} == {"lambda_s=0.003+lambda_h=0.1"}  # fmt: skip
 
 
 def test_families_are_grids_with_seeds():
@@ -255,7 +366,7 @@ def test_the_readme_of_objectives_lists_them_all():
         row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
         for setting, default in objectives.defaults(name).items():
             shared = name == "hash_net_shannon" and setting not in ("alpha", "lambda_s")
-            text = str(default).lower() if isinstance(default, bool) else f"{default:g}"
+            text = str(default).lower() if isinstance(default, bool | str) else f"{default:g}"
             assert shared or f"`{setting}` {text}" in row, (name, setting)
 
 
@@ -264,6 +375,34 @@ def test_defaults_of_the_training_are_the_librarys():
 
     blocks = load_schema()["properties"]["equihash"]["properties"]["models"]["additionalProperties"]
     properties = blocks["additionalProperties"]["properties"]["training"]["properties"]
-    defaults = {one.name: list(d) if (d := one.default) == () else d for one in dataclasses.fields(Schedule)}
-    assert {key: value["default"] for key, value in properties.items()} == defaults
+    defaults = {name: list(value) if value == () else value for name, value in vars(Schedule()).items()}
+    assert {key: value["default"] for key, value in properties.items()} == {**defaults, "checkpoints": []}
     assert tuple(properties["forward"]["enum"]) == FORWARDS
+
+
+def test_a_database_evaluates_the_models_it_names(tmp_path):
+    (tmp_path / "network.safetensors").write_bytes(b"")
+    models = {
+        "theirs": {"import": str(tmp_path / "network.safetensors"), "bits": 16, "seeds": [4, 5]},
+        "known": {"synthetic": {"flips": 0.1, "name_bits": 9}},
+    }
+    small = {"models": ["theirs"], "untrained": ["theirs", "hash_net"]}
+    all_models = {**CONFIG["equihash"]["models"]["digits"], **models}
+    config = changed(models={"digits": all_models})
+    whole = [(run["model"], run["variant"]) for run in plan.database_runs(config, "small")]
+    assert {*whole} >= {("theirs", "imported"), ("known", "synthetic"), ("hash_net", "default")}
+    assert "untrained" not in dict(whole).values(), "unless it is asked for"
+    config["equihash"]["databases"]["small"] |= small
+    named = [(run["model"], run["variant"], run["seed"]) for run in plan.database_runs(config, "small")]
+    seed = CONFIG["equihash"]["models"]["digits"]["hash_net"].get("seeds", [3210])[0]
+    assert sorted(named) == [("hash_net", "untrained", seed), ("theirs", "imported", 4), ("theirs", "untrained", 4)]
+    assert plan.run_params(config, "digits", "theirs", "untrained", "4")["bits"] == 16
+    with pytest.raises(InputError, match="it is imported, not trained here; its variants are imported and untrained"):
+        plan.run_params(config, "digits", "theirs", "default", "4")
+    for key, value, message in (
+        ("models", "thiers", "small.models: unknown model 'thiers'; did you mean 'theirs'"),
+        ("untrained", "known", "small.untrained: known is synthetic, which has no network before training"),
+    ):
+        block = {**CONFIG["equihash"]["databases"]["small"], key: [value]}
+        with pytest.raises(InputError, match=message):
+            changed(models={"digits": all_models}, databases={"small": block})

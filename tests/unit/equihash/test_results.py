@@ -11,6 +11,8 @@ from figure_tables import (
     SIZES,
     buckets,
     by_t,
+    checkpoints,
+    diagnostics,
     distances,
     family,
     only,
@@ -60,6 +62,26 @@ def test_training_is_of_each_seeds_last_step():
     assert row["median distance, same label (bits)"].startswith(f"{last.same_distance_median.mean():.1f} (")
     assert (row.step, row.seeds, row.pairs) == ("50,000 to 100,000", 3, "1,000")
     assert row["precision within distance 2"] == "none"
+
+
+def test_diagnostics_at_the_last_evaluation():
+    first, second = results.diagnostics_summary(*diagnostics(2, 3)).itertuples(index=False)
+    columns = results.diagnostics_summary(*diagnostics(2, 3)).columns
+    row = dict(zip(columns, first))
+    assert row["largest element"] == cell([2.0, 3.0, 4.0], ".3g") and row["step"] == "6,000"
+    assert row["clipped elements of the gradient, share"] == "0 (0 to 0)"
+    norms = [cell([2.0, 3.0, 4.0], ".3g"), cell([0.2, 0.3, 0.4], ".3g")]
+    assert row["norm of the gradient of terms"] == f"hamming {norms[0]}; shannon {norms[1]}"
+    assert dict(zip(columns, second))["norm of the gradient of pairs"].startswith("pairs of one label 4 (")
+
+
+def test_metrics_of_each_step():
+    table = checkpoints(1, 1)
+    found = results.checkpoints_summary(table)
+    assert found.step.tolist() == ["0", "1,000", "5,000"] * 2 and "recall at 0" not in found
+    rows = only(table, metric="recall", database_size=10**7)
+    assert found.recall[3:].tolist() == [own(row) for row in rows.itertuples()]
+    assert found["false positive rate"].iloc[-1] == "at most 2e-06"
 
 
 def test_distances():
@@ -179,8 +201,8 @@ def test_perfect_retrieval():
     cells = results.perfect_retrieval_summary(published(ours=1, digits=1)).set_index("model")
     assert cells["items"].tolist() == [f"{size:,}" for size in SIZES] * 5 + ["20,000"]
     assert cells["published (%)"].tolist()[:4] == ["48.0", "47.2", "43.3", "31.5"]
-    ours = ["openimages", "1bdb", "1,000,000", "48.0", "49.00 (47.00 to 52.00)", "1,000,000", "1", "inside"]
-    others = ["openimages", "", "1,000,000", "46.7", "not run", "", "", "not run"]
+    ours = ["natural", "natural_1b", "1,000,000", "48.0", "49.00 (47.00 to 52.00)", "1,000,000", "1", "inside"]
+    others = ["natural", "", "1,000,000", "46.7", "not run", "", "", "not run"]
     assert cells.loc["shannon_hamming"].iloc[0].tolist() == ours
     assert cells.loc["shannon_hamming_groups"].iloc[0].tolist() == others
     assert cells.iloc[-1][["task", "published (%)", "status"]].tolist() == ["digits", "none", "no published value"]
@@ -195,7 +217,7 @@ def test_perfect_retrieval_of_several_seeds():
 def test_published_rates_that_cannot_be_compared():
     table = published(ours=1, digits=1)
     apart = table.assign(status=table.status.where(table.published.isna(), "not comparable"))
-    cells = only(results.perfect_retrieval_summary(apart), task="openimages")
+    cells = only(results.perfect_retrieval_summary(apart), task="natural")
     assert set(cells.status) == {"not comparable"}
 
 
@@ -206,6 +228,6 @@ def test_claims_of_published_rates():
     assert claim["text"] == "Published rates: 16 not run, 4 inside."
     apart = published(ours=1).assign(status="not comparable", why="another task")
     (claim,) = results.perfect_retrieval_claims(apart)
-    assert claim["verdict"] == "No published rate can be compared"
+    assert claim["verdict"] == "No published rate is compared"
     assert claim["text"] == "Published rates: 20 not comparable; another task."
     assert results.perfect_retrieval_claims(apart.assign(published=np.nan)) == []

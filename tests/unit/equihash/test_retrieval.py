@@ -14,7 +14,8 @@ from scipy import stats
 
 from rehash import bits
 from rehash.equihash.databases.labels import Database
-from rehash.equihash.databases.queries import Relevant
+from rehash.equihash.databases.queries import ITEMS, Relevant
+from rehash.equihash.databases.queries import LABELS as LABELS_ASKED
 from rehash.equihash.evaluation import collisions, retrieval
 from rehash.equihash.evaluation.collisions import (
     bucket_sizes,
@@ -39,6 +40,7 @@ from rehash.errors import InputError
 from small_index import counted, slow_ranges
 
 N, LABELS, SIZES = 400, 90, (1, 57, 399, 400)
+BOOTSTRAPPED = ("recall", "jaccard", "items_retrieved")
 
 
 class Case:
@@ -58,6 +60,7 @@ class Case:
         self.positive, self.negative = views(asked), views(np.repeat(np.arange(80, LABELS), 7))
         theirs = [np.flatnonzero(self.labels == label) for label in asked]
         self.relevant = Relevant(np.append(0, np.cumsum([len(each) for each in theirs])), np.concatenate(theirs))
+        self.own = np.array([each[0] for each in theirs])  # as if the queries were these items again
 
     def partitions(self, count: int):
         """Codes and ids of each, and where the fingerprints of queries go."""
@@ -76,7 +79,7 @@ class Case:
         for codes, ids, routed in self.partitions(count):
             asked = routed(self.positive)
             found = slow_ranges(codes, self.positive[asked])
-            tables.append(positive_outcomes(ids, *found, self.relevant.take(asked), SIZES))
+            tables.append(positive_outcomes(ids, *found, self.relevant.take(asked), SIZES, self.own[asked]))
             tables.append(negative_outcomes(ids, *slow_ranges(codes, self.negative[routed(self.negative)]), SIZES))
         return add_up(tables)
 
@@ -87,13 +90,15 @@ class Case:
         return sizes, add_up(matching_pairs(codes, ids, labels_of, SIZES) for codes, ids, _ in parts)
 
     @cache  # noqa: B019 (three cases in all)
-    def sets(self, size: int) -> list[tuple[set, set]]:
-        """Of each query that counts: what is retrieved and what is relevant."""
+    def sets(self, size: int) -> list[tuple[set, set, bool]]:
+        """Of each query that counts: what is retrieved, what is relevant, and whether its own item was retrieved."""
         items = [code.tobytes() for code in self.codes[:size]]
         offsets, relevant = self.relevant.offsets, self.relevant.ids.tolist()
         theirs = [set(relevant[low:high]) & set(range(size)) for low, high in pairwise(offsets)]
-        asked = [pair for pair in zip(self.positive, theirs) if pair[1]] + [(code, set()) for code in self.negative]
-        return [({i for i, item in enumerate(items) if item == code.tobytes()}, wanted) for code, wanted in asked]
+        asked = [each for each in zip(self.positive, theirs, self.own) if each[1]]
+        asked += [(code, set(), -1) for code in self.negative]
+        found = [{i for i, item in enumerate(items) if item == code.tobytes()} for code, _, _ in asked]
+        return [(each, wanted, own in each) for each, (_, wanted, own) in zip(found, asked)]
 
 
 @pytest.fixture(
@@ -116,27 +121,35 @@ def exact(table: pd.DataFrame) -> set[tuple[int, ...]]:
 def test_outcomes_are_those_of_all_pairs(case, partitions, block, monkeypatch):
     monkeypatch.setattr(retrieval, "_BLOCK", block)
     expected = Counter(
-        (size, len(retrieved), len(relevant), len(retrieved & relevant))
+        (size, len(retrieved), len(relevant), len(retrieved & relevant), int(own))
         for size in SIZES
-        for retrieved, relevant in case.sets(size)
+        for retrieved, relevant, own in case.sets(size)
     )
     table = case.outcomes(partitions)
-    assert list(table) == ["database_size", "retrieved", "relevant", "hits", "queries"]
+    assert list(table) == ["database_size", "retrieved", "relevant", "hits", "own", "queries"]
     assert exact(table) == {(*outcome, queries) for outcome, queries in expected.items()}
     assert len({outcome[1:] for outcome in expected}) > 30, "many kinds"
 
 
 def test_metrics_are_those_of_all_pairs(case):
-    rows = retrieval_rows(case.outcomes(1), 5).set_index(["database_size", "metric"])
-    pd.testing.assert_frame_equal(retrieval_rows(case.outcomes(7), 5), rows.reset_index(), check_exact=True)
+    rows = retrieval_rows(case.outcomes(1), 5, ITEMS).set_index(["database_size", "metric"])
+    pd.testing.assert_frame_equal(retrieval_rows(case.outcomes(7), 5, ITEMS), rows.reset_index(), check_exact=True)
+    of_labels = retrieval_rows(case.outcomes(1), 5, LABELS_ASKED).set_index(["database_size", "metric"])
+    of_items = ["own_item_rate", "alone_in_bucket_rate"]
+    pd.testing.assert_frame_equal(of_labels, rows.drop(of_items, level=1), check_exact=True)
     for size in SIZES:
         found = case.sets(size)
-        positive = [pair for pair in found if pair[1]]
-        negative = [retrieved for retrieved, relevant in found if not relevant]
+        again = [(own, own and len(retrieved) == 1) for retrieved, relevant, own in found if relevant]
+        positive = [(retrieved, relevant) for retrieved, relevant, _ in found if relevant]
+        negative = [retrieved for retrieved, relevant, _ in found if not relevant]
         rates = {
+            "own_item_rate": [own for own, _ in again],
+            "alone_in_bucket_rate": [alone for _, alone in again],
             "true_positive_rate": [bool(retrieved) for retrieved, _ in positive],
             "false_positive_rate": [bool(retrieved) for retrieved in negative],
             "perfect_retrieval_rate": [retrieved == relevant for retrieved, relevant in positive],
+            "complete_retrieval_rate": [relevant <= retrieved for retrieved, relevant in positive],
+            "sound_retrieval_rate": [retrieved <= relevant for retrieved, relevant in positive],
         }
         for metric, successes in rates.items():
             row, n = rows.loc[size, metric], len(successes)
@@ -147,7 +160,12 @@ def test_metrics_are_those_of_all_pairs(case):
         hit, wanted = (
             [len(each) for each in column] for column in ([a & b for a, b in positive], [b for _, b in positive])
         )
-        for metric, value in (("jaccard", sum(jaccard) / len(positive)), ("recall", Fraction(sum(hit), sum(wanted)))):
+        retrieved = [len(each) for each, _ in positive]
+        for metric, value in (
+            ("jaccard", sum(jaccard) / len(positive)),
+            ("recall", Fraction(sum(hit), sum(wanted))),
+            ("items_retrieved", Fraction(sum(retrieved), len(positive))),
+        ):
             row = rows.loc[size, metric]
             assert row.value == pytest.approx(float(value), abs=1e-12) and row.n == len(positive)
             assert row.low <= row.value <= row.high
@@ -155,21 +173,22 @@ def test_metrics_are_those_of_all_pairs(case):
             for metric, pair in (
                 ("jaccard", (np.array(jaccard, float), np.ones(len(jaccard)))),
                 ("recall", (hit, wanted)),
+                ("items_retrieved", (retrieved, np.ones(len(retrieved)))),
             ):
                 theirs = stats.bootstrap(
                     pair, lambda a, b, axis: a.sum(axis) / b.sum(axis), paired=True, method="percentile", rng=0
                 ).confidence_interval
                 row = rows.loc[size, metric]
                 assert [row.low, row.high] == pytest.approx(theirs, abs=0.2 * (theirs.high - theirs.low))
-    other = retrieval_rows(case.outcomes(1), 6).set_index(["database_size", "metric"])
+    other = retrieval_rows(case.outcomes(1), 6, ITEMS).set_index(["database_size", "metric"])
     changed = (other.low != rows.low) & (other.high != rows.high)
-    assert set(changed[changed].index.get_level_values(1)) == {"recall", "jaccard"}, "the seed is the bootstrap's"
-    assert rows.index.get_level_values(0).tolist() == np.repeat(SIZES, 5).tolist()
+    assert set(changed[changed].index.get_level_values(1)) == {*BOOTSTRAPPED}, "the seed is the bootstrap's"
+    assert rows.index.get_level_values(0).tolist() == np.repeat(SIZES, 10).tolist()
 
 
 def test_metrics_without_queries_are_not_known(case):
     outcomes = case.outcomes(1)
-    rows = retrieval_rows(outcomes[outcomes.relevant == 0], 0)
+    rows = retrieval_rows(outcomes[outcomes.relevant == 0], 0, ITEMS)
     known = rows[rows.metric == "false_positive_rate"]
     assert known.notna().all(axis=None) and (known.n == 70).all()
     rest = rows[rows.metric != "false_positive_rate"]
@@ -181,8 +200,8 @@ def test_empty_partitions_and_no_queries():
     ids, nothing = np.empty(0, np.uint32), Relevant(np.zeros(1, np.int64), none)
     some = Relevant(np.array([0, 1, 3, 4]), np.array([4, 0, 9, 2]))
     table = positive_outcomes(ids, three, three, some, [3, 10])
-    assert exact(table) == {(3, 0, 1, 0, 2), (10, 0, 1, 0, 2), (10, 0, 2, 0, 1)}
-    assert exact(negative_outcomes(ids, three, three, [3, 10])) == {(3, 0, 0, 0, 3), (10, 0, 0, 0, 3)}
+    assert exact(table) == {(3, 0, 1, 0, 0, 2), (10, 0, 1, 0, 0, 2), (10, 0, 2, 0, 0, 1)}
+    assert exact(negative_outcomes(ids, three, three, [3, 10])) == {(3, 0, 0, 0, 0, 3), (10, 0, 0, 0, 0, 3)}
     empty = positive_outcomes(np.arange(3), none, none, nothing, [3])
     assert not exact(empty) and not exact(negative_outcomes(np.arange(3), none, none, [3]))
     assert exact(add_up([table, empty, table])) == {(*row[:-1], 2 * row[-1]) for row in exact(table)}
@@ -193,7 +212,7 @@ def test_ids_that_a_float_does_not_tell_apart():
     big = 2**53
     ids, relevant = np.array([big, big + 2], np.uint64), Relevant(np.array([0, 2]), np.array([big + 1, big + 2]))
     table = positive_outcomes(ids, np.array([0]), np.array([2]), relevant, [big + 1, big + 2, big + 3])
-    assert exact(table) == {(big + 2, 1, 1, 0, 1), (big + 3, 2, 2, 1, 1)}
+    assert exact(table) == {(big + 2, 1, 1, 0, 0, 1), (big + 3, 2, 2, 1, 0, 1)}
 
 
 def test_a_huge_bucket_costs_no_memory():
@@ -211,6 +230,20 @@ def test_a_huge_bucket_costs_no_memory():
     assert (table.hits == table.relevant).all() and table.queries[table.database_size == n].sum() == queries
 
 
+def test_queries_that_share_a_long_list_cost_the_memory_of_a_block(monkeypatch):
+    """300 items of one label that are asked again: 600,000 pairs of a query and a relevant id."""
+    monkeypatch.setattr(retrieval, "_BLOCK", 2**13)
+    ids, low, queries = np.arange(2000, dtype=np.uint32), np.zeros(300, np.int64), np.arange(300)
+    relevant = Relevant(np.array([0, 2000]), np.arange(2000), np.zeros(300, np.int64))
+    tracemalloc.start()
+    try:
+        table = positive_outcomes(ids, low, low + 2000, relevant, [2000], queries)
+        assert tracemalloc.get_traced_memory()[1] < 2e6
+    finally:
+        tracemalloc.stop()
+    assert exact(table) == {(2000, 2000, 2000, 2000, 1, 300)}
+
+
 @pytest.mark.parametrize("offsets", [[0, 2], [1, 3], [0, 2, 1, 3]])
 def test_offsets_of_other_ids_are_refused(offsets):
     with pytest.raises(InputError, match="ascend from 0 to 3, the number of ids"):
@@ -220,7 +253,12 @@ def test_offsets_of_other_ids_are_refused(offsets):
 def test_relevant_ids_of_some_queries():
     whole = Relevant(np.array([0, 2, 2, 5]), np.array([3, 8, 1, 4, 6]))
     some = whole.take(np.array([2, 1, 0, 2]))
-    assert some.offsets.tolist() == [0, 3, 3, 5, 8] and some.ids.tolist() == [1, 4, 6, 3, 8, 1, 4, 6]
+    owners, ids = some.of(0, 4)
+    assert owners.tolist() == [0, 0, 0, 2, 2, 3, 3, 3] and ids.tolist() == [1, 4, 6, 3, 8, 1, 4, 6]
+    assert some.counts.tolist() == [3, 0, 2, 3] and some.take(np.array([3, 3, 1])).counts.tolist() == [3, 3, 0]
+    assert [each.tolist() for each in some.of(2, 3)] == [[0, 0], [3, 8]]
+    with pytest.raises(InputError, match="queries of the lists 0 to 3; expected 0 to 2"):
+        whole.take(np.array([3, 0]))
 
 
 @pytest.mark.parametrize("block", [1, 4, 2**22])

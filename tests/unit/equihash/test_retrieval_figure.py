@@ -74,6 +74,21 @@ def test_a_line_a_model_with_the_runs_own_intervals():
     assert figure.get_suptitle().endswith("one seed, no spread over seeds; bar: 95% interval of the run")
 
 
+def test_a_database_that_is_asked_its_items_has_a_row_more():
+    """Of rates of these queries, and of mean sizes, which may be 0 or thousands."""
+    table = retrieval(2)
+    recall = table[table.metric == "recall"]
+    sizes = recall.assign(metric="items_retrieved", value=[0, 0.5, 3, 4000] * 2, low=0, high=5000)
+    assert len(plot_retrieval(pd.concat([table, sizes])).axes) == 6, "of labels, whose sizes stand in the table"
+    rates = [recall.assign(metric=metric) for metric in ("own_item_rate", "alone_in_bucket_rate")]
+    axes = plot_retrieval(pd.concat([table, *rates, sizes])).axes
+    titles = ["own item rate", "alone in bucket rate", "items retrieved"]
+    assert [panel.get_title() for panel in axes[6:]] == titles and len(axes) == 9
+    assert marks(axes[7], "s")[0].get_ydata().tolist() == only(recall, model=MODELS[1]).value.tolist()
+    assert marks(axes[8], "o")[0].get_ydata().tolist() == [0, 0.5, 3, 4000]
+    assert axes[7].get_ylim() == (-0.03, 1.03) and axes[8].get_ylim()[0] == 0 and axes[8].get_ylim()[1] > 5000
+
+
 def test_what_counts_is_logarithmic_and_shares_are_whole():
     table = retrieval()
     axes = plot_retrieval(table).axes
@@ -217,7 +232,7 @@ def test_published_rates_are_open_and_in_percent():
         assert hollow(line) and line.get_marker() == marker
     assert len({str(line._dash_pattern) for line in panel.lines}) == 5 and not bars(panel)
     assert "not run" in figure.get_suptitle() and "error below 0.1 points" in figure.get_suptitle()
-    assert words(figure) == [*(f"{model}, openimages" for model in PUBLISHED), "open: published"]
+    assert words(figure) == [*(f"{model}, natural" for model in PUBLISHED), "open: published"]
     assert panel.get_ylim()[0] < 0 < 48 < panel.get_ylim()[1]
 
 
@@ -226,14 +241,14 @@ def test_ours_beside_the_published_have_their_markers():
     figure = plot_published(table)
     (panel,) = figure.axes
     for model, marker, theirs in zip(PUBLISHED, "os", panel.lines):
-        rows = only(table, model=model, task="openimages")
+        rows = only(table, model=model, task="natural")
         (ours,) = marks(panel, marker)
         assert np.allclose([ours.get_ydata(), theirs.get_ydata()], 100 * rows[["value", "published"]].T)
         assert np.allclose(decades(ours) - DECADES, 0.07) and not hollow(ours)
         assert same_color(ours.get_color(), theirs.get_color())
     measured = 100 * table.dropna(subset="value")[["low", "high"]]
     assert np.allclose(ends_of_bars(panel), sorted(zip(measured.low, measured.high)))
-    networks = [*(f"{model}, openimages" for model in PUBLISHED), "shannon_hamming, digits", "hash_net, digits"]
+    networks = [*(f"{model}, natural" for model in PUBLISHED), "shannon_hamming, digits", "hash_net, digits"]
     assert words(figure) == [*networks, "open: published", "filled: ours"]
     looks = [hollow(handle) for handle in figure.legends[0].legend_handles]
     assert looks == [False, False, True, True, True, False, False, True, False]

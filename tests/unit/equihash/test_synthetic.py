@@ -10,7 +10,8 @@ from scipy import stats
 
 from rehash.bits import pack
 from rehash.equihash.databases.labels import LABEL_BLOCK, Database
-from rehash.equihash.databases.queries import Queries, Relevant, draw_queries
+from rehash.equihash.databases.labels import labels as labels_of
+from rehash.equihash.databases.queries import ITEMS, Queries, Relevant, draw_queries
 from rehash.equihash.index.fingerprints import check_shards
 from rehash.equihash.index.query_codes import ViewList
 from rehash.equihash.index.synthetic import (
@@ -87,7 +88,7 @@ def test_predictions_by_simulation():
     bits, flips, name_bits, n_items, pool = 30, 0.02, 2, 40, 13
     relevant = Relevant(np.array([0, 1, 5]), np.arange(5))
     database = Database(0, "d", n_items, 10**6, n_items / pool)
-    queries = Queries(database, {n_items: (np.arange(2), relevant)}, np.empty(0), np.empty(0))
+    queries = Queries(database, {n_items: (np.arange(2), relevant)}, np.arange(2, 4), np.empty(0), ITEMS)
     expected = predicted(queries, bits=bits, flips=flips, name_bits=name_bits)
     assert (expected.database_size == n_items).all()
     sums = defaultdict(list)
@@ -100,9 +101,14 @@ def test_predictions_by_simulation():
         hits, others = found[:r].sum(), found[r:].sum()
         sums["true_positive_rate"].append(found.any())
         sums["perfect_retrieval_rate"].append(hits == r and not others)
+        sums["complete_retrieval_rate"].append(hits == r)
+        sums["sound_retrieval_rate"].append(not others)
+        sums["items_retrieved"].append(hits + others)
         sums["jaccard"].append(hits / (r + others))
         sums["recall"].append(hits / r)
         sums["irrelevant_collision_rate"].append(found[-1])
+        sums["own_item_rate"].append(found[0])
+        sums["alone_in_bucket_rate"].append(found[0] and found.sum() == 1)
         stranger = codes[0] ^ (rng.random(bits) < flips)
         views = codes[rng.integers(1, pool, n_items)] ^ (rng.random((n_items, bits)) < flips)
         sums["false_positive_rate"].append((views == stranger).all(1).any())
@@ -112,19 +118,28 @@ def test_predictions_by_simulation():
     assert set(expected.metric) == set(sums)
 
 
-def test_an_index_finds_what_the_formulas_say(tmp_path):
-    """Through shards, partitions and queries, within what names and noise leave to chance."""
-    labels = draw_shards(Database(1, "d", 60_000, 10**12, 3), tmp_path, 3)
+def known_index(folder, database: Database, sizes: tuple[int, ...], **wanted):
+    """Labels in two shards, and their queries, codes and tables of an index of two partitions, all on disk."""
+    labels = draw_shards(database, folder, 2)
     shards = [path.with_suffix(".codes") for path in labels]
     for path, output in zip(labels, shards):
         generate_fingerprints(path, output, **SETTINGS)
-    queries, codes, theory = (tmp_path / name for name in ("q", "codes", "expected.csv"))
-    draw_queries(labels, queries, sizes=(20_000, 60_000), seed=1, positives=8000, negatives=8000, pairs=2000)
+    queries, codes, theory = (folder / name for name in ("q", "codes", "expected.csv"))
+    draw_queries(labels, queries, sizes=sizes, seed=1, **wanted)
     notes = generate_query_codes(queries, codes, theory, probed=300, **SETTINGS)
-    assert notes["items"] == 2 * 8000 + 8000 + 3 * 2000
-    evaluate(tmp_path, shards, codes, queries, labels, 2, keys={"model": "known"}, probes=70, seed=1)
-    expected = pd.read_csv(theory).set_index(["database_size", "metric"]).expected
-    found = pd.read_csv(tmp_path / "evaluation.csv").set_index(["database_size", "metric"])
+    evaluate(folder, shards, codes, queries, labels, 2, keys={"model": "known"}, probes=70, seed=1)
+    tables = (pd.read_csv(path).set_index(["database_size", "metric"]) for path in (theory, folder / "evaluation.csv"))
+    return notes, Queries.read(queries), shards, *tables
+
+
+@pytest.mark.parametrize(("asked", "label_count", "m"), [("labels", 10**12, 3), ("items", 257_600, 1)])
+def test_an_index_finds_what_the_formulas_say(tmp_path, asked, label_count, m):
+    """Through shards, partitions and queries, within what names and noise leave to chance."""
+    database, sizes = Database(1, "d", 60_000, label_count, m), (20_000, 60_000)
+    wanted = {"positives": 8000, "negatives": 8000, "pairs": 2000, "asked": asked}
+    notes, queries, shards, theory, found = known_index(tmp_path, database, sizes, **wanted)
+    assert notes["items"] == (2 if asked == "labels" else 1) * 8000 + 8000 + 3 * 2000
+    expected = theory.expected
     assert found.value[20_000, "internal_collisions"] > 1000
     for key, value in expected.items():
         # 1,000 names are shared by some pairs of labels, which tell of one collision several times.
@@ -134,6 +149,47 @@ def test_an_index_finds_what_the_formulas_say(tmp_path):
     probed = pd.read_csv(tmp_path / "probes.csv").set_index(["metric", "probes"]).value
     assert probed["recall", 1] < probed["recall", 70] - 0.1, "the likeliest flips come first"
     assert check_shards(shards)[0].origin.bits == 64
+    assert ("alone_in_bucket_rate" in found.loc[60_000].index) == (asked == "items")
+    if asked == "items":  # as many items a label as 10^9 of 65,536^2: the prediction says how many have a twin
+        alone = np.mean(queries.positive[60_000][1].counts == 1)
+        least = (1 - 1 / label_count) ** (60_000 - 1)
+        assert least == pytest.approx((1 - 65_536.0**-2) ** (10**9 - 1), abs=1e-4) == pytest.approx(0.792, abs=1e-3)
+        assert abs(alone - least) < 4 * (least * (1 - least) / 8000) ** 0.5
+        assert expected[60_000, "alone_in_bucket_rate"] < 0.9 * expected[20_000, "alone_in_bucket_rate"]
+
+
+def test_items_seen_again_by_brute_force(tmp_path):
+    """Queries are the first items with other noise; of 150 items only these are asked, of more sizes the first 400."""
+    database, sizes = Database(1, "d", 3000, 2000), (150, 1000, 3000)
+    wanted = {"positives": 400, "negatives": 50, "pairs": 20, "asked": "items"}
+    notes, queries, _, _, found = known_index(tmp_path, database, sizes, **wanted)
+    assert notes["items"] == 400 + 50 + 3 * 20 and queries.asked == "items"
+    labels = labels_of(database, 0, 3000)
+
+    def codes(labels: np.ndarray, kind: str) -> list[bytes]:
+        return [*map(bytes, pack(np.concatenate([*synthetic_logits(ViewList(labels, 0, "d", kind), **SETTINGS)]) > 0))]
+
+    items, asked = codes(labels, "database"), codes(labels[:400], "positive")
+    assert set(items[:400]) & set(asked) and items[:400] != asked
+    for size in sizes:
+        positive, relevant = queries.positive[size]
+        assert (positive == labels[: min(400, size)]).all()
+        buckets = [{i for i in range(size) if items[i] == code} for code in asked[:size]]
+        theirs = [set(np.flatnonzero(labels[:size] == label).tolist()) for label in positive]
+        assert relevant.counts.tolist() == [*map(len, theirs)]
+        expected = {
+            "own_item_rate": np.mean([j in bucket for j, bucket in enumerate(buckets)]),
+            "alone_in_bucket_rate": np.mean([bucket == {j} for j, bucket in enumerate(buckets)]),
+            "perfect_retrieval_rate": np.mean([bucket == mine for bucket, mine in zip(buckets, theirs)]),
+            "true_positive_rate": np.mean([bool(bucket) for bucket in buckets]),
+            "items_retrieved": np.mean([*map(len, buckets)]),
+            "recall": sum(len(a & b) for a, b in zip(buckets, theirs)) / sum(map(len, theirs)),
+        }
+        for metric, value in expected.items():
+            assert found.value[size, metric] == pytest.approx(value) and found.n[size, metric] == min(400, size)
+    assert 0 < expected["alone_in_bucket_rate"] < expected["own_item_rate"] < 1
+    with pytest.raises(InputError, match="database d: 3001 positive queries that are its own items, but it has 3000"):
+        draw_queries(sorted(tmp_path.glob("d_*.h5")), tmp_path / "r", seed=1, **{**wanted, "positives": 3001})
 
 
 @pytest.mark.parametrize("n", [1, 30, 10**4, 10**7, 10**9])

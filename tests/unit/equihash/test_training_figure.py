@@ -1,9 +1,11 @@
-"""The figure of training, from made-up curves."""
+"""The figures of training, from made-up tables."""
 
 import numpy as np
 import pytest
 
-from figure_tables import MODELS, band, by_t, lines_of, only, training, words
+from figure_tables import MODELS, band, by_t, checkpoints, diagnostics, joined, lines_of, only, points, training, words
+from rehash.equihash.figures.checkpoints import plot_checkpoints
+from rehash.equihash.figures.diagnostics import plot_diagnostics
 from rehash.equihash.figures.training import plot_training
 
 METRICS = {"recall_at_0": 1, "precision_at_0": 1, "entropy_worst_1": 1, "distinct_codes": 1,
@@ -81,3 +83,38 @@ def test_a_model_keeps_its_looks_where_it_has_no_row():
     table = training(3, 1, steps=4)
     panel = plot_training(table[(table.model != MODELS[1]) | (table.split == "train")]).axes[7]
     assert [line.get_marker() for line in lines_of(panel, linestyle="-")] == ["o", "^"]
+
+
+def test_diagnostics_are_what_the_tables_say():
+    """The largest of the steps, over seeds; each term's median; and of pairs the shares at the last evaluation."""
+    table, histograms = diagnostics(2, 3)
+    figure = plot_diagnostics(table, histograms)
+    clipped, gradient, _, _, terms, agreed, kinds, both = figure.axes
+    assert clipped.get_ylim()[0] == 0 and gradient.get_yscale() == terms.get_yscale() == "log"
+    means = only(table, quantity="largest_gradient", statistic="most").groupby(["model", "step"]).value.mean()
+    for model, line in zip(MODELS[:2], gradient.lines, strict=True):
+        assert np.allclose(line.get_ydata(), means[model])
+    assert words(terms.get_legend().get_texts()) == ["hamming", "shannon"]
+    assert words(kinds.get_legend().get_texts()) == ["pairs", "pairs of one label", "pairs of two labels"]
+    medians = only(table, model=MODELS[0], quantity="gradient", of="shannon", statistic="median").groupby("step").value
+    assert np.allclose(terms.lines[1].get_ydata(), medians.mean())
+    assert len(agreed.lines) == 1 and len(both.lines) == 2
+    for line, kind in zip(both.lines, ("same", "different")):
+        rows = only(histograms, model=MODELS[1], pairs_of=kind, step=6000)
+        shares = rows.groupby("low")["count"].sum() / rows["count"].sum()
+        assert {x: y for x, y in points(line).items() if y} == pytest.approx(shares.to_dict())
+
+
+def test_retrieval_is_drawn_against_the_step():
+    """Of the largest size alone; where nothing was counted an upper limit stands, and no line goes through it."""
+    table = checkpoints(2, 1)
+    recall, _, positives, collisions = plot_checkpoints(table).axes
+    whole = only(table, database_size=10**7)
+    for model, line in zip(MODELS[:2], joined(recall)):
+        assert points(line) == dict(only(whole, metric="recall", model=model)[["step", "value"]].to_numpy().tolist())
+    assert positives.get_yscale() == collisions.get_yscale() == "log"
+    first = only(whole, metric="false_positive_rate", model=MODELS[0])
+    assert points(joined(positives)[0]) == dict(first[["step", "value"]].to_numpy()[:-1].tolist())
+    assert first.value.iloc[-1] == 0 and first.high.iloc[-1] in {
+        y for panel in [positives] for line in panel.lines for y in line.get_ydata()
+    }

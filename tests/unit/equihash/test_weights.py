@@ -11,12 +11,14 @@ from collections import OrderedDict, defaultdict
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
 from rehash.equihash.learning.architectures import NETWORKS, build_network
+from rehash.equihash.learning.imported import import_network
 from rehash.equihash.learning.public_checkpoint import import_checkpoint
 from rehash.equihash.learning.weights import read_network, write_network
 from rehash.errors import InputError
@@ -24,6 +26,8 @@ from rehash.tensors import pack_tensors
 
 CPU = torch.device("cpu")
 SMALL = {"network": "mosaic_cnn", "bits": 8, "shape": [1, 16, 16]}
+OURS = {**SMALL, "keys": {"task": "digits", "model": "theirs", "variant": "imported"}, "seed": 0}
+SHALLOW = [name for name in NETWORKS if name not in ("resnet34", "resnet50")]  # these are as resnet18, and slow
 
 
 def built(identity: dict, seed: int = 1) -> torch.nn.Module:
@@ -34,7 +38,7 @@ def built(identity: dict, seed: int = 1) -> torch.nn.Module:
 # Our files
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", SHALLOW)
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_round_trip_to_the_bit(tmp_path, name, layout):
     identity = {"network": name, "bits": 16, "shape": [1, 20, 24], "seed": 7, "keys": {"task": "t"}}
@@ -288,6 +292,48 @@ OLD_NUMPY = (b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")  # as nu
 ON_A_GPU = (b"X\x03\x00\x00\x00cpu", b"X\x06\x00\x00\x00cuda:0")
 
 
+def test_the_evaluations_of_a_training(tmp_path):
+    """Both layouts: lists of 2023, and histograms of 2024, from distances that are counted here one by one."""
+    chance = np.random.default_rng(0)
+    same, different = chance.integers(0, 5, 40), chance.integers(1, 60, 40)
+    late = state(random_net(mosaic_shapes(8, 48)))
+    result = {"nb_pairs": 40, "nb_codes": 80, "nb_unique_codes": 72}
+    for kind, distances in (("positive", same), ("negative", different)):
+        result[f"{kind}_hamming_distances"] = np.bincount(distances, minlength=65)
+        result[f"{kind}_hamming_distances_median"] = int(np.median(distances))
+    result["worst_entropies"] = {1: 0.99, 2: np.float32(1.5), 3: 2.5, 4: 3.25}
+    late["train_results"], late["valid_results"] = {200: result, 100: result}, {}
+    early = state(random_net(mosaic_shapes(8, 48)), early=True)
+    lists = {"which": "valid", "steps": [0, 1000], "nb_unique_buckets": [9, 90], "nb_documents": [100, 100]}
+    lists |= {f"avg_recall_at_{r}": [0.1 * r, 0.5 + 0.1 * r] for r in range(3)}
+    early["train_results"], early["valid_results"] = lists, lists
+    identity = {**SMALL, "seed": 3, "keys": {"task": "t", "model": "m", "variant": "imported"}}
+    found = {}
+    for name, checkpoint in (("late", late), ("early", early)):
+        torch.save(checkpoint, tmp_path / "state.pth")
+        import_checkpoint(tmp_path / "state.pth", tmp_path / "w", tmp_path / "t.csv", identity=identity)
+        found[name] = pd.read_csv(tmp_path / "t.csv").set_index(["split", "step"])
+    assert list(found["late"].index) == [("train", 100), ("train", 200)]
+    row = found["late"].loc[("train", 200)]
+    for r in range(3):
+        hits, wrong = (same <= r).sum(), (different <= r).sum()
+        assert row[f"recall_at_{r}"] == hits / 40 and row[f"precision_at_{r}"] == hits / (hits + wrong)
+    assert [row[f"entropy_worst_{n}"] for n in range(1, 5)] == [0.99, 1.5, 2.5, 3.25] and row.distinct_codes == 0.9
+    assert row.different_distance_median == int(np.median(different)) and (row.task, row.seed, row.pairs) == (
+        "t",
+        3,
+        40,
+    )
+    assert list(found["early"].index) == [(split, step) for split in ("train", "valid") for step in (0, 1000)]
+    row = found["early"].loc[("valid", 1000)]
+    assert [row.recall_at_2, row.distinct_codes, row.pairs] == [0.7, 0.9, 100] and np.isnan(row.precision_at_0)
+    late["valid_results"] = {100: {"nb_pairs": 2}}
+    torch.save(late, tmp_path / "state.pth")
+    with pytest.raises(InputError, match=r"state.pth: valid_results: not a training's evaluations of equihash"):
+        import_checkpoint(tmp_path / "state.pth", tmp_path / "x", tmp_path / "x.csv", identity=identity)
+    assert not (tmp_path / "x").exists() and not (tmp_path / "x.csv").exists()
+
+
 @pytest.mark.parametrize("early", [False, True])
 @pytest.mark.parametrize("changes", [(), (OLD_NUMPY,), (ON_A_GPU,), "before torch 1.6"])
 def test_layouts_of_the_years(tmp_path, early, changes):
@@ -346,7 +392,7 @@ def test_stand_ins_make_nothing(tmp_path):
     net = random_net(mosaic_shapes(8, 48))
     net["fc1.bias"] = np.zeros(512, np.float32)
     torch.save(state(net), tmp_path / "state.pth")
-    with pytest.raises(InputError, match=r"fc1\.bias is a _Ignored, expected float32 \(512,\)"):
+    with pytest.raises(InputError, match=r"fc1\.bias is a PickledArray, expected float32 \(512,\)"):
         import_checkpoint(tmp_path / "state.pth", tmp_path / "w", identity=SMALL)
 
 
@@ -431,17 +477,47 @@ def test_every_tensor_that_does_not_fit_is_named(tmp_path):
     torch.save(state(random_net(without_norm | {"fc.weight": (8, 512), "fc.bias": (8,)}), "MnistResNet"), path)
     missing = "; ".join(f"lacks {name}" for name in ("fc.0.weight", *norm_shapes("fc.1", 8)))
     refused(path, f"{missing}; fc.weight is unexpected; fc.bias is unexpected", identity=GREY | {"bits": 8})
+    import_checkpoint(path, tmp_path / "w", identity=GREY | {"bits": 8, "batch_norm": False})
+    assert load_file(tmp_path / "w")["dense.bias"].shape == (8,)
 
 
 def test_the_checksum_is_compared_before_anything_is_read(tmp_path, monkeypatch):
     path = tmp_path / "state.pth"
-    torch.save(state(random_net(mosaic_shapes(8, 48))), path)
+    torch.save({**state(random_net(mosaic_shapes(8, 48))), "train_results": {}, "valid_results": {}}, path)
     right = hashlib.sha256(path.read_bytes()).hexdigest()
-    import_checkpoint(path, tmp_path / "w", identity=SMALL, sha256=right)
+    import_network(path, tmp_path / "w", tmp_path / "h", identity=OURS, task={}, sha256=right)
     assert (tmp_path / "w").exists()
 
     def opened(*_, **__):
         raise AssertionError("the file was read")
 
     monkeypatch.setattr(torch, "load", opened)
-    refused(path, f"has the SHA-256 {right}, expected {'0' * 64}", sha256="0" * 64)
+    with pytest.raises(InputError, match=f"state.pth: has the SHA-256 {right}, expected {'0' * 64}"):
+        import_network(path, tmp_path / "output", tmp_path / "h", identity=OURS, task={}, sha256="0" * 64)
+    assert not (tmp_path / "output").exists()
+
+
+def test_a_network_of_another_run_is_imported_as_it_is(tmp_path, caplog):
+    task = {"kind": "noisy", "grid": [1, 1], "picture": [16, 16]}
+    trained = {**OURS, "task": task, "seed": 5}
+    network = build_network("mosaic_cnn", 8, (1, 16, 16), seed=5)
+    write_network(tmp_path / "theirs.safetensors", network, trained)
+    files = [tmp_path / name for name in ("theirs.safetensors", "w", "h")]
+    import_network(*files, identity=OURS, task=task)
+    assert pd.read_csv(files[2]).empty, "its curves stand elsewhere"
+    found, identity = read_network(tmp_path / "w", CPU)
+    assert all(torch.equal(a, b) for a, b in zip(network.state_dict().values(), found.state_dict().values()))
+    assert identity == {**OURS, "trained": trained} and not caplog.messages
+    import_network(*files, identity=OURS, task={**task, "gaussian": 0.4})
+    assert "was trained on views of" in caplog.text
+    for change, message in (
+        ({"bits": 16}, "its bits is 8; the model's is 16. Set bits in the model's block"),
+        ({"network": "resnet18"}, "its network is mosaic_cnn; the model's is resnet18"),
+        ({"shape": [1, 20, 20]}, "it takes views of 1 x 16 x 16 .*, and the task's are 1 x 20 x 20"),
+    ):
+        with pytest.raises(InputError, match=message):
+            import_network(files[0], tmp_path / "o", tmp_path / "h", identity={**OURS, **change}, task=task)
+    (tmp_path / "cut.safetensors").write_bytes((tmp_path / "theirs.safetensors").read_bytes()[:5000])
+    with pytest.raises(InputError, match=r"cut\.safetensors"):
+        import_network(tmp_path / "cut.safetensors", tmp_path / "o", tmp_path / "h", identity=OURS, task=task)
+    assert not (tmp_path / "o").exists()

@@ -119,6 +119,7 @@ def test_the_schema_is_strict_and_described_at_every_level():
         assert "additionalProperties" in schema and schema["additionalProperties"] is not True, path
         for key, value in schema.get("properties", {}).items():
             assert value.get("description"), f"{path}.{key}"
+            assert not [word for word in value if " " in word], f"{path}.{key}: an unquoted comma in a description"
 
 
 def test_defaults_of_a_protocol_are_the_librarys():

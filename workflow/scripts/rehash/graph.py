@@ -265,6 +265,11 @@ def resource_digest(name: str) -> str:
     return file_digest(resource(name))[:16]
 
 
+def template_digest(name: str) -> str:
+    """Compute the digest of a page's template."""
+    return file_digest(template(name))[:16]
+
+
 def words_digest(captions: list[str]) -> str:
     """Compute the digest of the report's template and of captions."""
     return value_digest([file_digest(path) for path in (template(), *map(caption, captions))])

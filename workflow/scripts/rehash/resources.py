@@ -1,4 +1,4 @@
-"""Files of the workflow that its scripts read: published values, captions and the report's template.
+"""Files of the workflow that its scripts read: published values, networks, captions and the report's template.
 
 They lie beside the code, wherever that is. So rules do not declare them as inputs, whose paths Snakemake compares, but
 carry the digest of their content among their params (`rehash.graph.resource_digest`).
@@ -16,11 +16,16 @@ def resource(name: str) -> Path:
     return WORKFLOW / "resources" / name
 
 
+def shipped_networks() -> dict[str, Path]:
+    """Return the paths of the trained hash networks that come with rehash, by name."""
+    return {path.stem: path for path in sorted(resource("networks").glob("*.safetensors"))}
+
+
 def caption(name: str) -> Path:
     """Return the path of a figure's caption, a text in reStructuredText."""
     return WORKFLOW / "report" / f"{name}.rst"
 
 
-def template() -> Path:
-    """Return the path of the report's template."""
-    return WORKFLOW / "report" / "report.html.j2"
+def template(name: str = "report.html.j2") -> Path:
+    """Return the path of a page's template, by default the report's."""
+    return WORKFLOW / "report" / name

@@ -339,10 +339,19 @@ def moments(optimiser: torch.optim.Optimizer, parameters: Mapping[str, torch.Ten
 
     Args:
         parameters: those of the optimiser, by names of the caller's choice.
+
+    Raises:
+        InputError: the optimiser remembers something that is no tensor, and cannot be saved with them.
     """
     found = {}
     for name, parameter in parameters.items():
         for what, value in optimiser.state[parameter].items():
+            if not isinstance(value, torch.Tensor):
+                kind = type(optimiser).__name__
+                raise InputError(
+                    f"optimiser {kind}: what it remembers as {what} of {name} is a {type(value).__name__} and no "
+                    "tensor, so that a training with it could not go on after a stop; take another optimiser"
+                )
             found[f"moment/{what}/{name}"] = value
     return found
 
@@ -352,8 +361,8 @@ def restore_moments(
 ) -> None:
     """Restore what `moments` returned for one optimiser in a fresh one.
 
-    Tensors are placed as torch places them: on the parameter's device, in its layout. A count of steps stays on the
-    CPU, unless the optimiser is fused or capturable.
+    Tensors are placed as torch places them: on the parameter's device and, those that are of its shape, in its layout.
+    A count of steps stays on the CPU, unless the optimiser is fused or capturable.
     """
     beside = optimiser.defaults.get("fused") or optimiser.defaults.get("capturable")
     for key, value in tensors.items():
@@ -362,6 +371,8 @@ def restore_moments(
             parameter = parameters[name]
             if what == "step":
                 held = value.to(parameter.device if beside else "cpu", copy=True)
+            elif value.shape != parameter.shape:  # a factor of a row, or one number
+                held = value.to(parameter.device, copy=True)
             else:
                 held = torch.empty_like(parameter, requires_grad=False).copy_(value)
             optimiser.state[parameter][what] = held
@@ -426,6 +437,16 @@ def device_kind(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type} {torch.backends.cpu.get_cpu_capability()}"
+
+
+def set_fast() -> None:
+    """Let a GPU's convolutions be computed in whatever way is fastest there, in place of one way that repeats itself.
+
+    Results then differ from run to run in their last digits (the public code's `--stochastic`). On a CPU nothing
+    changes. Call this after `set_reproducible`.
+    """
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.deterministic = False
 
 
 def set_reproducible(threads: int) -> None:

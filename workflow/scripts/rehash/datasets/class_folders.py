@@ -106,7 +106,7 @@ def _place(name: str, bases: dict[str, str]) -> str:
     return f"in {top}, beside {' and '.join(bases.values())}"
 
 
-def _below(names: list[str], base: str) -> dict[str, list[str]]:
+def below(names: list[str], base: str) -> dict[str, list[str]]:
     """Return the names below a folder by the folder in it that they lie in; under '' those that lie in none."""
     found = defaultdict(list)
     for name in names:
@@ -120,7 +120,7 @@ def _classes(contents: Contents, base: str) -> Classes:
     """Return the images of each class, whose folders lie in the folder `base`."""
     where = shown(contents.root / base)
     also = f" (left out: {contents.left_out})" if contents.left_out else ""
-    found = _below(contents.images, base)
+    found = below(contents.images, base)
     directly = found.pop("", [])
     folders = [name[len(base) :] for name in contents.folders if name.startswith(base) and "/" not in name[len(base) :]]
     if directly and not found:
@@ -156,14 +156,14 @@ def _check_level(contents: Contents, base: str, found: dict[str, list[str]]) -> 
     where, down, inner = shown(contents.root / base), base, found
     while len(inner) == 1 and "" not in inner:
         down += f"{next(iter(inner))}/"
-        inner = _below(contents.images, down)
+        inner = below(contents.images, down)
     if down != base and "" not in inner:
         way = f"move them up into {where}" if base else f"set path to {shown(contents.root / down)}"
         raise InputError(
             f"{where}: its only folder with images holds folders, {shown(down[:-1])} with "
             f"{listed([*map(shown, inner)])}. If these are the classes (or train and test), {way}"
         )
-    parts = [_below(names, f"{base}{name}/").keys() for name, names in found.items()]
+    parts = [below(names, f"{base}{name}/").keys() for name, names in found.items()]
     shared = sorted(set.intersection(*map(set, parts)))
     if len(found) < 2 or any("" in folders for folders in parts) or not shared:
         return

@@ -38,13 +38,15 @@ def _encode(text: str, encoding: str) -> bytes:
 
 
 class _DType:
-    """Stand-in for numpy.dtype that keeps only its name."""
+    """Stand-in for numpy.dtype that keeps only its name and its byte order."""
 
     def __init__(self, name: Any = "", *_: Any) -> None:
-        self.name = str(as_text(name))
+        self.name, self.order = str(as_text(name)).lstrip("|"), ""
 
-    def __setstate__(self, _: Any) -> None:
-        """Ignore byte order and fields, which single bytes do not have."""
+    def __setstate__(self, state: Any) -> None:
+        """Keep the byte order; ignore fields, which plain numbers do not have."""
+        order = as_text(state[1]) if isinstance(state, tuple) and len(state) > 1 else ""
+        self.order = order if order in ("<", ">") else ""
 
 
 class PickledArray:
@@ -58,13 +60,23 @@ class PickledArray:
 
     def as_bytes(self, where: str) -> np.ndarray:
         """Return the array, uint8 of any shape; raise an InputError if it is anything else."""
-        name = self.dtype.name.lstrip("|") if isinstance(self.dtype, _DType) else type(self.dtype).__name__
+        return self.as_array(where, "uint8 ('u1')", "u1")
+
+    def as_array(self, where: str, expected: str, *types: str) -> np.ndarray:
+        """Return the array, of any shape; raise an InputError if it is of none of the types.
+
+        Args:
+            expected: the types in words. types: their names in a pickle, such as u1 and i8.
+        """
+        name = self.dtype.name if isinstance(self.dtype, _DType) else type(self.dtype).__name__
         shape = self.shape if isinstance(self.shape, tuple) and all(isinstance(n, int) for n in self.shape) else None
-        if name != "u1" or shape is None or not isinstance(self.content, (bytes, bytearray)):
-            raise InputError(f"{where} is an array of type {name!r} and shape {self.shape}; expected uint8 ('u1')")
-        if min(shape, default=0) < 0 or math.prod(shape) != len(self.content):
-            raise InputError(f"{where} has {len(self.content)} bytes; expected {math.prod(shape)} for shape {shape}")
-        return np.frombuffer(self.content, np.uint8).reshape(shape, order="F" if self.columns_first else "C")
+        if name not in types or shape is None or not isinstance(self.content, (bytes, bytearray)):
+            raise InputError(f"{where} is an array of type {name!r} and shape {self.shape}; expected {expected}")
+        dtype = np.dtype(self.dtype.order + name)
+        size = math.prod(shape) * dtype.itemsize
+        if min(shape, default=0) < 0 or size != len(self.content):
+            raise InputError(f"{where} has {len(self.content)} bytes; expected {size} for shape {shape}")
+        return np.frombuffer(self.content, dtype).reshape(shape, order="F" if self.columns_first else "C")
 
 
 def _from_buffer(content: Any, dtype: Any, shape: Any, order: Any) -> PickledArray:
@@ -74,15 +86,23 @@ def _from_buffer(content: Any, dtype: Any, shape: Any, order: Any) -> PickledArr
     return array
 
 
-_GLOBALS = {
+def _scalar(dtype: Any, content: Any = b"") -> PickledArray:
+    """Build the stand-in of a single number of NumPy's, an array without axes."""
+    return _from_buffer(content, dtype, (), "C")
+
+
+# What pickles of arrays ask for, by module and name.
+STAND_INS = {
     ("numpy", "ndarray"): PickledArray,
     ("numpy", "dtype"): _DType,
     ("numpy.core.multiarray", "_reconstruct"): PickledArray,
     ("numpy._core.multiarray", "_reconstruct"): PickledArray,
     ("numpy.core.numeric", "_frombuffer"): _from_buffer,
     ("numpy._core.numeric", "_frombuffer"): _from_buffer,
-    ("_codecs", "encode"): _encode,
+    ("numpy.core.multiarray", "scalar"): _scalar,
+    ("numpy._core.multiarray", "scalar"): _scalar,
 }
+_GLOBALS = {**STAND_INS, ("_codecs", "encode"): _encode}
 
 
 class _Unpickler(pickle.Unpickler):

@@ -12,14 +12,18 @@ import re
 from functools import cache
 from itertools import product
 from math import prod
+from pathlib import Path
 from typing import Any
 
 from rehash.config import check_values
 from rehash.digest import code_digest
-from rehash.equihash.learning import objectives
+from rehash.equihash.learning import UNTRAINED_BATCHES, objectives
+from rehash.equihash.learning.optimisers import check_optimiser
 from rehash.errors import InputError, unknown
 from rehash.graph import DATASET, outside_content
 from rehash.outside import located
+from rehash.resources import shipped_networks
+from rehash.store import file_digest
 
 BANK = "results/equihash/banks/{bank}.h5"
 PERLIN = "results/equihash/perlin/{perlin}/"
@@ -32,6 +36,7 @@ FAMILY = "results/equihash/families/{task}/{family}"
 PERFECT = "results/equihash/perfect_retrieval"
 RUN = "results/equihash/models/{task}/{model}/{variant}/seed={seed}/"
 WEIGHTS = f"{RUN}network.safetensors"
+CHECKPOINTS = f"{RUN}checkpoints.tar"
 INDEXED = f"{RUN}{{database}}/"
 FINGERPRINTS = f"{INDEXED}fingerprints/{{shard}}-of-{{shards}}"
 QUERY_CODES = f"{INDEXED}queries"
@@ -42,25 +47,55 @@ EXPECTED = f"{INDEXED}expected.csv"
 # Variants whose name lists no parameters: the model as in the config, before training, from a file, an encoder of
 # another origin, without a network.
 DEFAULT, UNTRAINED, IMPORTED, CODES, SYNTHETIC = "default", "untrained", "imported", "codes", "synthetic"
-ENCODED = f"(?!{SYNTHETIC}/)[^/]+"  # the variants whose fingerprints are computed from views
-TRAINED = f"(?!{IMPORTED}/|{CODES}/|{SYNTHETIC}/)[^/]+"  # the variants whose weights are trained here
+GIVEN = "fingerprints"  # those of others, from their files
+ENCODED = f"(?!{SYNTHETIC}/|{GIVEN}/)[^/]+"  # the variants whose fingerprints are computed from views
+AT_A_STEP = r"(?:[^/]+\+)?step=\d+"  # the variants that are networks at a step of a training
+# The variants whose weights are trained here.
+TRAINED = rf"(?!{IMPORTED}/|{CODES}/|{SYNTHETIC}/|{GIVEN}/|{AT_A_STEP}/)[^/]+"
 # Who knows the sources of codes; called by name, since no wing imports another.
 _ENCODER_OF = ("rehash.comparison.plan", "encoder_of")
-# The same paths for the two variants whose files other rules make.
+# The same paths for the variants whose files other rules make.
 IMPORTED_RUN = RUN.replace("{variant}", IMPORTED)
 SYNTHETIC_RUN = INDEXED.replace("{variant}", SYNTHETIC)
 SYNTHETIC_FINGERPRINTS = FINGERPRINTS.replace("{variant}", SYNTHETIC)
+GIVEN_FINGERPRINTS = FINGERPRINTS.replace("{variant}", GIVEN)
+GIVEN_QUERY_CODES = QUERY_CODES.replace("{variant}", GIVEN)
 # The tables of one network on a database, and the comparisons of all networks on it with the table each one stacks.
-TABLES = ("evaluation", "bucket_sizes", "probes", "distances")
+TABLES = ("evaluation", "bucket_sizes", "query_buckets", "probes", "distances")
 COMPARISONS = {"retrieval": "evaluation", **{name: name for name in TABLES[1:]}}
 COMPARED = [*COMPARISONS, "predicted", "distances_statistics"]  # and the tables that are computed from these
+# The readers of banks of identities, for tasks of the kind instances; and the readers of folders of images.
+IDENTITIES = ("identities", "digiface", "stereo")
+_FOLDERS = ("image_folder", "identities")
 # The settings of a task that only some kinds have, by kind.
 KIND_SETTINGS = {
     "noisy": ("gaussian",),
-    "warped": ("perlin", "hue", "lightness"),
+    "warped": ("perlin", "hue", "lightness", "flow"),
+    "natural": ("perlin", "hue", "lightness", "flow"),
     "augmented": tuple("gaussian labels colour shift rotation scale flip brightness contrast".split()),
+    "instances": ("colour", "differ"),
 }
-_UNTRAINED_BATCHES = 40  # enough for BatchNorm's running statistics to forget their start: 0.9^40 is below 0.02
+_AMPLITUDE = 127  # of Perlin fields, where no config says it
+FLOWING = [kind for kind, keys in KIND_SETTINGS.items() if "flow" in keys]  # whose views a Perlin flow moves
+# What the published perfect-retrieval rates of 2023 are of; null stands for these, too.
+_PUBLISHED_DATABASE = {"split": "valid", "multiplicity": 1}
+_PUBLISHED_TASK = {"kind": "natural", "grid": [1, 2], "picture": [180, 180], "overlap": [0, 90], "hue": 1 / 16}
+_PUBLISHED_TASK |= {"lightness": 0.2}
+_PUBLISHED_FLOW = {"coarse": 256, "fine": 512, "taper": False, "strength": 2, "fade": [6, 8]}
+# The pairs of views of a published step, by the kind of its task.
+_PUBLISHED_PAIRS = {"noisy": 2048, "warped": 2048, "natural": 1024}
+# Settings that are newer than trainings that stand. They are left out where they say what always was, so that no file
+# and no saved state of an earlier training changes.
+_NEWER = {
+    "model": {"batch_norm": True},
+    "schedule": {"optimiser_arguments": {}, "deterministic": True},
+    "settings": {
+        "hash_net": {"beta_first": 1.0, "similar": 0.5},
+        "hash_net_shannon": {"beta_first": 1.0},
+        "jmlh": {"binarization": "heaviside", "deterministic": False, "classifier_bias": True},
+        "shannon_hamming": {"group_strided": True},
+    },
+}
 
 
 def block(config: dict, part: str, name: str) -> dict:
@@ -88,7 +123,7 @@ def bank_place(config: dict, bank: str) -> dict[str, str]:
 
 def bank_content(config: dict, bank: str, look: bool = True) -> dict[str, str]:
     """Return what tells whether a bank's data from outside have changed: their checksums by role."""
-    built, images = BANK.format(bank=bank), block(config, "banks", bank)["reader"] == "image_folder"
+    built, images = BANK.format(bank=bank), block(config, "banks", bank)["reader"] in _FOLDERS
     return {
         role: outside_content(path, where, built, ("content", role), images=images, look=look)
         for role, (path, where) in _from_outside(config, bank).items()
@@ -98,9 +133,8 @@ def bank_content(config: dict, bank: str, look: bool = True) -> dict[str, str]:
 def _from_outside(config: dict, bank: str) -> dict[str, tuple[str, str]]:
     """Return the paths of a bank's block by their role, each with its key in the config."""
     found, where = block(config, "banks", bank), f"config: equihash.banks.{bank}"
-    if found["path"]:
-        return {"path": (found["path"], f"{where}.path")}
-    return {role: (path, f"{where}.paths.{role}") for role, path in found["paths"].items()}
+    whole = {"path": (found["path"], f"{where}.path")} if found["path"] else {}
+    return whole | {role: (path, f"{where}.paths.{role}") for role, path in found["paths"].items()}
 
 
 def bank_description(config: dict, bank: str) -> dict[str, Any]:
@@ -124,14 +158,46 @@ def bank_digest(config: dict, bank: str) -> str:
 
 
 def perlin_params(config: dict, perlin: str) -> dict[str, Any]:
-    """Return the settings that a Perlin bank depends on."""
-    return {**block(config, "perlin", perlin), "seed": config["seed"], "name": perlin}
+    """Return the settings that a generated Perlin bank depends on."""
+    found = {key: value for key, value in block(config, "perlin", perlin).items() if key != "path"}
+    return {**found, "amplitude": found["amplitude"] or _AMPLITUDE, "seed": config["seed"], "name": perlin}
+
+
+def names_of(config: dict, part: str, key: str, value: str | None, *, others: bool = False) -> str:
+    """Return a regular expression of the names of a part's blocks in which a key has a value, or of all others."""
+    found = [name for name, each in config["equihash"][part].items() if (each[key] == value) != others]
+    return "|".join(found) or "(?!)"  # which no name matches
+
+
+def perlin_place(config: dict, perlin: str) -> str:
+    """Return the path of the file from outside that a Perlin bank is copied from."""
+    return located(block(config, "perlin", perlin)["path"], f"config: equihash.perlin.{perlin}.path")
+
+
+def perlin_content(config: dict, perlin: str, look: bool = True) -> str:
+    """Return the checksum of the file that a Perlin bank is copied from."""
+    path, where = block(config, "perlin", perlin)["path"], f"config: equihash.perlin.{perlin}.path"
+    return outside_content(path, where, PERLIN_BANK.format(perlin=perlin), ("content",), look=look)
+
+
+def copied_perlin(config: dict, perlin: str) -> dict[str, Any]:
+    """Return the settings that a Perlin bank from a file depends on besides that file."""
+    return {"name": perlin, "count": block(config, "perlin", perlin)["count"]}
+
+
+def perlin_tasks(config: dict, perlin: str) -> dict[str, tuple[int, int]]:
+    """Return the height and width of the mosaics of each task that a Perlin bank's fields move."""
+    tasks = config["equihash"]["tasks"]
+    return {task: shape_of(config, task)[1:] for task, found in tasks.items() if found["perlin"] == perlin}
 
 
 def task_settings(config: dict, task: str) -> dict[str, Any]:
     """Return the settings of a task as `rehash.equihash.images.task.Task.of` takes them."""
     found = block(config, "tasks", task)
-    return {key: value for key, value in found.items() if key not in ("bank", "perlin") and value is not None}
+    settings = {key: value for key, value in found.items() if key not in ("bank", "perlin") and value is not None}
+    if "flow" in settings:
+        settings["flow"] = {key: value for key, value in settings["flow"].items() if value is not None}
+    return settings
 
 
 def task_inputs(config: dict, task: str) -> dict[str, str]:
@@ -141,24 +207,89 @@ def task_inputs(config: dict, task: str) -> dict[str, str]:
     return {"bank": BANK.format(bank=found["bank"]), **perlin}
 
 
+def of_identities(config: dict, task: str) -> bool:
+    """Return whether the views of a task are images of identities."""
+    return block(config, "tasks", task)["kind"] == "instances"
+
+
 def by_class(config: dict, task: str) -> bool:
     """Return whether the labels of a task are classes, and not images."""
     return block(config, "tasks", task)["labels"] == "classes"
 
 
-def database_bank(config: dict, database: str) -> str:
-    """Return the path of the bank that has the images of a database."""
-    return task_inputs(config, block(config, "databases", database)["task"])["bank"]
+def label_inputs(config: dict, database: str) -> dict[str, str]:
+    """Return the path of the bank whose images a database's labels are mosaics of.
+
+    There is none of unknown labels, and none is needed for labels of a file where the config says how many images.
+    """
+    found = block(config, "databases", database)
+    counted = found["labels"] == "file" and "bank_size" in database_task(config, database)
+    return {} if found["labels"] == "unknown" or counted else {"bank": task_inputs(config, found["task"])["bank"]}
 
 
 def label_params(config: dict, database: str) -> dict[str, Any]:
     """Return what a database's labels depend on besides its bank; the number of shards is not part of it."""
     found = block(config, "databases", database)
+    shown = database_task(config, database)
     return {
         **{key: found[key] for key in ("split", "items", "multiplicity")},
-        "images": prod(block(config, "tasks", found["task"])["grid"]),
+        **({"bank_size": shown["bank_size"]} if "bank_size" in shown else {}),
+        "images": prod(shown["grid"]),
         "seed": config["seed"],
     }
+
+
+def database_task(config: dict, database: str) -> dict[str, Any]:
+    """Return the settings of a database's task, with the database's own number of images where it has one."""
+    found = block(config, "databases", database)
+    own = {"bank_size": found["bank_size"]} if found["bank_size"] else {}
+    return task_settings(config, found["task"]) | own
+
+
+def file_labels(config: dict, database: str) -> dict[str, Any]:
+    """Return what the labels of a database depend on besides the file that they are read from, and its bank."""
+    found, shown = block(config, "databases", database), database_task(config, database)
+    bank_size = shown.get("bank_size")
+    kept = {"split": found["split"], "items": found["items"], "grid": shown["grid"], "bank_size": bank_size}
+    return {**kept, "seed": config["seed"]}
+
+
+def file_queries(config: dict, database: str) -> dict[str, Any]:
+    """Return what the queries of a database depend on besides the files that they are read from, and its labels."""
+    found, labels = block(config, "databases", database), file_labels(config, database)
+    kept = {key: labels[key] for key in ("split", "grid", "bank_size")}
+    counts = {key: found[key] for key in ("positives", "negatives", "pairs")}
+    return {**kept, **counts, "sizes": sizes(config, database)}
+
+
+def label_place(config: dict, database: str) -> dict[str, str]:
+    """Return the paths of the files of others that a database's labels and queries are read from, by their role."""
+    return {role: located(path, where) for role, (path, where) in _label_sources(config, database).items()}
+
+
+def label_content(config: dict, database: str, look: bool = True) -> str:
+    """Return the checksum of the file of others that a database's labels are read from."""
+    return outside_content(
+        *_label_sources(config, database)["labels"], first_labels(config, database), ("content",), look=look
+    )
+
+
+def query_content(config: dict, database: str, look: bool = True) -> dict[str, str]:
+    """Return the checksums of the files of others that a database's queries are read from, by their role."""
+    built = QUERIES.format(database=database)
+    return {
+        role: outside_content(*source, built, ("content", role), look=look)
+        for role, source in _label_sources(config, database).items()
+    }
+
+
+def _label_sources(config: dict, database: str) -> dict[str, tuple[str, str]]:
+    found, where = block(config, "databases", database), f"config: equihash.databases.{database}"
+    paths = {
+        "labels": (found["path"], f"{where}.path"),
+        "ground_truth": (found["ground_truth"], f"{where}.ground_truth"),
+    }
+    return {role: source for role, source in paths.items() if source[0]}
 
 
 def label_files(config: dict, database: str) -> list[str]:
@@ -181,7 +312,7 @@ def sizes(config: dict, database: str) -> list[int]:
 def query_params(config: dict, database: str) -> dict[str, Any]:
     """Return what a database's queries depend on besides its labels."""
     found = block(config, "databases", database)
-    kept = {key: found[key] for key in ("positives", "negatives", "pairs")}
+    kept = {key: found[key] for key in ("asked", "positives", "negatives", "pairs")}
     return {**kept, "sizes": sizes(config, database), "seed": config["seed"]}
 
 
@@ -212,8 +343,11 @@ def family_config(config: dict, task: str, family: str) -> dict:
 
 
 def variant_of(model: dict) -> str:
-    """Return the variant that a model's block describes without changes: imported, codes, synthetic or default."""
-    found = {"import": IMPORTED, "codes": CODES, "synthetic": SYNTHETIC}
+    """Return the variant that a model's block describes without changes.
+
+    It is imported, codes, synthetic, fingerprints or default.
+    """
+    found = {"import": IMPORTED, "codes": CODES, "synthetic": SYNTHETIC, "fingerprints": GIVEN}
     return next((variant for key, variant in found.items() if model[key]), DEFAULT)
 
 
@@ -256,10 +390,14 @@ def run_params(config: dict, task: str, model: str, variant: str, seed: str) -> 
     """
     found = model_config(config, task, model)
     where = f"config: equihash.models.{task}.{model}"
-    if (only := variant_of(found)) != DEFAULT:
-        raise InputError(f"{where}: it is {only}, not trained; its only variant is {only}")
+    only = variant_of(found)
+    if only not in (DEFAULT, IMPORTED) or (only == IMPORTED and variant != UNTRAINED):
+        also = f" and {UNTRAINED}" if only == IMPORTED else ""
+        raise InputError(f"{where}: it is {only}, not trained here; its variants are {only}{also}")
     settings = objectives.complete(found["objective"], found["settings"], f"{where}.settings")
-    parts = {"settings": settings, "schedule": dict(found["training"]), "model": {"bits": found["bits"]}}
+    schedule = {key: value for key, value in found["training"].items() if key != "checkpoints"}
+    parts = {"settings": settings, "schedule": schedule, "model": {key: found[key] for key in ("bits", "batch_norm")}}
+    variant, step = without_step(variant)
     for name, value in (untrained_values(found) if variant == UNTRAINED else variant_values(variant)).items():
         part = next((part for part in parts.values() if name in part), None)
         if part is None:
@@ -277,18 +415,105 @@ def run_params(config: dict, task: str, model: str, variant: str, seed: str) -> 
         )
     if objectives.needs_classes(found["objective"]) and not by_class(config, task):
         raise InputError(
-            f"{where}: the objective {found['objective']} learns from classes, but labels of its task are images; set "
+            f"{where}: the objective {found['objective']} learns from classes, but labels of its task are "
+            f"{'identities' if of_identities(config, task) else 'images'}; set "
             f"equihash.tasks.{task}.labels to classes (of a task of the kind augmented, whose bank is a dataset's)"
         )
+    check_optimiser(
+        *(schedule[key] for key in ("optimiser", "optimiser_arguments", "weight_decay")), f"{where}.training"
+    )
     return {
         "task": task_settings(config, task),
         "network": found["network"],
-        **parts["model"],
+        **_older(parts["model"], _NEWER["model"]),
         "objective": found["objective"],
-        "settings": settings,
-        "schedule": parts["schedule"],
+        "settings": _older(settings, _NEWER["settings"].get(found["objective"], {})),
+        "schedule": _older(schedule, _NEWER["schedule"]) | ({} if step is None else {"steps": step}),
         "seed": int(seed),
     }
+
+
+def _older(values: dict[str, Any], newer: dict[str, Any]) -> dict[str, Any]:
+    """Return values without those settings that are newer than trainings that stand and say what always was."""
+    return {key: value for key, value in values.items() if key not in newer or value != newer[key]}
+
+
+def without_step(variant: str) -> tuple[str, int | None]:
+    """Return the variant whose training a variant is a step of, and the step; the variant itself and None for others.
+
+    >>> without_step("lambda_s=0.007+step=20000")
+    ('lambda_s=0.007', 20000)
+    """
+    name, _, step = variant.rpartition("step=")
+    if not re.fullmatch(AT_A_STEP, variant) or str(int(step)) != step:
+        return variant, None
+    return name.removesuffix("+") or DEFAULT, int(step)
+
+
+def declared_steps(config: dict, task: str, model: str, variant: str) -> list[int]:
+    """Return the steps at which a training's network is kept beside the last one's: those that the training has.
+
+    Raises:
+        InputError: see `run_params`.
+    """
+    steps = run_params(config, task, model, variant, "0")["schedule"]["steps"]
+    declared = model_config(config, task, model)["training"]["checkpoints"]
+    return [] if variant == UNTRAINED else sorted(step for step in declared if step < steps)
+
+
+def kept_steps(config: dict, task: str, model: str, variant: str, seed: str) -> list[int]:
+    """Return the steps at which a training keeps its network.
+
+    Where a finished training has kept all that are declared, and more, these are its steps, so that nothing is trained
+    again because fewer are declared.
+    """
+    declared = declared_steps(config, task, model, variant)
+    wildcards = {"task": task, "model": model, "variant": variant, "seed": seed}
+    record = Path(WEIGHTS.format(**wildcards)).with_suffix(".json")
+    if not (record.is_file() and Path(CHECKPOINTS.format(**wildcards)).is_file()):
+        return declared
+    kept = json.loads(record.read_text(encoding="utf-8"))["params"].get("steps", [])
+    return kept if set(declared) <= set(kept) else declared
+
+
+def checkpoint_inputs(config: dict, task: str, model: str, variant: str, seed: str) -> dict[str, str]:
+    """Return the path of the file that a network at a step of a training is taken from, as `source`.
+
+    Raises:
+        InputError: the step is neither declared nor the last; names those that are.
+    """
+    trained, step = without_step(variant)
+    if step is None:
+        raise InputError(f"variant {variant}: expected a step as a plain number, as in step=20000")
+    steps, last = declared_steps(config, task, model, trained), run_params(config, task, model, trained, seed)
+    if step != (end := last["schedule"]["steps"]) and step not in steps:
+        there = ", ".join(f"step={each}" for each in [*steps, end])
+        message = f"variant {variant}: the training keeps no network of that step; those that are there: {there}"
+        if trained != UNTRAINED and step < end:
+            key = f"equihash.models.{task}.{model}.training.checkpoints"
+            message += f". Add {step} to {key}, for which a finished training is done again"
+        if trained != UNTRAINED and step:
+            other = variant_name({**variant_values(trained), "steps": step})
+            message += f"; or ask for the variant {other}, a training of so many steps"
+        raise InputError(message)
+    of = WEIGHTS if step == end else CHECKPOINTS
+    return {"source": of.format(task=task, model=model, variant=trained, seed=seed)}
+
+
+def checkpoint_step(config: dict, variant: str) -> int:
+    """Return the step of a variant that is the network at a step of a training."""
+    return without_step(variant)[1]
+
+
+def training_inputs(config: dict, task: str, model: str, seed: str) -> dict[str, str]:
+    """Return the paths of what a model is trained from: its task's images, and the network that it starts from."""
+    found = model_config(config, task, model)["start"]
+    if not found:
+        return task_inputs(config, task)
+    start = found.format(seed=seed)
+    if not start.startswith("results/"):
+        start = located(start, f"config: equihash.models.{task}.{model}.start")
+    return {**task_inputs(config, task), "start": start}
 
 
 def untrained_values(model: dict) -> dict[str, Any]:
@@ -296,7 +521,7 @@ def untrained_values(model: dict) -> dict[str, Any]:
 
     A few steps without learning give BatchNorm its running statistics.
     """
-    return {"learning_rate": 0, "steps": -(-_UNTRAINED_BATCHES // model["training"]["micro_batches"])}
+    return {"learning_rate": 0, "steps": -(-UNTRAINED_BATCHES // model["training"]["micro_batches"])}
 
 
 def training_digest(config: dict, task: str, model: str) -> str:
@@ -310,11 +535,11 @@ def _digest_with(objective: tuple[str, str]) -> str:
 
 
 def seeds(config: dict, task: str, model: str) -> list[int]:
-    """Return the seeds that a model is trained with; of an imported model only the first, of codes their repeat."""
+    """Return the seeds that a model is trained with; of what comes from files only the first, of codes their repeat."""
     found = model_config(config, task, model)
     if found["codes"]:
         return [found["codes"]["repeat"]]
-    return found["seeds"][:1] if found["import"] else found["seeds"]
+    return found["seeds"][:1] if found["import"] or found["fingerprints"] else found["seeds"]
 
 
 def runs(config: dict, task: str, *, untrained: bool = False) -> list[dict[str, Any]]:
@@ -322,7 +547,7 @@ def runs(config: dict, task: str, *, untrained: bool = False) -> list[dict[str, 
     found = []
     for model, settings in config["equihash"]["models"].get(task, {}).items():
         variants = [variant_of(settings)]
-        if untrained and variants == [DEFAULT]:
+        if untrained and variants[0] in (DEFAULT, IMPORTED):
             variants.append(UNTRAINED)
         found += [
             {"task": task, "model": model, "variant": variant, "seed": seed}
@@ -357,9 +582,51 @@ def histories(config: dict, task: str) -> list[str]:
     return [f"{RUN}training.csv".format(**run) for run in runs(config, task) if run["variant"] == DEFAULT]
 
 
+def diagnoses(config: dict, task: str) -> dict[str, list[str]]:
+    """Return the paths of the diagnostics and histograms of a task's trained models."""
+    found = [path.removesuffix("training.csv") for path in histories(config, task)]
+    return {name: [f"{folder}{name}.csv" for folder in found] for name in ("diagnostics", "histograms")}
+
+
+def timed_runs(config: dict, database: str) -> list[tuple[dict[str, Any], int]]:
+    """Return, for the models of a database's task that keep networks of several steps, the runs and their steps.
+
+    The last step's run is the trained network itself.
+    """
+    task = block(config, "databases", database)["task"]
+    return [
+        ({**run, "variant": f"step={step}" if step < end else DEFAULT, "database": database}, step)
+        for run in runs(config, task)
+        if run["variant"] == DEFAULT and (steps := declared_steps(config, task, run["model"], DEFAULT))
+        for end in [model_config(config, task, run["model"])["training"]["steps"]]
+        for step in [*steps, end]
+    ]
+
+
+def timed_evaluations(config: dict, database: str) -> list[str]:
+    """Return the paths of the evaluations of the networks of `timed_runs`.
+
+    Raises:
+        InputError: no model of the database's task keeps networks of several steps.
+    """
+    found = timed_runs(config, database)
+    if not found:
+        task = block(config, "databases", database)["task"]
+        raise InputError(
+            f"config: equihash.models.{task}: no model keeps networks of several steps, which the database {database} "
+            "could be asked with; set training.checkpoints of one, for example [0, 1000]"
+        )
+    return [f"{INDEXED}evaluation.csv".format(**run) for run, _ in found]
+
+
+def timed_steps(config: dict, database: str) -> list[int]:
+    """Return the steps of `timed_runs`."""
+    return [step for _, step in timed_runs(config, database)]
+
+
 def weights(config: dict, task: str) -> list[str]:
     """Return the paths of the weights of a task's models and of their untrained networks."""
-    made = [run for run in runs(config, task, untrained=True) if run["variant"] not in (CODES, SYNTHETIC)]
+    made = [run for run in runs(config, task, untrained=True) if run["variant"] not in (CODES, SYNTHETIC, GIVEN)]
     return [WEIGHTS.format(**run) for run in made]
 
 
@@ -439,24 +706,38 @@ def _digest_of_openers(script: str, openers: tuple[str, ...]) -> str:
 
 
 def checkpoint(config: dict, task: str, model: str) -> str:
-    """Return the path of the public checkpoint that a model is imported from."""
-    return located(model_config(config, task, model)["import"], f"config: equihash.models.{task}.{model}.import")
+    """Return the path of the network that a model is imported from: one that rehash ships, by name, or a file.
+
+    Raises:
+        InputError: there is neither; the message names the networks that are shipped.
+    """
+    path, where = model_config(config, task, model)["import"], f"config: equihash.models.{task}.{model}.import"
+    if path in (shipped := shipped_networks()):
+        return str(shipped[path])
+    try:
+        return located(path, where)
+    except InputError as error:
+        names = f"; networks that come with rehash, by name: {', '.join(shipped)}" if shipped else ""
+        raise InputError(f"{error}{names}") from None
 
 
 def checkpoint_content(config: dict, task: str, model: str, seed: str, look: bool = True) -> str:
-    """Return the checksum of the public checkpoint that a model is imported from."""
+    """Return the checksum of the network that a model is imported from."""
     path, where = model_config(config, task, model)["import"], f"config: equihash.models.{task}.{model}.import"
+    if path in (shipped := shipped_networks()):
+        return file_digest(shipped[path], "md5")
     built = WEIGHTS.format(task=task, model=model, variant=IMPORTED, seed=seed)
     return outside_content(path, where, built, ("content",), look=look)
 
 
 def import_params(config: dict, task: str, model: str, seed: str) -> dict[str, Any]:
-    """Return the identity of an imported network and the SHA-256 that its public checkpoint should have."""
+    """Return the identity of an imported network and the SHA-256 that its file should have."""
     found = model_config(config, task, model)
     keys = {"task": task, "model": model, "variant": IMPORTED}
     shape = list(shape_of(config, task))
     identity = {"keys": keys, "network": found["network"], "bits": found["bits"], "shape": shape, "seed": int(seed)}
-    return {"identity": identity, "sha256": found["sha256"]}
+    identity |= {} if found["batch_norm"] else {"batch_norm": False}
+    return {"identity": identity, "task": task_settings(config, task), "sha256": found["sha256"]}
 
 
 def distance_inputs(config: dict, task: str) -> dict[str, list[str]]:
@@ -515,10 +796,11 @@ def encoding_inputs(
 
 def encoding_params(config: dict, task: str, variant: str, database: str) -> dict[str, Any]:
     """Return what fingerprints depend on besides their input files and the source of codes."""
+    found = of_task(config, task, database)
     return {
-        "task": task_settings(config, task),
-        "split": of_task(config, task, database)["split"],
-        "seed": config["seed"],
+        "task": database_task(config, database),
+        "split": found["split"],
+        "seed": config["seed"] if found["noise_seed"] is None else found["noise_seed"],
         "precision": "float32" if variant == CODES else config["equihash"]["precision"],
     }
 
@@ -529,11 +811,47 @@ def synthetic_params(config: dict, *, task: str, model: str, seed: str, database
     Raises:
         InputError: the model is not synthetic, or the database is of another task.
     """
-    found = model_config(config, task, model)
-    of_task(config, task, database)
+    found, noise = model_config(config, task, model), of_task(config, task, database)["noise_seed"]
     if not found["synthetic"]:
         raise InputError(f"config: equihash.models.{task}.{model}: it is not synthetic, has no such variant")
-    return {"bits": found["bits"], **found["synthetic"], "seed": int(seed)}
+    other = {} if noise is None else {"noise_seed": noise}
+    return {"bits": found["bits"], **found["synthetic"], "seed": int(seed), **other}
+
+
+def given_params(config: dict, *, task: str, model: str, database: str, **_: str) -> dict[str, Any]:
+    """Return the settings that fingerprints of others are read with.
+
+    Raises:
+        InputError: the model has none, or the database is of another task.
+    """
+    found = model_config(config, task, model)
+    of_task(config, task, database)
+    if not found["fingerprints"]:
+        raise InputError(f"config: equihash.models.{task}.{model}: it has no fingerprints, and no such variant")
+    return {"bits": found["bits"]}
+
+
+def given_place(config: dict, *, task: str, model: str, **_: str) -> dict[str, str]:
+    """Return the paths of the files of others that a model's fingerprints are read from, by their role."""
+    return {role: located(path, where) for role, (path, where) in _given(config, task, model).items()}
+
+
+def given_content(
+    config: dict, *, task: str, model: str, seed: str, database: str, look: bool = True, **_: str
+) -> dict[str, str]:
+    """Return the checksums of the files of others that a model's fingerprints are read from, by their role."""
+    built = f"{GIVEN_QUERY_CODES}.h5".format(task=task, model=model, seed=seed, database=database)
+    return {
+        role: outside_content(path, where, built, ("content", role), look=look)
+        for role, (path, where) in _given(config, task, model).items()
+    }
+
+
+def _given(config: dict, task: str, model: str) -> dict[str, tuple[str, str]]:
+    """Return the paths of a model's files of fingerprints by their role, each with its key in the config."""
+    paths = model_config(config, task, model)["fingerprints"]
+    where = f"config: equihash.models.{task}.{model}.fingerprints"
+    return {role: (path, f"{where}.{role}") for role, path in paths.items() if path}
 
 
 def shard_files(config: dict, *, database: str, **run: str) -> list[str]:
@@ -565,7 +883,47 @@ def probes(config: dict, database: str) -> int:
 
 def evaluation_params(config: dict, database: str) -> dict[str, int]:
     """Return what an evaluation depends on besides its input files."""
-    return {"probes": probes(config, database), "seed": config["seed"]}
+    pairs = block(config, "databases", database)["item_pairs"]
+    return {"probes": probes(config, database), "item_pairs": pairs, "seed": config["seed"]}
+
+
+def partition_files(config: dict, *, database: str, **run: str) -> list[str]:
+    """Return the paths of all partitions of an index."""
+    count = of_task(config, run["task"], database)["partitions"]
+    return [f"{PARTITION}.h5".format(**run, database=database, partition=p, partitions=count) for p in range(count)]
+
+
+def retrieval_inputs(config: dict, task: str, database: str) -> dict[str, Any]:
+    """Return the paths of what is shown of a database besides an index: images, queries and labels.
+
+    Raises:
+        InputError: there is nothing to show: labels are unknown, or no query is probed.
+    """
+    found, where = of_task(config, task, database), f"config: equihash.databases.{database}"
+    check_shown(config, database)
+    if not min(found["positives"], found["probed"]):
+        raise InputError(f"{where}: a gallery shows positive queries that are probed; set positives and probed above 0")
+    return {**task_inputs(config, task), **count_inputs(config, database)}
+
+
+def check_shown(config: dict, database: str) -> None:
+    """Raise an InputError if a database has no labels, without which none of its items can be shown."""
+    if block(config, "databases", database)["labels"] == "unknown":
+        raise InputError(
+            f"config: equihash.databases.{database}: labels are unknown, so that its items cannot be shown; take them "
+            "from a file (labels: file) if you have it"
+        )
+
+
+def gallery_params(config: dict, database: str) -> dict[str, Any]:
+    """Return what a gallery depends on besides its input files and views: what is shown, and the seed of its choice.
+
+    Numbers of probes above what the database's queries are probed with are left out.
+    """
+    found = block(config, "databases", database)
+    shown = found["gallery"]
+    numbers = sorted({count for count in shown["probes"] if count <= found["probes"]} or {found["probes"]})
+    return {"probes": numbers, "rows": shown["rows"], "items": shown["items"], "seed": config["seed"]}
 
 
 def family_evaluations(config: dict, task: str, family: str) -> list[str]:
@@ -575,8 +933,20 @@ def family_evaluations(config: dict, task: str, family: str) -> list[str]:
 
 
 def database_runs(config: dict, database: str) -> list[dict[str, Any]]:
-    """Return the runs of all models of a database's task, as wildcards with the database."""
-    return [{**run, "database": database} for run in runs(config, block(config, "databases", database)["task"])]
+    """Return the runs that a database evaluates, as wildcards with the database.
+
+    These are the runs of all models of its task, or of those that its `models` names; and of those that its `untrained`
+    names the networks before training.
+    """
+    found = block(config, "databases", database)
+    asked = runs(config, found["task"], untrained=bool(found["untrained"]))
+    return [{**run, "database": database} for run in asked if _evaluated(found, run)]
+
+
+def _evaluated(database: dict, run: dict[str, Any]) -> bool:
+    if run["variant"] == UNTRAINED:
+        return run["model"] in database["untrained"]
+    return database["models"] is None or run["model"] in database["models"]
 
 
 def compared(config: dict, database: str) -> dict[str, list[str]]:
@@ -601,9 +971,46 @@ def built_databases(config: dict) -> list[str]:
     return [name for name in build["databases"] if block(config, "databases", name)["task"] in build["models"]]
 
 
-def perfect_inputs(config: dict) -> list[str]:
-    """Return the paths of the tables that the published perfect-retrieval rates are compared with."""
-    return [f"{DATABASE}retrieval.csv".format(database=name) for name in built_databases(config)]
+def _asked_items(config: dict) -> list[str]:
+    """Return the databases that `all` evaluates by their own items, as the published perfect-retrieval rates are."""
+    return [name for name in built_databases(config) if block(config, "databases", name)["asked"] == "items"]
+
+
+def perfect_inputs(config: dict) -> dict[str, list[str]]:
+    """Return the paths of the tables that the published perfect-retrieval rates are compared with, and their labels."""
+    databases = _asked_items(config)
+    return {
+        "retrievals": [f"{DATABASE}retrieval.csv".format(database=name) for name in databases],
+        "labels": [first_labels(config, name) for name in databases],
+    }
+
+
+def perfect_differences(config: dict) -> dict[str, str]:
+    """Return, by database, in what its settings differ from the published database of 2023, in words.
+
+    How many labels there are is not known here.
+    """
+    found = {}
+    for name in _asked_items(config):
+        database = block(config, "databases", name)
+        task = block(config, "tasks", database["task"])
+        words = [
+            f"{key} {settings[key]} (published: {value})"
+            for settings, published in ((database, _PUBLISHED_DATABASE), (task, _PUBLISHED_TASK))
+            for key, value in published.items()
+            if settings[key] not in (value, None)
+        ]
+        flow = {key: value for key, value in (task["flow"] or {}).items() if value not in (None, _PUBLISHED_FLOW[key])}
+        words += [f"flow {key} {value} (published: {_PUBLISHED_FLOW[key]})" for key, value in flow.items()]
+        found[name] = "; ".join(words)
+    return found
+
+
+def gallery_runs(config: dict, database: str) -> list[dict[str, str]]:
+    """Return the runs whose galleries are drawn with all else: of the models that the database names for it."""
+    named = block(config, "databases", database)["gallery"]["models"]
+    found = [run for run in database_runs(config, database) if run["model"] in named and run["variant"] != UNTRAINED]
+    return [{name: str(value) for name, value in run.items()} for run in found]
 
 
 def asked(config: dict) -> list[tuple[str, dict[str, str]]]:
@@ -615,21 +1022,29 @@ def asked(config: dict) -> list[tuple[str, dict[str, str]]]:
     found += [("perlin", {"perlin": perlin}) for perlin in fields if perlin]
     for task in build["models"]:
         found += [("training", {"task": task})] if histories(config, task) else []
-        found.append(("distances", {"task": task}))
+        found += [("distances", {"task": task})] if any(distance_inputs(config, task).values()) else []
+    found += [("diagnostics", {"task": task}) for task in build["diagnostics"]]
     for task in build["families"]:
         found += [("family", {"task": task, "family": family}) for family in wing["families"][task]]
     for database in built_databases(config):
-        found += [(name, {"database": database}) for name in ("retrieval", "bucket_sizes", "probes")]
+        found += [(name, {"database": database}) for name in ("retrieval", "bucket_sizes", "query_buckets", "probes")]
+        found += [("gallery", run) for run in gallery_runs(config, database)]
+        found += [("checkpoints", {"database": database})] if timed_runs(config, database) else []
     return [*found, ("perfect_retrieval", {})] if built_databases(config) else found
 
 
-def data_text(config: dict, name: str, task: str = "", perlin: str = "", family: str = "", database: str = "") -> str:
+def data_text(
+    config: dict, name: str, task: str = "", perlin: str = "", family: str = "", database: str = "", **run: str
+) -> str:
     """Return the report's sentence on the data that a figure shows."""
     if perlin:
-        return f"Perlin bank {perlin}: {block(config, 'perlin', perlin)['count']:,} fields of each resolution."
+        found = block(config, "perlin", perlin)
+        fields = f"{found['count']:,} fields" if found["count"] else "all fields"
+        return f"Perlin bank {perlin}: {fields} of each resolution{' of a file' if found['path'] else ''}."
     if database:
         found = block(config, "databases", database)
-        return f"Database {database}, task {found['task']}, {found['items']:,} items."
+        network = "; network {model}, {variant}, seed {seed}".format(**run) if run else ""
+        return f"Database {database}, task {found['task']}, {found['items']:,} items{network}."
     if family:
         found = family_config(config, task, family)
         return f"Task {task}, family {family}, database {found['database']}."
@@ -645,10 +1060,11 @@ def _steps(config: dict, task: str) -> str:
         for model, found in config["equihash"]["models"][task].items()
         if variant_of(found) == DEFAULT
     }
-    published = block(config, "tasks", task)["kind"] != "augmented"
+    published = _PUBLISHED_PAIRS.get(block(config, "tasks", task)["kind"])
+    beside = f", undertrained beside the published 100,000 of {published:,}." if published else "."
     return " ".join(
         f"{model}: {t['steps']:,} steps of {t['micro_batches'] * t['pairs']:,} pairs"
-        + (", undertrained beside the published 100,000 of 2,048." if published and t["steps"] < 100_000 else ".")
+        + (beside if t["steps"] < 100_000 else ".")
         for model, t in trained.items()
     )
 
@@ -668,4 +1084,5 @@ def shape_of(config: dict, task: str) -> tuple[int, int, int]:
         count * (size - shared) + shared
         for count, size, shared in zip(found["grid"], found["picture"], found["overlap"])
     )
-    return (3 if found["kind"] == "warped" or found["colour"] else 1), height, width
+    coloured = found["kind"] in FLOWING or found["colour"]
+    return (3 if coloured else 1), height, width

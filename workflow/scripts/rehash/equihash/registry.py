@@ -20,7 +20,7 @@ def _figure(name: str, about: str, title: str, stem: str, draw: str, *, claims: 
     )
 
 
-_DISTANCES = f"{plan.TASK}distances"
+_DISTANCES, _DIAGNOSTICS = f"{plan.TASK}distances", f"{plan.TASK}diagnostics"
 
 FIGURES = {
     "views": _figure(
@@ -46,6 +46,15 @@ FIGURES = {
         "what training teaches",
         f"{plan.TASK}training",
         "training:plot_training",
+    ),
+    "diagnostics": _figure(
+        "diagnostics",
+        "Draw what goes on within the training of a task's models: gradients, saturation, what each term asks.",
+        "training diagnostics",
+        _DIAGNOSTICS,
+        "diagnostics:plot_diagnostics",
+        tables=(f"{_DIAGNOSTICS}.csv", f"{plan.TASK}histograms.csv"),
+        provenance=f"{plan.TASK}training.json",
     ),
     "distances": _figure(
         "distances",
@@ -80,6 +89,14 @@ FIGURES = {
         "index:plot_bucket_sizes",
         provenance=f"{plan.DATABASE}retrieval.json",
     ),
+    "query_buckets": _figure(
+        "query_buckets",
+        "Draw how many items queries retrieve, by whether they found what they asked for.",
+        "items a query retrieves",
+        f"{plan.DATABASE}query_buckets",
+        "query_buckets:plot_query_buckets",
+        provenance=f"{plan.DATABASE}retrieval.json",
+    ),
     "probes": _figure(
         "probes",
         "Draw recall and precision against the number of probes.",
@@ -87,6 +104,21 @@ FIGURES = {
         f"{plan.DATABASE}probes",
         "index:plot_probes",
         provenance=f"{plan.DATABASE}retrieval.json",
+    ),
+    "gallery": _figure(
+        "gallery",
+        "Draw queries and what an index retrieves for them, right and wrong.",
+        "queries and what they retrieve",
+        f"{plan.INDEXED}gallery",
+        "gallery:draw_gallery",
+        tables=tuple(f"{plan.INDEXED}{name}" for name in ("gallery.h5", "gallery.csv", "gallery_rates.csv")),
+    ),
+    "checkpoints": _figure(
+        "checkpoints",
+        "Draw what an index answers against how long its network was trained.",
+        "retrieval against training time",
+        f"{plan.DATABASE}checkpoints",
+        "checkpoints:plot_checkpoints",
     ),
     # This figure is not in the report, which shows the distances of the task instead.
     "pair_distances": _figure(

@@ -8,6 +8,7 @@ from rehash.equihash.plan import (
     distance_inputs,
     model_config,
     of_task,
+    perlin_place,
     run_params,
     shape_of,
     sizes,
@@ -18,6 +19,18 @@ from rehash.outside import extent
 # Of a process that runs a network: torch, on a GPU with CUDA and cuDNN, and slices on their way there.
 _NETWORK_MB = 4000
 _DRAWN = 512  # views whose noise is drawn at a time, and once more ahead
+# Time and activations of a network as multiples of those of the others on views of the same size. On one channel a
+# ResNet's first convolution has a stride of 1, so that everything behind it is four times as large.
+_NETWORKS = {"resnet34": (2.0, 1.5), "resnet50": (3.0, 4.0)}
+_ONE_CHANNEL = (6.0, 4.0)
+
+
+def _costs(config: dict, task: str, network: str) -> tuple[float, float]:
+    """Return the time and the activations of a network for a view of a task, as multiples of the usual ones."""
+    time, held = _NETWORKS.get(network, (1.0, 1.0))
+    if network.startswith("resnet") and shape_of(config, task)[0] == 1:
+        time, held = time * _ONE_CHANNEL[0], held * _ONE_CHANNEL[1]
+    return time, held
 
 
 def bank_mb(input_mb: float, attempt: int) -> int:
@@ -39,6 +52,16 @@ def perlin_minutes(config: dict, perlin: str, attempt: int) -> int:
     return minutes(pixels / (180 * 270) * 0.002 / 60, attempt)
 
 
+def outside_minutes(place: str, attempt: int) -> int:
+    """Return a generous run time limit to copy a file from outside: 20 MB a second."""
+    return minutes(extent(place)[1] / 20 / 60, attempt)
+
+
+def perlin_import_minutes(config: dict, perlin: str, attempt: int) -> int:
+    """Return a generous run time limit to copy the fields of a file (see `outside_minutes`)."""
+    return outside_minutes(perlin_place(config, perlin), attempt)
+
+
 def label_minutes(config: dict, database: str, attempt: int) -> int:
     """Return a generous run time limit to draw labels: a microsecond for each item in each of four passes."""
     return minutes(4 * block(config, "databases", database)["items"] * 1e-6 / 60, attempt)
@@ -52,15 +75,23 @@ def query_mb(config: dict, database: str, attempt: int) -> int:
 
 
 def _views(config: dict, task: str, schedule: dict) -> float:
-    """Return the number of views of a training in millions, counting 56 x 56 pixels as one view."""
+    """Return the number of views of a training in millions, counting 56 x 56 pixels as one view.
+
+    Three views of an evaluation, of which each pair has three on either split, take as long as one of a step.
+    """
     _, height, width = shape_of(config, task)
-    return schedule["steps"] * schedule["micro_batches"] * 2 * schedule["pairs"] * height * width / 56**2 / 1e6
+    shown = (
+        schedule["micro_batches"] * 2 * schedule["pairs"]
+        + 2 * schedule["evaluation_pairs"] / schedule["evaluate_every"]
+    )
+    return schedule["steps"] * shown * height * width / 56**2 / 1e6
 
 
 def training_minutes(config: dict, task: str, model: str, variant: str, seed: str, gpu: bool, attempt: int) -> int:
     """Return a generous run time limit of a training: 8 ms for a view of 56 x 56 pixels on a CPU, 0.3 ms on a GPU."""
-    schedule = run_params(config, task, model, variant, seed)["schedule"]
-    return minutes(_views(config, task, schedule) * 1e6 * (3e-4 if gpu else 8e-3) / 60, attempt)
+    run = run_params(config, task, model, variant, seed)
+    views = _views(config, task, run["schedule"]) * _costs(config, task, run["network"])[0]
+    return minutes(views * 1e6 * (3e-4 if gpu else 8e-3) / 60, attempt)
 
 
 def training_mb(config: dict, task: str, model: str, variant: str, seed: str, attempt: int) -> int:
@@ -74,7 +105,8 @@ def training_mb(config: dict, task: str, model: str, variant: str, seed: str, at
     views = 2 * schedule["pairs"]
     held = views * (schedule["micro_batches"] if schedule["forward"] == "once" else 1)
     tables = 32 * (views * schedule["micro_batches"]) ** 2 if run["objective"] == "dsh" else 0
-    return int((_network_mb(config, task) + (held * height * width * 400 + tables) / 1e6) * attempt)
+    activations = held * height * width * 400 * _costs(config, task, run["network"])[1]
+    return int((_network_mb(config, task) + (activations + tables) / 1e6) * attempt)
 
 
 def distance_minutes(config: dict, task: str, gpu: bool, attempt: int) -> int:
@@ -82,7 +114,9 @@ def distance_minutes(config: dict, task: str, gpu: bool, attempt: int) -> int:
     _, height, width = shape_of(config, task)
     models = distance_inputs(config, task)
     count = len(models["weights"]) + len(models["code_datasets"])
-    views = 3 * config["equihash"]["distances"]["triplets"] * count
+    networks = [model["network"] for model in config["equihash"]["models"].get(task, {}).values()]
+    slowest = max((_costs(config, task, network)[0] for network in networks), default=1.0)
+    views = 3 * config["equihash"]["distances"]["triplets"] * count * slowest
     return minutes(views * height * width / 56**2 * (3e-4 if gpu else 8e-3) / 60, attempt)
 
 
@@ -103,18 +137,24 @@ def _share(config: dict, task: str, database: str, parts: str) -> float:
 
 
 def _queries(config: dict, database: str) -> int:
+    """Return how many views a database is asked: only queries that are drawn labels are others for each size."""
     found = block(config, "databases", database)
-    return len(sizes(config, database)) * found["positives"] + found["negatives"] + 3 * found["pairs"]
+    lists = len(sizes(config, database)) if found["asked"] == "labels" else 1
+    return lists * found["positives"] + found["negatives"] + 3 * found["pairs"]
 
 
-def shard_minutes(config: dict, *, task: str, database: str, shards: str, gpu: bool, attempt: int, **_: str) -> int:
+def shard_minutes(
+    config: dict, *, task: str, model: str, database: str, shards: str, gpu: bool, attempt: int, **_: str
+) -> int:
     """Return a generous run time limit to encode a shard (see `view_minutes`)."""
-    return view_minutes(config, task, _share(config, task, database, shards), gpu, attempt)
+    cost = _costs(config, task, model_config(config, task, model)["network"])[0]
+    return view_minutes(config, task, cost * _share(config, task, database, shards), gpu, attempt)
 
 
-def query_minutes(config: dict, *, task: str, database: str, gpu: bool, attempt: int, **_: str) -> int:
+def query_minutes(config: dict, *, task: str, model: str, database: str, gpu: bool, attempt: int, **_: str) -> int:
     """Return a generous run time limit to encode a database's queries (see `view_minutes`)."""
-    return view_minutes(config, task, _queries(config, database), gpu, attempt)
+    cost = _costs(config, task, model_config(config, task, model)["network"])[0]
+    return view_minutes(config, task, cost * _queries(config, database), gpu, attempt)
 
 
 def view_minutes(config: dict, task: str, views: float, gpu: bool, attempt: int) -> int:
@@ -152,6 +192,18 @@ def synthetic_minutes(config: dict, *, task: str, database: str, attempt: int, s
     return minutes((_share(config, task, database, shards) + _queries(config, database)) * 1e-5 / 60, attempt)
 
 
+def given_codes_mb(config: dict, *, task: str, model: str, database: str, attempt: int, **_: str) -> int:
+    """Return the memory to read the fingerprints of a database's queries, and the logits of those that are probed."""
+    width = model_config(config, task, model)["bits"] // 8
+    logits = block(config, "databases", database)["probed"] * width * 128
+    return int((700 + (_queries(config, database) * (6 * width + 40) + logits) / 1e6) * attempt)
+
+
+def given_codes_minutes(config: dict, *, database: str, attempt: int, **_: str) -> int:
+    """Return a generous run time limit to read the fingerprints of queries: 10 microseconds for each."""
+    return minutes(_queries(config, database) * 1e-5 / 60, attempt)
+
+
 def merge_mb(config: dict, *, task: str, model: str, database: str, partitions: str, attempt: int, **_: str) -> int:
     """Return the memory to merge a partition of up to 1.2 times the mean size.
 
@@ -181,15 +233,51 @@ def partition_minutes(config: dict, *, task: str, database: str, partitions: str
 
 
 def evaluation_mb(config: dict, *, task: str, model: str, database: str, attempt: int, **_: str) -> int:
-    """Return the memory to add counts up: the queries, and the probes of each that found something."""
+    """Return the memory to add counts up: the queries, the probes of each that found something, and pairs of items."""
     found = block(config, "databases", database)
-    probes = found["probed"] * found["probes"] * 40
     width = model_config(config, task, model)["bits"] // 8
-    return int(
-        (1500 + (_queries(config, database) * (4 * width + 24 * found["multiplicity"]) + probes) / 1e6) * attempt
+    probes, pairs = found["probed"] * found["probes"] * 40, found["item_pairs"] * (70 + 4 * width)
+    asked = _queries(config, database) * (4 * width + 24 * found["multiplicity"])
+    return int((1500 + (asked + probes + pairs) / 1e6) * attempt)
+
+
+def gallery_mb(config: dict, *, task: str, model: str, database: str, attempt: int, **_: str) -> int:
+    """Return the memory to show a gallery: views as a network is shown them, and what an evaluation adds up."""
+    return (
+        int(_network_mb(config, task) + evaluation_mb(config, task=task, model=model, database=database, attempt=1))
+        * attempt
     )
 
 
-def summary_minutes(attempt: int) -> int:
-    """Return a generous run time limit to add counts up, most of it for bootstrap intervals."""
-    return minutes(20, attempt)
+def gallery_minutes(config: dict, task: str, database: str, attempt: int) -> int:
+    """Return a generous run time limit to show a gallery: the noise of a block of views for each picture."""
+    shown = block(config, "databases", database)["gallery"]
+    return view_minutes(config, task, shown["rows"] * (shown["items"] + 1) * _DRAWN, False, attempt)
+
+
+def search_mb(config: dict, task: str, attempt: int) -> int:
+    """Return the memory to search: a network on a block of views, what is compared at once, and the page."""
+    return int((_network_mb(config, task) + 500) * attempt)
+
+
+def search_minutes(config: dict, task: str, database: str, attempt: int) -> int:
+    """Return a generous run time limit to search: half a microsecond an item, and a block's noise for each picture."""
+    items, pictures = block(config, "databases", database)["items"], config["equihash"]["search"]["nearest_items"] + 1
+    return minutes(items * 5e-7 / 60, attempt) + view_minutes(config, task, pictures * _DRAWN, False, attempt)
+
+
+def listing_mb(config: dict, database: str, attempt: int) -> int:
+    """Return the memory to list what each query retrieves: about 500 bytes a query and size."""
+    found = block(config, "databases", database)
+    queries = len(sizes(config, database)) * (found["positives"] * (1 + found["multiplicity"]) + found["negatives"])
+    return int((1500 + queries * 500 / 1e6) * attempt)
+
+
+def summary_minutes(config: dict, database: str, attempt: int) -> int:
+    """Return a generous run time limit to add counts up, for bootstrap intervals, and a microsecond an item and pair.
+
+    Items are read, and pairs of them compared, if there are such pairs.
+    """
+    found = block(config, "databases", database)
+    work = (found["items"] + found["item_pairs"]) * 1e-6 if found["item_pairs"] else 0
+    return minutes(20 + work / 60, attempt)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from rehash.series import with_series
@@ -35,7 +36,40 @@ WATCHED = (
     Watched("precision_at_2", "precision within distance 2", "share of pairs found"),
     Watched("entropy_worst_3", "worst triple of bits", "entropy (share of 3 bits)", 3),
 )
+TERM_GRADIENTS = "gradient"  # the quantity of diagnostics that has a row for each term of a loss
+PAIR_KINDS = {"same": "pairs of one label", "different": "pairs of two labels"}
 MEDIANS = {"same_distance_median": ("same label", "-"), "different_distance_median": ("different labels", "-.")}
+
+
+# Numbers of items that a query retrieves, as the published figure groups them: the least of each group.
+RETRIEVED = (0, 1, 2, 10, 100, 1000, 10_000)
+
+
+def query_shares(run: pd.DataFrame) -> pd.DataFrame:
+    """Return the shares of a run's positive queries by how many items they retrieve, a row a group of `RETRIEVED`.
+
+    Columns: queries, how many of all are in the group; share, of all; found, the share of all that is in the group and
+    retrieved a relevant item. Without positive queries shares are NaN.
+
+    Args:
+        run: of one run and database size; asked (found, missed or negative), retrieved, queries.
+    """
+    positive = run[run.asked != "negative"]
+    groups = np.searchsorted(RETRIEVED, positive.retrieved, "right") - 1
+    queries, found = (
+        np.bincount(groups, counts, minlength=len(RETRIEVED))
+        for counts in (positive.queries, positive.queries.where(positive.asked == "found", 0))
+    )
+    total = queries.sum() or np.nan
+    columns = {"queries": queries.astype(np.int64), "share": queries / total, "found": found / total}
+    return pd.DataFrame(columns, index=retrieved_words())
+
+
+def retrieved_words() -> list[str]:
+    """Return the names of the groups of `RETRIEVED`."""
+    ends = [following - 1 for following in RETRIEVED[1:]]
+    words = [f"{low:,}" if low == high else f"{low:,} to {high:,}" for low, high in zip(RETRIEVED, ends)]
+    return [*words, f"{RETRIEVED[-1]:,} or more"]
 
 
 def by_model(table: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -83,10 +83,10 @@ class Tuples:
         return cls(bits, size, found[np.lexsort(found.T[::-1])])
 
     @classmethod
-    def grouped(cls, bits: int, size: int, group: int) -> Tuples:
+    def grouped(cls, bits: int, size: int, group: int, strided: bool = True) -> Tuples:
         """Return all tuples within groups of `group` bits, each once and sorted.
 
-        Groups are aligned (0, 1, 2, ...) and strided (0, K / group, 2 K / group, ...).
+        Groups are aligned (0, 1, 2, ...) and, with `strided`, also strided (0, K / group, 2 K / group, ...).
 
         Raises:
             InputError: the size is not 2, 3 or 4, or the group does not divide the bits or is smaller than a tuple.
@@ -94,8 +94,10 @@ class Tuples:
         _check_size(bits, size, "groups")
         if not size <= group <= bits or bits % group:
             raise InputError(f"groups: of {group} bits; expected a divisor of {bits}, and at least {size}")
-        aligned, strided = np.arange(bits).reshape(-1, group), np.arange(bits).reshape(group, -1).T
-        members = np.concatenate([aligned, strided])[:, _combinations(group, size)].reshape(-1, size)
+        groups = np.arange(bits).reshape(-1, group)
+        if strided:
+            groups = np.concatenate([groups, np.arange(bits).reshape(group, -1).T])
+        members = groups[:, _combinations(group, size)].reshape(-1, size)
         return cls(bits, size, np.unique(members, axis=0))
 
 

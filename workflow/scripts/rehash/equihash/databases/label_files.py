@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
-from rehash.equihash.databases.labels import LABEL_BLOCK, Database
+from rehash.equihash.databases.labels import LABEL_BLOCK, UNKNOWN, Database
 from rehash.errors import InputError
 from rehash.hdf5 import opened, read_attributes
 from rehash.progress import progress
@@ -46,8 +46,10 @@ class LabelFile:
         """
         with opened(path, _WHAT) as file:
             about = read_attributes(file)
-            database = Database(**{field.name: about[field.name] for field in fields(Database)})
-            labels, start, stop = file["labels"], about["start"], about["stop"]
+            database, start, stop = Database.read(about), about["start"], about["stop"]
+            if database.source == UNKNOWN:
+                return cls(str(path), start, stop, database, 0, about["checksum"])
+            labels = file["labels"]
             if labels.dtype != np.int64 or labels.shape != (stop - start,):
                 raise InputError(f"labels are {labels.dtype} {labels.shape}; expected int64 ({stop - start},)")
             offset = labels.id.get_offset()
@@ -56,7 +58,9 @@ class LabelFile:
         return cls(str(path), start, stop, database, offset or 0, about["checksum"])
 
     def map(self) -> np.ndarray:
-        """Return the labels, int64 (stop - start,), memory-mapped."""
+        """Return the labels, int64 (stop - start,), memory-mapped; unknown ones are the items' numbers."""
+        if self.database.source == UNKNOWN:
+            return np.arange(self.start, self.stop)
         if self.start == self.stop:
             return np.empty(0, np.int64)
         return np.memmap(self.path, np.int64, "r", self.offset, (self.stop - self.start,)).view(np.ndarray)
@@ -120,6 +124,10 @@ class LabelShards:
                 after the file's last block).
         """
         end = self.database.n_items if size is None else size
+        if self.database.source == UNKNOWN:
+            for low in range(0, end, LABEL_BLOCK):
+                yield low, np.arange(low, min(low + LABEL_BLOCK, end))
+            return
         spans = [
             (part, low, min(low + LABEL_BLOCK, part.stop, end))
             for part in self.parts
@@ -138,6 +146,8 @@ class LabelShards:
 
     def take(self, ids: np.ndarray) -> np.ndarray:
         """Return the labels of items, ints (m,) in any order, as int64 (m,); files are read in order, where needed."""
+        if self.database.source == UNKNOWN:
+            return ids.astype(np.int64)
         order = np.argsort(ids, kind="stable")
         ordered, found = ids[order].astype(np.int64), np.empty(len(ids), np.int64)
         ends = np.searchsorted(ordered, [part.stop for part in self.parts])

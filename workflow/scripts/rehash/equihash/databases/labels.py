@@ -3,12 +3,16 @@
 A label is an int64 in [0, label_count). The label of item i is a function of i and the settings of its `Database`
 alone: labels are drawn in whole blocks of LABEL_BLOCK items of the global index, with one random stream per block. So
 any slice can be drawn on its own, and the number of shards changes nothing.
+
+Labels may also be those of a file of others (`rehash.equihash.databases.public_labels`), or UNKNOWN, where there are
+fingerprints of others alone: each item then stands for itself, its number in the place of a label.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +26,7 @@ from rehash.progress import progress
 from rehash.seeds import stream
 
 LABEL_BLOCK = 65_536  # items
+UNKNOWN = "unknown"  # the source of labels that nobody here knows
 _MOST = 2**63 - 1
 
 
@@ -35,6 +40,7 @@ class Database:
         label_count: labels are in [0, label_count).
         multiplicity: if 1, every item's label is drawn from all labels; if m > 1, from a pool of round(n_items / m)
             random labels, so that a label of the pool has m items on average (nearly Poisson-distributed).
+        source: empty if the labels are drawn here; the checksum of the file that they are from; or UNKNOWN.
     """
 
     seed: int
@@ -42,6 +48,18 @@ class Database:
     n_items: int
     label_count: int
     multiplicity: float = 1.0
+    source: str = ""
+
+    @classmethod
+    def read(cls, attributes: Mapping[str, Any]) -> Database:
+        """Read a database from a file's attributes, as `rehash.hdf5.read_attributes` returns them."""
+        names = [each.name for each in fields(cls) if each.name != "source"]
+        return cls(**{name: attributes[name] for name in names}, source=attributes.get("source", ""))
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """Return the settings by name, for attributes and digests; `source` only where it is not empty."""
+        return {name: value for name, value in asdict(self).items() if name != "source" or value}
 
     def __post_init__(self) -> None:
         """Raise an InputError if a number is out of range."""
@@ -108,12 +126,16 @@ def draw_labels(output: str | Path, database: Database, start: int, stop: int) -
     """Write the labels of items start to stop, block by block.
 
     The HDF5 file has `labels`, int64 (stop - start,), contiguous, and the attributes seed, name, n_items, label_count,
-    multiplicity, start, stop, checksum (SHA-256 of the labels).
+    multiplicity, start, stop, checksum (SHA-256 of the labels). Unknown labels are not written.
 
     Raises:
         InputError: the range does not lie within the database.
     """
     _check_range(database, start, stop)
+    if database.source == UNKNOWN:
+        with created(output) as file:
+            write_attributes(file, {**database.described, "start": start, "stop": stop, "checksum": UNKNOWN})
+        return
     edges, digest = range(start // LABEL_BLOCK * LABEL_BLOCK, stop, LABEL_BLOCK), hashlib.sha256()
     with created(output) as file:
         written = file.create_dataset("labels", (stop - start,), np.int64)
@@ -122,7 +144,7 @@ def draw_labels(output: str | Path, database: Database, start: int, stop: int) -
             drawn = labels(database, low, high)
             digest.update(drawn)
             written[low - start : high - start] = drawn
-        about = {**asdict(database), "start": start, "stop": stop, "checksum": digest.hexdigest()}
+        about = {**database.described, "start": start, "stop": stop, "checksum": digest.hexdigest()}
         write_attributes(file, about)
 
 
@@ -146,7 +168,7 @@ def _largest_bank(images: int) -> int:
 
 
 def draw_shard(
-    bank: str | Path,
+    bank: str | Path | None,
     output: str | Path,
     *,
     database: str,
@@ -157,14 +179,45 @@ def draw_shard(
     shard: int,
     shards: int,
     seed: int,
+    bank_size: int | None = None,
 ) -> dict[str, Any]:
-    """Write the labels of one of a database's shards (see `draw_labels`), for mosaics of a bank's images.
+    """Write the labels of one of a database's shards (see `draw_labels`), for mosaics of a bank's images or identities.
+
+    Args:
+        bank: None if the labels are unknown; there is then nothing to draw (see the module), and `bank_size` says what
+            they are mosaics of.
+        bank_size: only mosaics of the split's first so many images are labels; by default of all.
 
     Raises:
-        InputError: the file is not a bank, or it makes too many mosaics for int64.
+        InputError: the file is not a bank, or has fewer images, or makes too many mosaics for int64.
     """
+    part = shard_range(items, shards, shard)
+    if bank is None:
+        count = count_labels(bank_size, images) if bank_size else items
+        draw_labels(output, Database(seed, database, items, count, source=UNKNOWN), *part)
+        return {"label_count": count}
+    pictures, digests = bank_images(bank, split, bank_size, database)
+    whole = Database(seed, database, items, count_labels(pictures, images), multiplicity)
+    draw_labels(output, whole, *part)
+    return {"seed": seed, "bank_pictures": pictures, "label_count": whole.label_count, "digests": digests}
+
+
+def bank_images(
+    bank: str | Path | None, split: str, bank_size: int | None, database: str
+) -> tuple[int, dict[str, str]]:
+    """Return how many images of a bank's split labels are mosaics of, and the bank's digest by its path.
+
+    Args:
+        bank: None if it is not at hand; the number is then `bank_size`.
+
+    Raises:
+        InputError: the file is not a bank, or has fewer images than `bank_size`.
+    """
+    if bank is None:
+        return bank_size, {}
     found = Bank.open(bank, split)
-    whole = Database(seed, database, items, count_labels(len(found), images), multiplicity)
-    draw_labels(output, whole, *shard_range(items, shards, shard))
-    digests = {str(bank): found.checksum}
-    return {"seed": seed, "bank_pictures": len(found), "label_count": whole.label_count, "digests": digests}
+    if (bank_size or 0) > found.things:
+        raise InputError(
+            f"database {database}: bank_size is {bank_size}, but the split {split} of {bank} has {found.things}"
+        )
+    return bank_size or found.things, {str(bank): found.checksum}

@@ -1,27 +1,33 @@
 """The queries on a database: labels that its items carry, labels that none carries, and pairs of different labels.
 
 They are found in passes over the label files of its shards, a block at a time, so that memory grows with the queries
-and not with the database. The first n items of a database are a database of size n, with queries of its own.
+and not with the database. The first n items of a database are a database of size n.
+
+What is `asked` of a database says which its positive queries are. LABELS: distinct labels, each size's own. ITEMS: the
+database's first items seen again with other noise, the same for each size, so that a label is asked as often as these
+items carry it. FILE: those of a file of others, the same for each size (`rehash.equihash.databases.public_labels`).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from rehash.equihash.databases.label_files import LabelShards
-from rehash.equihash.databases.labels import LABEL_BLOCK, Database
+from rehash.equihash.databases.labels import LABEL_BLOCK, UNKNOWN, Database
 from rehash.equihash.databases.mixing import mix
 from rehash.errors import InputError
 from rehash.hdf5 import add_group, check_seal, created, opened, read_attributes, seal, write_attributes
 from rehash.seeds import stream
 
 log = logging.getLogger("rehash")
+LABELS, ITEMS, FILE = "labels", "items", "file"
 _DENSE = 2**24  # up to this many labels, all that the database lacks are listed
 _MOST_CANDIDATES = 2**24  # drawn in a round
 _ROUNDS = 8
@@ -36,28 +42,45 @@ class Relevant:
     """The ids that each query should retrieve.
 
     Attributes:
-        offsets: int64 (q + 1,), ascending from 0.
-        ids: int64; those of query j are ids[offsets[j]:offsets[j + 1]].
+        offsets: int64 (l + 1,), ascending from 0.
+        ids: int64, in lists; those of list j are ids[offsets[j]:offsets[j + 1]].
+        lists: int64 (q,), the list of each query, since several may ask for one label; by default query j has list j.
     """
 
     offsets: np.ndarray
     ids: np.ndarray
+    lists: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        """Raise an InputError if the offsets do not fit the ids."""
+        """Raise an InputError if the offsets do not fit the ids, or if there is no such list."""
         if self.offsets[0] != 0 or self.offsets[-1] != len(self.ids) or (np.diff(self.offsets) < 0).any():
             raise InputError(
                 f"relevant ids: offsets from {self.offsets[0]} to {self.offsets[-1]}; expected them to ascend from 0 "
                 f"to {len(self.ids)}, the number of ids"
             )
+        if self.lists is not None and len(self.lists):
+            low, high = self.lists.min(), self.lists.max()
+            if low < 0 or high >= len(self.offsets) - 1:
+                raise InputError(
+                    f"relevant ids: queries of the lists {low} to {high}; expected 0 to {len(self.offsets) - 2}"
+                )
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Return how many ids each query should retrieve, int64 (q,)."""
+        lengths = np.diff(self.offsets)
+        return lengths if self.lists is None else lengths[self.lists]
 
     def take(self, queries: np.ndarray) -> Relevant:
-        """Return the relevant ids of some queries, int (m,), in their order; a query may occur more than once."""
-        lengths = np.diff(self.offsets)[queries]
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        return Relevant(
-            offsets, self.ids[np.arange(offsets[-1]) + np.repeat(self.offsets[queries] - offsets[:-1], lengths)]
-        )
+        """Return what some queries should retrieve, int (m,), in their order; a query may occur more than once."""
+        return Relevant(self.offsets, self.ids, np.asarray(queries) if self.lists is None else self.lists[queries])
+
+    def of(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the ids of the queries start to stop, one after the other, each with its query counted from start."""
+        lists = np.arange(start, stop) if self.lists is None else self.lists[start:stop]
+        lengths = np.diff(self.offsets)[lists]
+        owners, ends = np.repeat(np.arange(len(lists)), lengths), np.cumsum(lengths)
+        return owners, self.ids[np.arange(len(owners)) + np.repeat(self.offsets[lists] - ends + lengths, lengths)]
 
 
 @dataclass(frozen=True)
@@ -69,12 +92,14 @@ class Queries:
         positive: for each size, labels of the first `size` items, int64 (p,), and the items that carry them.
         negative: labels that no item carries, int64 (n,).
         pairs: pairs of different labels, int64 (m, 2).
+        asked: LABELS, ITEMS or FILE; of ITEMS, positive query j is item j again.
     """
 
     database: Database
     positive: dict[int, tuple[np.ndarray, Relevant]]
     negative: np.ndarray
     pairs: np.ndarray
+    asked: str = LABELS
 
     @classmethod
     def read(cls, path: str | Path) -> Queries:
@@ -85,12 +110,13 @@ class Queries:
         """
         with opened(path, "the queries of a database") as file:
             about = read_attributes(file)
-            database = Database(**{field.name: about[field.name] for field in fields(Database)})
+            database = Database.read(about)
             positive = {
-                size: (group["labels"][:], Relevant(group["offsets"][:], group["ids"][:]))
+                size: _read_positive(group)
                 for size, group in sorted((int(name), group) for name, group in file["positive"].items())
             }
-            found = cls(database, positive, file["negative/labels"][:], file["pairs/labels"][:])
+            asked = str(about.get("asked", LABELS))
+            found = cls(database, positive, file["negative/labels"][:], file["pairs/labels"][:], asked)
             check_seal(file)
         return found
 
@@ -98,6 +124,18 @@ class Queries:
         """Raise an InputError that names the file if these are queries of another database."""
         if self.database != database:
             raise InputError(f"{path}: queries of {self.database}; expected those of {database}")
+
+    def own(self, queries: np.ndarray) -> np.ndarray:
+        """Return the item that each of some positive queries is seen again, int64 (m,); -1 for a label."""
+        return queries if self.asked == ITEMS else np.full(len(queries), -1)
+
+
+def _read_positive(group: h5py.Group) -> tuple[np.ndarray, Relevant]:
+    labels, lists = group["labels"][:], group["lists"][:] if "lists" in group else None
+    relevant = Relevant(group["offsets"][:], group["ids"][:], lists)
+    if len(relevant.counts) != len(labels):
+        raise InputError(f"{len(relevant.counts)} lists of relevant ids; expected {len(labels)}, one for each query")
+    return labels, relevant
 
 
 def draw_queries(
@@ -109,6 +147,7 @@ def draw_queries(
     negatives: int,
     pairs: int,
     seed: int,
+    asked: str = LABELS,
 ) -> dict[str, Any]:
     """Draw a database's queries from the label files of all its shards (`labels.draw_labels`).
 
@@ -116,11 +155,18 @@ def draw_queries(
     the first s items, ids[offsets[j]:offsets[j + 1]] carry label j, ascending); `negative/labels` int64 (n,);
     `pairs/labels` int64 (m, 2); the attributes of the database, and a checksum of everything.
 
-    Positives are distinct, and each distinct label of the first s items is equally likely to be one, however many items
-    carry it: every label has a random priority, a keyed hash of the label alone, and the p lowest are taken (bottom-k
-    sampling, Cohen & Kaplan 2007); if a size below the whole database has fewer labels, all are taken. Negatives are
-    distinct labels that no item of the whole database carries, each equally likely; so they are negatives of every
-    size. The two labels of a pair are any two that differ. Positives, negatives and pairs each have a random stream.
+    Positives of LABELS are distinct, and each distinct label of the first s items is equally likely to be one, however
+    many items carry it: every label has a random priority, a keyed hash of the label alone, and the p lowest are taken
+    (bottom-k sampling, Cohen & Kaplan 2007); if a size below the whole database has fewer labels, all are taken.
+
+    Positives of ITEMS are the labels of the database's first p items in order, with repeats, for each size the same; of
+    a size below p only those items count that it has. Several queries may share one list of ids: `offsets` is
+    int64 (l + 1,) for the l distinct labels in ascending order, `lists` int64 (p,) says which is a query's, and the
+    file has the attribute `asked`.
+
+    Negatives are distinct labels that no item of the whole database carries, each equally likely; so they are negatives
+    of every size. The two labels of a pair are any two that differ. Positives, negatives and pairs each have a random
+    stream.
 
     Args:
         sizes: the sizes of the databases that are asked, as numbers of first items; by default that of the whole one.
@@ -131,7 +177,7 @@ def draw_queries(
         Notes for the provenance: digests of the label files.
 
     Raises:
-        InputError: the shards do not fit together, a size is out of range, or there are too few labels.
+        InputError: the shards do not fit together, a size is out of range, or there are too few labels or items.
     """
     opened = LabelShards.open(shards)
     database = opened.database
@@ -143,26 +189,64 @@ def draw_queries(
         kind: stream(seed, "equihash", "queries", database.name, kind) for kind in ("positive", "negative", "pair")
     }
     key = streams["positive"].integers(2**64, size=2, dtype=np.uint64)
-    written = {
-        "negative/labels": _absent_labels(opened, negatives, streams["negative"]),
-        "pairs/labels": _pairs(database, pairs, streams["pair"]),
-    }
+    negative = _absent_labels(opened, negatives, streams["negative"])
+    pair, positive = _pairs(database, pairs, streams["pair"]), {}
     for size in sizes:
-        positive = _distinct_labels(opened, size, positives, key)
-        offsets, ids = _items(opened, size, positive, key)
-        found = {"labels": positive, "offsets": offsets, "ids": ids}
+        if asked == ITEMS:
+            positive[size] = _item_queries(opened, size, positives)
+        else:
+            labels = _distinct_labels(opened, size, positives, key)
+            offsets, ids = _items(opened, size, labels)
+            positive[size] = {"labels": labels, "offsets": offsets, "ids": ids}
+    write_queries(output, database, positive, negative, pair, asked)
+    return {"digests": {part.path: part.checksum for part in opened.parts}}
+
+
+def write_queries(
+    output: str | Path,
+    database: Database,
+    positive: dict[int, dict[str, np.ndarray]],
+    negative: np.ndarray,
+    pairs: np.ndarray,
+    asked: str,
+) -> None:
+    """Write a database's queries, whose datasets `draw_queries` describes; of `positive` by their size and name."""
+    written = {"negative/labels": negative, "pairs/labels": pairs}
+    for size, found in positive.items():
         written |= {f"positive/{size}/{name}": array for name, array in found.items()}
     with created(output) as file:
         for name, array in written.items():
             add_group(file, name.rpartition("/")[0])
             file.create_dataset(name, data=array)
-        write_attributes(file, asdict(database))
+        write_attributes(file, {**database.described, **({"asked": asked} if asked != LABELS else {})})
         seal(file)
-    return {"digests": {part.path: part.checksum for part in opened.parts}}
+
+
+def _item_queries(shards: LabelShards, size: int, count: int) -> dict[str, np.ndarray]:
+    """Return the labels of the first `count` items, and the items of the first `size` that carry them, in lists."""
+    if count > shards.database.n_items:
+        raise InputError(
+            f"database {shards.database.name}: {count} positive queries that are its own items, but it has "
+            f"{shards.database.n_items}; ask for fewer"
+        )
+    if shards.database.source == UNKNOWN:  # each item is found itself, and a pass over all labels would say no more
+        items = np.arange(min(count, size))
+        return {"labels": items, "offsets": np.arange(len(items) + 1), "ids": items, "lists": items}
+    blocks = shards.blocks(f"positive queries of {size}: labels", min(count, size))
+    return listed(shards, size, np.concatenate([np.empty(0, np.int64), *(block for _, block in blocks)]))
+
+
+def listed(shards: LabelShards, size: int, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the labels of queries, int64 (p,), perhaps with repeats, and the first `size` items of each, in lists."""
+    distinct, lists = np.unique(labels, return_inverse=True)
+    offsets, ids = _items(shards, size, distinct)
+    return {"labels": labels, "offsets": offsets, "ids": ids, "lists": lists}
 
 
 def _distinct_labels(shards: LabelShards, size: int, count: int, key: np.ndarray) -> np.ndarray:
     """Return the `count` labels of lowest priority among the first items, in order of priority, which is random."""
+    if not count:
+        return np.empty(0, np.int64)
     kept, bound, waiting = np.empty(0, np.int64), np.uint64(2**64 - 1), []
     for _, labels in shards.blocks(f"positive queries of {size}: labels", size):
         waiting.append(labels[_priorities(labels, key) <= bound])
@@ -195,16 +279,12 @@ def _priorities(labels: np.ndarray, key: np.ndarray) -> np.ndarray:
     return mixed
 
 
-def _items(shards: LabelShards, size: int, chosen: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return offsets and ids of the first `size` items that carry the chosen labels, those of lowest priority."""
-    bound = _priorities(chosen, key).max(initial=0)
-    order = np.argsort(chosen)
-    ordered = chosen[order]
+def _items(shards: LabelShards, size: int, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return offsets and ids of the first `size` items that carry the chosen labels, which are distinct."""
     owners, ids = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for first, labels in shards.blocks(f"positive queries of {size}: ids", size):
-        rows = np.flatnonzero(_priorities(labels, key) <= bound)
-        owners.append(order[np.searchsorted(ordered, labels[rows])])
-        ids.append(rows + first)
+    for items, places in carriers(shards, chosen, f"positive queries of {size}: ids", size):
+        owners.append(places)
+        ids.append(items)
     owners, ids = np.concatenate(owners), np.concatenate(ids)
     offsets = np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=len(chosen)))])
     return offsets.astype(np.int64), ids[np.argsort(owners, kind="stable")]
@@ -239,8 +319,8 @@ def _absent_labels(shards: LabelShards, count: int, random: np.random.Generator)
 
 def _too_many_negatives(database: Database, count: int, there_are: str) -> InputError:
     return InputError(
-        f"database {database.name}: {count} negative queries, but {there_are} not in it; ask for fewer, or take a "
-        "larger bank"
+        f"database {database.name}: {count} negative queries, but {there_are} not in it; ask for fewer, have "
+        "fewer items, or take a larger bank or grid"
     )
 
 
@@ -251,15 +331,30 @@ def _in_order(labels: np.ndarray) -> np.ndarray:
 
 def _present(shards: LabelShards, candidates: np.ndarray) -> np.ndarray:
     """Return which of the distinct candidates are in the database, bool (n,)."""
-    order = np.argsort(candidates)
-    ordered, present = candidates[order], np.zeros(len(candidates), bool)
-    table = np.zeros(2**_TABLE_BITS, bool)  # rules out most labels, which are no candidates
-    table[_slots(candidates)] = True
-    for _, labels in shards.blocks("negative queries"):
-        near = labels[table[_slots(labels)]]
-        places = np.searchsorted(ordered, near).clip(max=len(ordered) - 1)
-        present[order[places[ordered[places] == near]]] = True
+    present = np.zeros(len(candidates), bool)
+    for _, places in carriers(shards, candidates, "negative queries"):
+        present[places] = True
     return present
+
+
+def carriers(
+    shards: LabelShards, wanted: np.ndarray, title: str, size: int | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield, block by block, the items that carry one of the wanted labels, which are distinct, and which one it is.
+
+    Both are int64 (m,): ascending numbers of items, and places in `wanted`.
+    """
+    if not len(wanted):
+        return
+    order = np.argsort(wanted)
+    ordered = wanted[order]
+    table = np.zeros(2**_TABLE_BITS, bool)  # rules out most labels, which nobody wants
+    table[_slots(wanted)] = True
+    for first, labels in shards.blocks(title, size):
+        rows = np.flatnonzero(table[_slots(labels)])
+        places = np.searchsorted(ordered, labels[rows])
+        same = ordered[places.clip(max=len(ordered) - 1)] == labels[rows]
+        yield rows[same] + first, order[places[same]]
 
 
 def _slots(labels: np.ndarray) -> np.ndarray:

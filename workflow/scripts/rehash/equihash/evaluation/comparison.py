@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 
 from rehash.equihash.databases.label_files import LabelFile
-from rehash.equihash.databases.labels import Database
+from rehash.equihash.databases.labels import UNKNOWN, Database
 from rehash.equihash.evaluation.retrieval import distance_statistics
 from rehash.store import read_csv, write_csv
 from rehash.tables import concatenated
 
 _READING_ERROR = 0.001  # of the published rates, half of their last digit and the sampling error they state
 _LEAST = 0.01  # labels; smaller expected numbers are not listed
+_PUBLISHED_LABELS = 65_536**2  # of a bank of 65,536 images, two a mosaic
 
 
 def expected_multiplicities(database: Database, size: int) -> pd.DataFrame:
@@ -50,7 +51,8 @@ def compare_models(
 ) -> None:
     """Stack the tables of a database's networks (see `rehash.equihash.evaluation.summary`), each kind in a file (CSV).
 
-    The table of bucket sizes ends with rows of the model `labels`, variant `expected` (`expected_multiplicities`). Two
+    The table of bucket sizes ends with rows of the model `labels`, variant `expected` (`expected_multiplicities`; of
+    unknown labels there are none). Two
     more tables are computed from the others: predicted, the metrics of synthetic fingerprints beside their theoretical
     values (`found_and_predicted`), and distances_statistics (`distance_statistics` of distances).
 
@@ -63,7 +65,11 @@ def compare_models(
     whole = {name: concatenated(paths) for name, paths in tables.items()}
     buckets = whole["bucket_sizes"]
     sizes = buckets.database_size.unique()
-    expected = pd.concat([expected_multiplicities(database, int(size)) for size in sizes], ignore_index=True)
+    known = [] if database.source == UNKNOWN else sizes
+    expected = [expected_multiplicities(database, int(size)) for size in known]
+    expected = pd.concat(
+        [pd.DataFrame(columns=["database_size", "bucket_size", "buckets"]), *expected], ignore_index=True
+    )
     about = {"task": buckets.task.iloc[0], "model": "labels", "variant": "expected", "database": database.name}
     expected = expected.assign(**about)[[c for c in buckets if c != "seed"]]
     buckets = pd.concat([buckets, expected], ignore_index=True)
@@ -91,31 +97,47 @@ def found_and_predicted(pairs: Sequence[tuple[str | Path, str | Path]]) -> pd.Da
     return table[columns]
 
 
-def compare_perfect_retrieval(retrievals: Sequence[str | Path], published: str | Path, output: str | Path) -> None:
+def compare_perfect_retrieval(
+    retrievals: Sequence[str | Path],
+    labels: Sequence[str | Path],
+    published: str | Path,
+    output: str | Path,
+    *,
+    differences: dict[str, str],
+) -> None:
     """Write published perfect-retrieval rates beside ours (CSV).
 
-    Columns task, database, model, variant, seed, database_size, published, value, low, high, n, status and why. status
-    is "not comparable" for each published rate whose row says why it cannot be compared (then in `why`), whatever ours
-    is. Otherwise it is "inside" or "outside" for a published rate against our interval, widened by the reading error;
-    "not run" for a published rate without ours; "no published value" for ours without a published rate.
+    Perfect is meant as published in 2023: a query is an item seen again, whose bucket holds that item and nothing else
+    (`alone_in_bucket_rate`, which only databases that are asked items have). Columns task, database, model, variant,
+    seed, database_size, published, value, low, high, n, status and why. status is "inside" or "outside" for a published
+    rate against our interval, widened by the reading error; "not run" for a published rate without ours; "no published
+    value" for ours without a published rate; and "not comparable" where our database of a published task is another
+    one, which `why` then says.
 
     Args:
-        retrievals: tables of `compare_models`. published: CSV with task, model, database_size, published and
-            why_not_comparable (empty where it can be compared).
+        retrievals: tables of `compare_models`. labels: for each of them a label file of its database.
+        published: CSV with task, model, database_size and published.
+        differences: by database, in what its settings differ from the published ones, in words; not of its labels.
     """
     keys = ["task", "model", "database_size"]
-    theirs = read_csv(published, [*keys, "published", "why_not_comparable"])
-    ours = [read_csv(path, [*keys, "metric", "value"]) for path in retrievals]
+    theirs = read_csv(published, [*keys, "published"])
     columns = ["task", "database", "model", "variant", "seed", "database_size", "value", "low", "high", "n"]
-    mine = pd.concat(ours, ignore_index=True) if ours else pd.DataFrame(columns=[*columns, "metric"])
-    mine = mine[mine.metric == "perfect_retrieval_rate"][columns]
+    ours = [pd.DataFrame(columns=[*columns, "metric", "why"])]
+    for retrieval, of_labels in zip(retrievals, labels, strict=True):
+        table, database = read_csv(retrieval, [*keys, "metric", "value"]), LabelFile.open(of_labels).database
+        reasons = [differences[database.name]] if differences.get(database.name) else []
+        if database.label_count != _PUBLISHED_LABELS:
+            reasons.append(f"{database.label_count:,} labels (published: {_PUBLISHED_LABELS:,})")
+        ours.append(table.assign(why="; ".join(reasons) or None))
+    mine = pd.concat(ours[1:] or ours, ignore_index=True)
+    mine = mine[mine.metric == "alone_in_bucket_rate"][[*columns, "why"]]
     mine = mine.astype({**dict.fromkeys(("seed", "n"), "Int64"), **dict.fromkeys(("value", "low", "high"), float)})
     table = theirs.merge(mine, how="outer", on=keys, sort=False)
+    table["why"] = table.why.where(table.published.notna())
     near = table.published.between(table.low - _READING_ERROR, table.high + _READING_ERROR)
-    table = table.rename(columns={"why_not_comparable": "why"})
     table["status"] = np.select(
-        [table.why.notna(), table.value.isna(), table.published.isna(), near],
-        ["not comparable", "not run", "no published value", "inside"],
+        [table.value.isna(), table.published.isna(), table.why.notna(), near],
+        ["not run", "no published value", "not comparable", "inside"],
         "outside",
     )
     order = [*columns[:6], "published", *columns[6:], "status", "why"]

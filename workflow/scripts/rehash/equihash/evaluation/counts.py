@@ -14,10 +14,11 @@ from rehash.bits import Codes
 from rehash.equihash.databases.label_files import LabelShards
 from rehash.equihash.databases.queries import Queries
 from rehash.equihash.evaluation.collisions import bucket_sizes, matching_pairs
-from rehash.equihash.evaluation.probing import probe_hits, probe_masks
+from rehash.equihash.evaluation.probing import probe_hits
 from rehash.equihash.evaluation.retrieval import add_up, negative_outcomes, positive_outcomes
 from rehash.equihash.index.fingerprints import Origin, partition_of
 from rehash.equihash.index.partitions import Partition
+from rehash.equihash.index.probing import probe_masks
 from rehash.equihash.index.query_codes import QueryCodes
 from rehash.errors import InputError
 from rehash.hdf5 import check_seal, created, opened, read_attributes, seal, write_attributes
@@ -123,8 +124,8 @@ def _counted(
     outcomes = []
     for size, codes in asked.positive.items():
         rows = mine(codes)
-        relevant = wanted.positive[size][1].take(rows)
-        outcomes.append(positive_outcomes(ids, *partition.ranges(codes[rows]), relevant, [size]))
+        relevant, own = wanted.positive[size][1].take(rows), wanted.own(rows)
+        outcomes.append(positive_outcomes(ids, *partition.ranges(codes[rows]), relevant, [size], own))
     outcomes.append(negative_outcomes(ids, *partition.ranges(asked.negative[mine(asked.negative)]), sizes))
     found = [probe_hits(ids, *np.empty((4, 0), np.int64), wanted.positive[largest][1])]
     blocks = range(0, len(asked.abs_logits), _PROBED)

@@ -48,7 +48,7 @@ def measure_distances(
     target, shown = compute.start(), Task.of(task)
     images = Bank.open(bank, "test")
     mosaics = Mosaics.open(shown, images, perlin, target)
-    few = shown.labels == "classes"
+    few = shown.of_what != "images"
     labels = draw_pairs(mosaics.label_count, triplets, seed=seed, name="distances", repeated=few)
     digests = view_digests(images, perlin)
     rates, counts = [], []

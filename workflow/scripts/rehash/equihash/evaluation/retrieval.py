@@ -19,17 +19,25 @@ import numpy as np
 import pandas as pd
 
 from rehash.bits import Codes, random_distances
-from rehash.equihash.databases.queries import Relevant
+from rehash.equihash.databases.queries import ITEMS, Relevant
 from rehash.intervals import bootstrap_interval, clopper_pearson
 from rehash.seeds import stream
 
-OUTCOME = ["database_size", "retrieved", "relevant", "hits", "queries"]
+OUTCOME = ["database_size", "retrieved", "relevant", "hits", "own", "queries"]
 RADII = range(4)  # bits, of recall_at_r and fallout_at_r
+# What is only known of a query if all items of its label are, or if it has one that no item carries.
+_OF_LABELS = ["false_positive_rate", "recall", "jaccard"]
+_OF_LABELS += [f"{kind}_retrieval_rate" for kind in ("perfect", "complete", "sound")]
 _BLOCK = 2**22  # queries and relevant ids that are looked up at once
 
 
 def positive_outcomes(
-    ids: np.ndarray, low: np.ndarray, high: np.ndarray, relevant: Relevant, sizes: Sequence[int]
+    ids: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    relevant: Relevant,
+    sizes: Sequence[int],
+    own: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Count the outcomes of queries whose label is in the database.
 
@@ -37,30 +45,49 @@ def positive_outcomes(
         ids: of the partition, ints (n,). low, high: what it finds, int64 (q,) each.
         relevant: the relevant ids of these queries in the whole database, whether in this partition or not.
         sizes: database sizes.
+        own: the item that each query is seen again, int64 (q,), one of its relevant ids; -1, the default, for none.
 
     Returns:
         database_size; retrieved, relevant and hits, the numbers of ids in the bucket, of relevant ids, and of those
-        that are both; queries, how many had this outcome. A query does not count for a database size at which no item
+        that are both; own, 1 where the query's own item is in the bucket, else 0; queries, how many had this outcome. A
+        query does not count for a database size at which no item
         has its label.
     """
+    own = np.full(len(low), -1) if own is None else own
     counted = [_empty()]
-    for part, owner, hit in _matches(ids, low, high, relevant):
-        wanted = relevant.ids[relevant.offsets[part.start] : relevant.offsets[part.stop]]
+    for size, _, numbers in _numbers(ids, low, high, relevant, sizes, own):
+        counted.append(_outcomes(size, *numbers[:, numbers[1] > 0]))
+    return add_up(counted)
+
+
+def outcomes_of(ids: np.ndarray, low: np.ndarray, high: np.ndarray, relevant: Relevant, size: int) -> np.ndarray:
+    """Return the outcome of each query, int64 (3, q): retrieved, relevant and hits (see `positive_outcomes`)."""
+    found, none = np.zeros((3, len(low)), np.int64), np.full(len(low), -1)
+    for _, part, numbers in _numbers(ids, low, high, relevant, [size], none):
+        found[:, part] = numbers[:3]
+    return found
+
+
+def _numbers(
+    ids: np.ndarray, low: np.ndarray, high: np.ndarray, relevant: Relevant, sizes: Sequence[int], own: np.ndarray
+) -> Iterator[tuple[int, slice, np.ndarray]]:
+    """Yield outcomes of queries, a block at a time: the size, the slice of the queries, and int64 (4, n)."""
+    for part, owner, wanted, hit in _matches(ids, low, high, relevant):
         first, n_queries = low[part], part.stop - part.start
+        found_again = hit & (wanted == own[part][owner])
         for size in sizes:
             inside = wanted < size
             n_relevant = np.bincount(owner[inside], minlength=n_queries)
             n_hits = np.bincount(owner[inside & hit], minlength=n_queries)
+            n_own = np.bincount(owner[inside & found_again], minlength=n_queries)
             n_retrieved = _places(ids, first, high[part], np.full(n_queries, size)) - first
-            asked = n_relevant > 0
-            counted.append(_outcomes(size, n_retrieved[asked], n_relevant[asked], n_hits[asked]))
-    return add_up(counted)
+            yield size, part, np.stack([n_retrieved, n_relevant, n_hits, n_own])
 
 
 def negative_outcomes(ids: np.ndarray, low: np.ndarray, high: np.ndarray, sizes: Sequence[int]) -> pd.DataFrame:
     """Count the outcomes of queries whose label is not in the database, as `positive_outcomes`, with none relevant."""
     none = np.zeros(len(low), np.int64)
-    counted = [_outcomes(size, _places(ids, low, high, none + size) - low, none, none) for size in sizes]
+    counted = [_outcomes(size, _places(ids, low, high, none + size) - low, *[none] * 3) for size in sizes]
     return add_up([_empty(), *counted])
 
 
@@ -73,34 +100,32 @@ def add_up(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
 def hits(ids: np.ndarray, low: np.ndarray, high: np.ndarray, relevant: Relevant) -> np.ndarray:
     """Count the relevant ids of each query that are in its bucket, int64 (q,)."""
     found = np.zeros(len(low), np.int64)
-    for part, owner, hit in _matches(ids, low, high, relevant):
+    for part, owner, _, hit in _matches(ids, low, high, relevant):
         found[part] = np.bincount(owner[hit], minlength=part.stop - part.start)
     return found
 
 
 def _matches(
     ids: np.ndarray, low: np.ndarray, high: np.ndarray, relevant: Relevant
-) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray, np.ndarray]]:
     """Yield whether each relevant id is in its query's bucket, for a block of queries at a time.
 
     An id is looked up by bisection of the bucket, so that a bucket of any size costs no memory.
 
     Yields:
-        The slice of the queries; for each of their relevant ids the query, int64, counted from the block's first; and
-        whether the id is in the bucket, bool.
+        The slice of the queries; for each of their relevant ids the query, int64, counted from the block's first; the
+        id; and whether it is in the bucket, bool.
     """
-    weight = relevant.offsets + np.arange(len(relevant.offsets))
+    weight = np.concatenate([[0], np.cumsum(relevant.counts + 1)])
     start = 0
     while start < len(low):
         stop = max(start + 1, int(np.searchsorted(weight, weight[start] + _BLOCK, "right")) - 1)
-        offsets = relevant.offsets[start : stop + 1]
-        wanted = relevant.ids[offsets[0] : offsets[-1]]
-        owner = np.repeat(np.arange(stop - start), np.diff(offsets))
+        owner, wanted = relevant.of(start, stop)
         first, end = low[start:stop][owner], high[start:stop][owner]
         place = _places(ids, first, end, wanted)
         hit = place < end
         hit[hit] = ids[place[hit]] == wanted[hit]
-        yield slice(start, stop), owner, hit
+        yield slice(start, stop), owner, wanted, hit
         start = stop
 
 
@@ -117,35 +142,70 @@ def _places(ids: np.ndarray, low: np.ndarray, high: np.ndarray, wanted: np.ndarr
     return low
 
 
-def _outcomes(size: int, retrieved: np.ndarray, relevant: np.ndarray, hits: np.ndarray) -> pd.DataFrame:
-    return add_up([pd.DataFrame(dict(zip(OUTCOME, (size, retrieved, relevant, hits, 1))), dtype=np.int64)])
+def _outcomes(size: int, *counts: np.ndarray) -> pd.DataFrame:
+    return add_up([pd.DataFrame(dict(zip(OUTCOME, (size, *counts, 1))), dtype=np.int64)])
 
 
 def _empty() -> pd.DataFrame:
     return pd.DataFrame(columns=OUTCOME, dtype=np.int64)
 
 
-def retrieval_rows(outcomes: pd.DataFrame, seed: int) -> pd.DataFrame:
+def retrieval_rows(
+    outcomes: pd.DataFrame, seed: int, asked: str, sizes: Sequence[int] | None = None, *, labelled: bool = True
+) -> pd.DataFrame:
     """Compute the metrics of an equiset and an equidict from all partitions' outcomes, positive and negative together.
 
-    Columns database_size, metric, value, low, high, n; n counts queries. Rates have Clopper-Pearson intervals. Recall
-    (the share of relevant ids that are hits) and the mean Jaccard index have bootstrap intervals over queries, each
-    with a random stream of its own. All intervals are at 95%. Without queries a value is NaN.
+    Columns database_size, metric, value, low, high, n; n counts queries. A retrieval is complete if all relevant ids
+    are retrieved, sound if nothing else is (so that a query that retrieves nothing is sound), and perfect if it is
+    both. These and other rates have Clopper-Pearson intervals. Recall (the share of relevant ids that are hits), the
+    mean Jaccard index and the mean number of items that a positive query retrieves have bootstrap intervals over
+    queries, each with a random stream of its own. All intervals are at 95%. Without queries a value is NaN.
+
+    Args:
+        sizes: database sizes, also those that nothing was asked; by default those with an outcome.
+        labelled: whether labels are known. If they are not, what is relevant besides a query's own item is not, either,
+            and there are no rows of the metrics that it decides.
+        asked: what the positive queries are, `queries.LABELS`, ITEMS or FILE. Of ITEMS there are two rates more, the
+            recall and the perfect retrieval rate of the public code of 2023: own_item_rate, the share of queries whose
+            bucket holds the item that they are; and alone_in_bucket_rate, the share whose bucket holds it and nothing
+            else, so that another item of the same label counts as an error.
     """
     rows = []
-    for size, table in outcomes.groupby("database_size"):
+    for size in sorted(outcomes.database_size.unique()) if sizes is None else sizes:
+        table = outcomes[outcomes.database_size == size]
         negative, positive = table[table.relevant == 0], table[table.relevant > 0]
-        perfect = (positive.hits == positive.relevant) & (positive.hits == positive.retrieved)
+        complete, sound = positive.hits == positive.relevant, positive.hits == positive.retrieved
         jaccard = positive.hits / (positive.relevant + positive.retrieved - positive.hits)
         metrics = {
             "true_positive_rate": _rate(positive.queries, positive.retrieved > 0),
             "false_positive_rate": _rate(negative.queries, negative.retrieved > 0),
             "recall": _ratio(positive.queries, positive.hits, positive.relevant, (seed, size, "recall")),
             "jaccard": _ratio(positive.queries, jaccard, jaccard**0, (seed, size, "jaccard")),
-            "perfect_retrieval_rate": _rate(positive.queries, perfect),
+            "perfect_retrieval_rate": _rate(positive.queries, complete & sound),
+            "complete_retrieval_rate": _rate(positive.queries, complete),
+            "sound_retrieval_rate": _rate(positive.queries, sound),
+            "items_retrieved": _ratio(
+                positive.queries, positive.retrieved, positive.retrieved**0, (seed, size, "items retrieved")
+            ),
         }
-        rows += [{"database_size": size, "metric": metric, **row} for metric, row in metrics.items()]
+        if asked == ITEMS:
+            metrics["own_item_rate"] = _rate(positive.queries, positive.own == 1)
+            metrics["alone_in_bucket_rate"] = _rate(positive.queries, (positive.own == 1) & (positive.retrieved == 1))
+        kept = [metric for metric in metrics if labelled or metric not in _OF_LABELS]
+        rows += [{"database_size": size, "metric": metric, **metrics[metric]} for metric in kept]
     return pd.DataFrame(rows)
+
+
+def bucket_table(outcomes: pd.DataFrame, asked: str) -> pd.DataFrame:
+    """Count queries by how many items they retrieve, from all partitions' outcomes.
+
+    Columns: database_size; asked, `found` for a positive query that retrieved a relevant item (or, where positive
+    queries are ITEMS, the item that it is), `missed` for one that did not, and `negative` for a query whose label no
+    item has; retrieved, items in its bucket; queries.
+    """
+    success = outcomes.own == 1 if asked == ITEMS else outcomes.hits > 0
+    kinds = np.select([outcomes.relevant == 0, success], ["negative", "found"], "missed")
+    return add_up([outcomes.assign(asked=kinds)[["database_size", "asked", "retrieved", "queries"]]])
 
 
 def _rate(counts: np.ndarray, success: np.ndarray) -> dict[str, float]:
@@ -191,9 +251,15 @@ def distance_rows(same: np.ndarray, different: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def distance_table(same: np.ndarray, different: np.ndarray) -> pd.DataFrame:
-    """Return both histograms of `distance_counts` as one table: pairs_of (same, different), distance, count."""
+def distance_table(same: np.ndarray, different: np.ndarray, items: np.ndarray | None = None) -> pd.DataFrame:
+    """Return histograms of `distance_counts` as one table: pairs_of (same, different, items), distance, count.
+
+    Args:
+        items: of pairs of a database's own items, of different labels; left out if there are none.
+    """
     histograms = {"same": same, "different": different}
+    if items is not None and items.any():
+        histograms["items"] = items
     tables = [
         pd.DataFrame({"pairs_of": pairs_of, "distance": np.arange(len(counts)), "count": counts})
         for pairs_of, counts in histograms.items()
@@ -216,7 +282,7 @@ def distance_statistics(histogram: pd.DataFrame) -> pd.DataFrame:
         bits = int(found.bits.iloc[0])
         shares = found.set_index("distance")["count"].reindex(range(bits + 1)).fillna(0)
         pairs = int(shares.sum())
-        shares = shares / pairs
+        shares = shares / (pairs or np.nan)
         mean = (shares * shares.index).sum()
         deviation = (shares * (shares.index - mean) ** 2).sum() ** 0.5
         apart = np.abs(shares - random_distances(bits)).sum() / 2

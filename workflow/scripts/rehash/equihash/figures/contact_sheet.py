@@ -15,6 +15,7 @@ from rehash.hdf5 import read_attributes, unsealed
 _GAP = 0.06  # between images, as a share of an image's height
 _HEIGHT = 0.9  # of an image, in inches
 _CHARACTER = 0.07  # width of a character of a label, in inches
+_LONGEST = 30  # characters of a name that are shown
 
 
 def draw_views(path: str | Path) -> Figure:
@@ -22,11 +23,16 @@ def draw_views(path: str | Path) -> Figure:
     with unsealed(path, "a file of views of rehash") as file:
         about = read_attributes(file)
         title = f"task {about['task']}, {about['split']} split: a label a row, its views in columns"
-        return plot_contact_sheet(file["views"][:], title, file["labels"][:].tolist())
+        if "names" not in file:
+            return plot_contact_sheet(file["views"][:], title, [f"{label:,}" for label in file["labels"][:].tolist()])
+        names = [name.decode() for name in file["names"][:]]
+        return plot_contact_sheet(file["views"][:], title, names, first="first images")
 
 
-def plot_contact_sheet(views: np.ndarray, title: str, labels: Sequence[int] | None = None) -> Figure:
-    """Draw labels in rows and views in columns; the first column is the mosaic without noise.
+def plot_contact_sheet(
+    views: np.ndarray, title: str, labels: Sequence[str] | None = None, first: str = "without noise"
+) -> Figure:
+    """Draw labels in rows and views in columns; the first column is the mosaic without noise, or what `first` says.
 
     Args:
         views: (labels, columns, H, W) or (labels, columns, H, W, 3), uint8 or floats on [0, 1]; floats are clipped.
@@ -41,12 +47,13 @@ def plot_contact_sheet(views: np.ndarray, title: str, labels: Sequence[int] | No
     rows, columns, height, width = views.shape[:4]
     if labels is not None and len(labels) != rows:
         raise InputError(f"a contact sheet of {rows} rows with {len(labels)} labels; expected one a row")
-    gap, names = max(1, round(_GAP * height)), [f"{label:,}" for label in labels or []]
+    gap = max(1, round(_GAP * height))
+    names = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 3]}..." for name in labels or []]
     margin = 0.6 + _CHARACTER * max(map(len, names), default=0)
     figure, (axes,) = panels(1, width=_HEIGHT * columns * width / height + margin, height=_HEIGHT * rows + 0.6)
     figure.set_layout_engine("compressed")  # the layout engine for images, whose shape is fixed
     axes.imshow(_side_by_side(views, gap), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    views_named = ["without noise", *(f"view {i}" for i in range(1, columns))]
+    views_named = [first, *(f"view {i}" for i in range(1, columns))]
     axes.set_xticks(np.arange(columns) * (width + gap) + (width - 1) / 2, views_named)
     axes.set_yticks(np.arange(rows) * (height + gap) + (height - 1) / 2, names or [""] * rows)
     axes.set_ylabel("label" if names else "")

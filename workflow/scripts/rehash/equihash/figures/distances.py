@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from rehash.bits import random_distances
 from rehash.equihash.tables import CODES, UNTRAINED, by_model
 from rehash.figures.style import COLOURS, panels
-from rehash.series import LEAST_SEEDS, seed_mean, spread_words, with_series
+from rehash.series import LEAST_SEEDS, range_words, seed_mean, spread_words, with_series
 
 _RADII = (0, 1, 2, 3)
 _TEXT = 1.0  # height of the title and the legend, in inches
@@ -28,11 +28,13 @@ class _Look(NamedTuple):
     colour: str
     dashes: str
     hatch: str
+    filled: bool = True
 
 
 _PAIRS = {
     "same": _Look("same label", COLOURS[0], "-", ""),
     "different": _Look("different labels", COLOURS[1], "--", "////"),
+    "items": _Look("items of different labels", COLOURS[4], "-.", "", filled=False),
 }
 _STATES = {
     False: {"color": COLOURS[0], "marker": "o", "linestyle": "-"},
@@ -52,11 +54,17 @@ def plot_distances(histogram: pd.DataFrame, rates: pd.DataFrame, statistics: pd.
     join the means over seeds; a fallout of zero is an upper limit, the interval's upper end.
 
     Args:
-        histogram: of one task; task, model, variant, seed, pairs_of (same, different), distance, count, bits.
+        histogram: of one task; task, model, variant, seed, pairs_of (same, different; items of a database), distance,
+            count, bits.
         rates: task, model, variant, seed, metric (recall_at_r and fallout_at_r are drawn), value, low, high, n.
         statistics: as `rehash.equihash.evaluation.retrieval.distance_statistics` makes them of the histogram.
+
+    Raises:
+        ValueError: there are no pairs, and so nothing to draw.
     """
     rates = rates[rates.metric.str.contains("_at_")]
+    if not rates.n.any():
+        raise ValueError("no pairs of views were asked for: the database has pairs: 0")
     models, counts, told = by_model(histogram), by_model(rates), by_model(statistics)
     figure, axes = panels(3, len(models), width=3.9, height=2.25 + _TEXT / len(models))
     figure.suptitle(_title(histogram, rates), fontsize=9)
@@ -74,7 +82,7 @@ def plot_distances(histogram: pd.DataFrame, rates: pd.DataFrame, statistics: pd.
             panel.yaxis.label.set_size(8)
         others[0].set_ylim(-0.03, 1.03)
         others[1].set(yscale="log", ylim=limits)
-    figure.legend(handles=_handles(set(histogram.variant)), fontsize=7.5, loc="outside lower center", ncols=4)
+    figure.legend(handles=_handles(histogram), fontsize=7.5, loc="outside lower center", ncols=4)
     return figure
 
 
@@ -98,14 +106,15 @@ def _shares(rows: pd.DataFrame) -> pd.DataFrame:
 def _draw_histograms(panel: Axes, rows: pd.DataFrame, statistics: pd.DataFrame) -> None:
     bits = int(rows.bits.iloc[0])
     distances, edges = np.arange(bits + 1), np.arange(bits + 2) - 0.5
-    for kind, look in _PAIRS.items():
+    for kind, look in _kinds(rows):
         untrained = rows[rows.untrained & (rows.pairs_of == kind)]
         if not untrained.empty:
             outline = {"color": "0.55", "linestyle": look.dashes, "linewidth": 0.9}
             panel.stairs(_shares(untrained).mean(axis=1), edges, baseline=None, **outline)
         shares = _shares(rows[~rows.untrained & (rows.pairs_of == kind)])
         mean = shares.mean(axis=1)
-        panel.stairs(mean, edges, fill=True, color=look.colour, alpha=0.25, linewidth=0)
+        if look.filled:
+            panel.stairs(mean, edges, fill=True, color=look.colour, alpha=0.25, linewidth=0)
         many = shares.shape[1] >= LEAST_SEEDS
         for line in [mean] if many else [shares[seed] for seed in shares]:
             style = {"edgecolor": look.colour, "linestyle": look.dashes, "linewidth": 1.2, "hatch": look.hatch}
@@ -121,13 +130,26 @@ def _draw_histograms(panel: Axes, rows: pd.DataFrame, statistics: pd.DataFrame) 
     panel.text(0.98, 0.97, _unrelated_words(statistics), transform=panel.transAxes, ha="right", va="top", fontsize=6.5)
 
 
+def _kinds(rows: pd.DataFrame) -> list[tuple[str, _Look]]:
+    """Return the kinds of pairs that a table has, each with its look."""
+    return [(kind, look) for kind, look in _PAIRS.items() if (rows.pairs_of == kind).any()]
+
+
 def _unrelated_words(statistics: pd.DataFrame) -> str:
-    found = statistics[~statistics.untrained & (statistics.pairs_of == "different")]
-    bits = found.bits.iloc[0]
-    return (
-        f"mean ± deviation (bits): different labels {found['mean'].mean():.1f} ± {found.deviation.mean():.1f}\n"
-        f"Binomial({bits}, ½) {bits / 2:.1f} ± {bits**0.5 / 2:.1f}"
-    )
+    trained = statistics[~statistics.untrained & (statistics.pairs_of != "same")]
+    bits = trained.bits.iloc[0]
+    told = [
+        f"{look.words} {found['mean'].mean():.1f} ± {found.deviation.mean():.1f}"
+        + (f" ({range_words(found.pairs)} pairs)" if kind == "items" else "")
+        for kind, look in _kinds(trained)
+        for found in [trained[trained.pairs_of == kind]]
+    ]
+    lines = [
+        f"mean ± deviation (bits): {told[0]}",
+        *told[1:],
+        f"Binomial({bits}, ½) {bits / 2:.1f} ± {bits**0.5 / 2:.1f}",
+    ]
+    return "\n".join(lines)
 
 
 def _draw_rates(panel: Axes, rows: pd.DataFrame, metric: str) -> None:
@@ -162,22 +184,23 @@ def _limits(rows: pd.DataFrame) -> tuple[float, float]:
     return 10 ** np.floor(np.log10(0.9 * ends.min())), min(top, 1.5)
 
 
-def _handles(variants: set[str]) -> list[Any]:
+def _handles(histogram: pd.DataFrame) -> list[Any]:
+    variants = set(histogram.variant)
     made = " or ".join([*(["trained"] if variants - {CODES, UNTRAINED} else []), *({CODES} & variants)])
     handles: list[Any] = [
         Patch(
             edgecolor=look.colour,
-            facecolor=(look.colour, 0.25),
+            facecolor=(look.colour, 0.25) if look.filled else "none",
             linestyle=look.dashes,
             hatch=look.hatch,
             label=f"{look.words}, {made}",
         )
-        for look in _PAIRS.values()
+        for _, look in _kinds(histogram)
     ]
     handles.append(Line2D([], [], color="black", marker=".", linestyle=":", linewidth=0.8, label="Binomial(k, ½)"))
     handles.append(Line2D([], [], **_STATES[False], label=f"rates, {made}"))
     if UNTRAINED in variants:
-        for look in _PAIRS.values():
+        for _, look in _kinds(histogram[histogram.variant == UNTRAINED]):
             handles.append(Line2D([], [], color="0.55", linestyle=look.dashes, label=f"{look.words}, {UNTRAINED}"))
         handles.append(Line2D([], [], **_STATES[True], label=f"rates, {UNTRAINED}"))
     limit = {"color": "0.3", "marker": "o", "markerfacecolor": "white", "linestyle": "none"}

@@ -86,7 +86,7 @@ def plot_probes(table: pd.DataFrame) -> Figure:
             for series, name in enumerate(names):
                 _draw_probes(panel, rows[rows.series == name], series)
             if rows.value.isna().all():
-                say(panel, "nothing retrieved")
+                say(panel, "nothing retrieved" if rows.n.any() else "no query was probed")
             panel.set(
                 title=f"{metric}, {database}, {size:,.0f} items", ylabel=label, xlabel="probes", ylim=(-0.03, 1.03)
             )

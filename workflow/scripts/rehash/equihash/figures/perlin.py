@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +21,10 @@ _BIN = 5  # int8 steps in a bin; 51 bins cover -127 to 127
 def draw_perlin(bank: str | Path, table: pd.DataFrame) -> Figure:
     """Draw `plot_perlin` of the first fields in a bank's file."""
     fields = {resolution: open_fields(bank, resolution)[:SAMPLE] for resolution in RESOLUTIONS}
-    return plot_perlin(fields, table, tuple(describe_perlin(bank)["lattice"]))
+    return plot_perlin(fields, table, describe_perlin(bank).get("lattice"))
 
 
-def plot_perlin(samples: Mapping[str, np.ndarray], table: pd.DataFrame, lattice: tuple[int, int]) -> Figure:
+def plot_perlin(samples: Mapping[str, np.ndarray], table: pd.DataFrame, lattice: Sequence[int] | None) -> Figure:
     """Draw the first fields of each resolution, the distribution of all fields' values, and their power spectra.
 
     Lines are means over fields, bands one standard deviation. Lines in a field show its lattice; vertical lines in the
@@ -34,20 +34,21 @@ def plot_perlin(samples: Mapping[str, np.ndarray], table: pd.DataFrame, lattice:
     Args:
         samples: for `coarse` and `fine`, int8 (N, height, width).
         table: as rehash.equihash.images.perlin.spectrum makes it of these resolutions.
-        lattice: rows and columns of the coarse resolution; each later resolution has twice as many.
+        lattice: rows and columns of the coarse resolution; each later resolution has twice as many. None if it is not
+            known, as of fields from a file; no lattice is drawn then.
     """
     figure, axes = panels(_SHOWN + 1, len(samples), width=3.6, height=2.9)
     figure.suptitle(_title(samples), fontsize=9)
     values, spectra = axes[_SHOWN :: _SHOWN + 1]
     pictures = [panel for panel in axes if panel not in (values, spectra)]
     for series, (resolution, drawn) in enumerate(samples.items()):
-        cells = tuple(side * 2**series for side in lattice)
+        cells = tuple(side * 2**series for side in lattice) if lattice else None
         for field, panel in enumerate(pictures[_SHOWN * series : _SHOWN * (series + 1)]):
             if field >= len(drawn):
                 panel.set_axis_off()
                 continue
             image = _draw_field(panel, drawn[field], cells)
-            panel.set_title(f"{resolution}, lattice {cells[0]} x {cells[1]}")
+            panel.set_title(f"{resolution}, lattice {cells[0]} x {cells[1]}" if cells else resolution)
         _draw_values(values, drawn, series=series, label=resolution)
         _draw_spectrum(spectra, table[table.resolution == resolution], drawn.shape[1:], cells, series=series)
     figure.colorbar(image, ax=pictures, label="value (int8 steps)", fraction=0.03, pad=0.01)
@@ -56,7 +57,8 @@ def plot_perlin(samples: Mapping[str, np.ndarray], table: pd.DataFrame, lattice:
     values.legend(fontsize=7, loc="lower center")
     spectra.axhline(1 / 12 / drawn.shape[1] ** 2, color="0.4", linestyle=":", label="rounding")
     set_scale(spectra, "log")
-    spectra.set(title="spectra and lattice frequencies", xlabel="frequency (cycles per image height)", yscale="log")
+    title = "spectra and lattice frequencies" if lattice else "spectra"
+    spectra.set(title=title, xlabel="frequency (cycles per image height)", yscale="log")
     spectra.set_ylabel("power density (steps² per\nsquared cycle per height)")
     spectra.legend(fontsize=7, loc="upper right")
     return figure
@@ -69,9 +71,9 @@ def _title(samples: Mapping[str, np.ndarray]) -> str:
     return f"Perlin noise of {height} x {width} pixels, each resolution: {spread}"
 
 
-def _draw_field(panel: Axes, field: np.ndarray, cells: tuple[int, int]) -> AxesImage:
+def _draw_field(panel: Axes, field: np.ndarray, cells: tuple[int, int] | None) -> AxesImage:
     image = panel.imshow(field, cmap="cividis", vmin=-127, vmax=127)
-    for axis, pixels, count in zip((panel.yaxis, panel.xaxis), field.shape, cells):
+    for axis, pixels, count in zip((panel.yaxis, panel.xaxis), field.shape, cells or (1, 1)):
         lines = np.arange(count + 1) * pixels / count
         axis.set_ticks(lines - 0.5, ["0", *[""] * (count - 1), str(pixels)])
     panel.set(xlabel="column (pixels)", ylabel="row (pixels)")
@@ -90,9 +92,9 @@ def _draw_values(panel: Axes, drawn: np.ndarray, *, series: int, label: str) -> 
 
 
 def _draw_spectrum(
-    panel: Axes, rows: pd.DataFrame, size: tuple[int, int], cells: tuple[int, int], *, series: int
+    panel: Axes, rows: pd.DataFrame, size: tuple[int, int], cells: tuple[int, int] | None, *, series: int
 ) -> None:
     sd = rows.power_sd.fillna(0)
     draw_spread(panel, rows.frequency, rows.power_mean, sd, series=series, label=rows.resolution.iloc[0])
-    for frequency in {float(cells[0]), cells[1] * size[0] / size[1]}:
+    for frequency in {float(cells[0]), cells[1] * size[0] / size[1]} if cells else ():
         panel.axvline(frequency, color=COLOURS[series], linestyle=DASHES[series], linewidth=0.8)

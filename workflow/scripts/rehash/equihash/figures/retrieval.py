@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter, NullLocator
+from matplotlib.ticker import NullFormatter, NullLocator, StrMethodFormatter
 
 from rehash.figures.seeds import add_legend, dashes, series_style
 from rehash.figures.style import panels, say
@@ -19,11 +19,15 @@ from rehash.series import LEAST_SEEDS, range_words, seed_lines, spread_words, wi
 
 
 class _Panel(NamedTuple):
-    """A metric with its panel; if `counted`, its values can lie decades apart, and a zero is an upper limit."""
+    """A metric with its panel; if `counted`, its values can lie decades apart, and a zero is an upper limit.
+
+    If `mean`, it is no share, and may be 0 or thousands.
+    """
 
     metric: str
     label: str
     counted: bool = False
+    mean: bool = False
 
 
 _PANELS = (
@@ -34,10 +38,17 @@ _PANELS = (
     _Panel("perfect_retrieval_rate", "share of positive queries"),
     _Panel("irrelevant_collision_rate", "share of different-label pairs", True),
 )
+# A third row, where the queries are items of the database.
+_OF_ITEMS = (
+    _Panel("own_item_rate", "share of queries"),
+    _Panel("alone_in_bucket_rate", "share of queries"),
+    _Panel("items_retrieved", "items, mean over queries", mean=True),
+)
 _UNITS = {"k": 10**3, "M": 10**6, "B": 10**9}
 _APART, _TOGETHER = 0.08, 0.3  # between two series' marks, and all marks of a size: shares of the gap between sizes
 _ARROW = 0.5  # share of an upper limit at which its arrow ends
 _DECADES = 2  # the least of a logarithmic axis; the most that it shows below its least value
+_LINEAR = 10  # the most that a mean may be on a linear axis
 _TICKS = 7  # approximate number on a horizontal axis
 _OURS = {"markersize": 6, "linewidth": 1.4}
 _THEIRS = {"markersize": 6, "linewidth": 0.9, "markerfacecolor": "white", "alpha": 0.75}
@@ -47,7 +58,7 @@ _BESIDE = 0.07  # decades from a published mark to ours
 
 
 def plot_retrieval(table: pd.DataFrame) -> Figure:
-    """Draw six metrics against the size of the database, with a line for each model.
+    """Draw six metrics against the size of the database, with a line for each model; nine if queries are its items.
 
     From three seeds on a mark is the mean over seeds and its bar the mean's 95% interval; runs of fewer seeds are all
     drawn, with their own intervals. False-positive and irrelevant collision rates can lie decades apart: their axes are
@@ -58,12 +69,14 @@ def plot_retrieval(table: pd.DataFrame) -> Figure:
         table: of one task; task, model, variant, seed, database, database_size (items), metric, value, low, high, n.
     """
     table = with_databases(with_series(table))
-    table = table[table.metric.isin([shown.metric for shown in _PANELS])]
+    of_items = table.metric.isin([shown.metric for shown in _OF_ITEMS if not shown.mean]).any()
+    shown_panels = (*_PANELS, *_OF_ITEMS) if of_items else _PANELS
+    table = table[table.metric.isin([shown.metric for shown in shown_panels])]
     names = table.series.unique()
-    figure, axes = panels(3, 2, width=3.2, height=2.75)
+    figure, axes = panels(3, len(shown_panels) // 3, width=3.2, height=2.75)
     figure.suptitle(_title(table), fontsize=9)
     limits = False
-    for panel, shown in zip(axes, _PANELS):
+    for panel, shown in zip(axes, shown_panels):
         panel.set(title=shown.metric.replace("_", " "), ylabel=shown.label, xlabel="database size (items)")
         _set_sizes(panel, table.database_size)
         rows = table[table.metric == shown.metric]
@@ -71,12 +84,16 @@ def plot_retrieval(table: pd.DataFrame) -> Figure:
         if rows.value.isna().all():
             say(panel, "not measured")
             continue
-        _set_values(panel, [line for found in lines.values() for line in found], logarithmic=shown.counted)
+        drawn = [line for found in lines.values() for line in found]
+        if shown.mean:
+            _set_means(panel, drawn)
+        else:
+            set_values(panel, drawn, logarithmic=shown.counted)
         step = _step(table.database_size, len(names))
         for series, found in enumerate(lines.values()):
             for place, line in enumerate(found):
                 aside = series - (len(names) - 1) / 2 + (place - (len(found) - 1) / 2) / 2
-                _draw_line(panel, line, series, 10 ** (step * aside))
+                draw_line(panel, line, series, line.database_size * 10 ** (step * aside))
                 limits |= line.limit.any()
     sizes = table.groupby("series").database_size.nunique()
     handles = [
@@ -91,6 +108,9 @@ def plot_retrieval(table: pd.DataFrame) -> Figure:
 
 def plot_published(table: pd.DataFrame) -> Figure:
     """Draw perfect-retrieval rates (%) against the size of the database: published hollow, ours filled with bars.
+
+    Perfect is what the table says (`rehash.equihash.evaluation.comparison.compare_perfect_retrieval`): the bucket of an
+    item that is seen again holds this item and nothing else.
 
     On the published task a model has the same marker for both, with ours a little to the right of the published one;
     our rates on other tasks have other markers. Bars are as in `plot_retrieval`.
@@ -119,10 +139,10 @@ def plot_published(table: pd.DataFrame) -> Figure:
             aside *= others.index((task, model, name)) - (len(others) - 1) / 2
         lines = seed_lines(rows.assign(**100 * rows[["value", "low", "high"]]), "database_size")
         for line in lines:
-            _draw_line(panel, line, number, 10**aside, **_OURS)
+            draw_line(panel, line, number, line.database_size * 10**aside, **_OURS)
         joined = dashes(number) if key in known or rows.database_size.nunique() > 1 else "none"
         handles[key] = Line2D([], [], **series_style(number), linestyle=joined, **_OURS, label=f"{name}, {task}")
-    panel.set(xlabel="database size (items)", ylabel="perfect retrieval (% of positive queries)")
+    panel.set(xlabel="database size (items)", ylabel="alone in the bucket (% of queries)")
     _set_sizes(panel, table.database_size)
     panel.set_ylim(bottom=-0.02 * panel.get_ylim()[1])
     marks = [Line2D([], [], **_GREY, markerfacecolor="white", label="open: published")] * bool(known)
@@ -189,7 +209,7 @@ def _set_sizes(panel: Axes, sizes: pd.Series) -> None:
     panel.xaxis.set_minor_locator(NullLocator())
 
 
-def _set_values(panel: Axes, lines: list[pd.DataFrame], *, logarithmic: bool) -> None:
+def set_values(panel: Axes, lines: list[pd.DataFrame], *, logarithmic: bool) -> None:
     """Set the axis of shares: from 0 to 1, or in decades with room for the arrows of upper limits."""
     if not logarithmic:
         panel.set_ylim(-0.03, 1.03)
@@ -203,10 +223,19 @@ def _set_values(panel: Axes, lines: list[pd.DataFrame], *, logarithmic: bool) ->
     panel.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _draw_line(panel: Axes, line: pd.DataFrame, series: int, aside: float, **look: Any) -> None:
-    """Draw marks with intervals, at sizes times `aside`, and a line through the marks that are no upper limits."""
+def _set_means(panel: Axes, lines: list[pd.DataFrame]) -> None:
+    """Set the axis of means from 0 on; where they reach beyond 10 it is logarithmic above 1."""
+    top = pd.concat(lines)[["value", "high"]].max().max() or 1
+    if top > _LINEAR:
+        panel.set_yscale("symlog", linthresh=1)
+        panel.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    panel.set_ylim(0, (1.5 if top > _LINEAR else 1.1) * top)
+
+
+def draw_line(panel: Axes, line: pd.DataFrame, series: int, x: pd.Series, **look: Any) -> None:
+    """Draw marks with intervals at `x`, and a line through the marks that are no upper limits."""
     look = series_style(series) | look
-    x, width = aside * line.database_size, look.pop("linewidth", 1.0)
+    width = look.pop("linewidth", 1.0)
     panel.plot(x, line.value.where(~line.limit), color=look["color"], linestyle=dashes(series), linewidth=width)
     bars = {**look, "linestyle": "none", "elinewidth": 0.9}
     found, limits = line[~line.limit], line[line.limit]

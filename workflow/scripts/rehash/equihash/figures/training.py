@@ -67,8 +67,8 @@ def _draw_metric(panel: Axes, table: pd.DataFrame, shown: Watched) -> None:
     for series, name in enumerate(table.series.unique()):
         rows = table[table.series == name]
         for split, (_, style) in _SPLITS.items():
-            values = _by_seed(rows[rows.split == split], shown.metric) / shown.most
-            _draw_seeds(panel, values, series, style, marked=split == "valid")
+            values = by_seed(rows[rows.split == split], shown.metric) / shown.most
+            draw_seeds(panel, values, series, style, marked=split == "valid")
 
 
 def _draw_medians(panel: Axes, table: pd.DataFrame) -> None:
@@ -76,19 +76,19 @@ def _draw_medians(panel: Axes, table: pd.DataFrame) -> None:
     for series, name in enumerate(table.series.unique()):
         rows = table[(table.series == name) & (table.split == "valid")]
         for metric, (_, line) in MEDIANS.items():
-            _draw_seeds(panel, _by_seed(rows, metric), series, {"linestyle": line, "linewidth": 1.4}, marked=True)
+            draw_seeds(panel, by_seed(rows, metric), series, {"linestyle": line, "linewidth": 1.4}, marked=True)
     handles = [Line2D([], [], color="0.3", linestyle=line, label=words) for words, line in MEDIANS.values()]
     panel.legend(handles=handles, fontsize=7)
     panel.set(title="median distance, validation", ylabel="Hamming distance (bits)")
     panel.set_ylim(bottom=min(-1.0, panel.get_ylim()[0]), top=1.3 * panel.get_ylim()[1])
 
 
-def _by_seed(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+def by_seed(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Return a metric with a row for each step and a column for each seed."""
     return rows.pivot(index="step", columns="seed", values=metric)
 
 
-def _draw_seeds(panel: Axes, values: pd.DataFrame, series: int, style: dict[str, Any], *, marked: bool) -> None:
+def draw_seeds(panel: Axes, values: pd.DataFrame, series: int, style: dict[str, Any], *, marked: bool) -> None:
     """Draw the mean over seeds, with a band of its interval if `marked`; or a line for each of a few seeds."""
     many = values.shape[1] >= LEAST_SEEDS
     look = style | series_style(series) | ({} if marked else {"marker": "."})

@@ -1,9 +1,11 @@
 """Banks: the images that mosaics are made of, in the splits train, valid and test.
 
 A bank is an HDF5 file with `{train,valid,test}/images`, uint8 (N, H, W) or (N, H, W, 3), contiguous in the file so that
-they can be memory-mapped; and `{train,valid,test}/labels`, int64 (N,), the class of each image, if it was built from a
-dataset. Its attributes are name, source, licence and checksum (SHA-256 of images and labels, if there are any, of
-train, valid, then test).
+they can be memory-mapped; `{train,valid,test}/labels`, int64 (N,), the class of each image, if it was built from a
+dataset; and, in a bank of identities, `{train,valid,test}/identities`, int64 (N,), the identity of each image, in
+order, each of two images or more, and `{train,valid,test}/names`, the name of each identity. Its attributes are name,
+source, licence and checksum (SHA-256 of images and of labels or identities, if there are any, of train, valid, then
+test).
 """
 
 from __future__ import annotations
@@ -12,8 +14,8 @@ import hashlib
 import importlib
 import inspect
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,11 +24,11 @@ import h5py
 import numpy as np
 
 from rehash.errors import InputError, unknown
-from rehash.hdf5 import add_group, created, opened, read_attributes, write_attributes
+from rehash.hdf5 import add_group, created, opened, read_attributes, texts, write_attributes
 
 SPLITS = ("train", "valid", "test")
 _READERS = Path(__file__).with_name("readers")
-_COMMON = ("name", "reader", "source", "licence", "checksum")
+_COMMON = ("name", "reader", "source", "licence", "checksum", "images_limit")
 log = logging.getLogger("rehash")
 
 
@@ -40,6 +42,8 @@ class SplitImages:
         left_out: names of files that could not be read and are not counted.
         notes: what else was left out or changed, in all splits, a sentence each.
         labels: the class of each image, int64 (count,), or None if images have no classes.
+        identities: the identity of each image, int64 (count,), from 0 and ascending, or None if there are none.
+        names: of the identities, in their order.
     """
 
     count: int
@@ -47,6 +51,8 @@ class SplitImages:
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     labels: np.ndarray | None = None
+    identities: np.ndarray | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +64,7 @@ class Bank:
         checksum: SHA-256 of all the bank's splits.
         images: uint8 (N, H, W) or (N, H, W, 3), memory-mapped.
         labels: the class of each image, int64 (N,), or None if the bank has no classes.
+        identities: the identity of each image, int64 (N,), from 0 and ascending, or None if the bank has none.
     """
 
     path: Path
@@ -65,6 +72,7 @@ class Bank:
     checksum: str
     images: np.ndarray = field(repr=False)
     labels: np.ndarray | None = field(default=None, repr=False)
+    identities: np.ndarray | None = field(default=None, repr=False)
 
     @classmethod
     def open(cls, path: str | Path, split: str) -> Bank:
@@ -83,10 +91,14 @@ class Bank:
             if offset is None:
                 raise InputError("its images are not contiguous")
             mapped = np.memmap(path, np.uint8, "r", offset, images.shape).view(np.ndarray)
-            labels = file[f"{split}/labels"][:] if f"{split}/labels" in file else None
+            labels, identities = (
+                file[f"{split}/{of}"][:] if f"{split}/{of}" in file else None for of in ("labels", "identities")
+            )
             if labels is not None:
                 check_labels(labels, len(mapped), split)
-        return cls(path, split, checksum, mapped, labels)
+            if identities is not None:
+                check_identities(identities, len(mapped), split)
+        return cls(path, split, checksum, mapped, labels, identities)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -95,6 +107,17 @@ class Bank:
     def shape(self) -> tuple[int, ...]:
         """Return the shape of one image: (H, W) or (H, W, 3)."""
         return self.images.shape[1:]
+
+    @property
+    def things(self) -> int:
+        """Return how many things the labels of mosaics are made of: identities, or images in a bank without them."""
+        return len(self) if self.identities is None else int(self.identities[-1]) + 1
+
+    def names(self) -> list[str]:
+        """Return the names of the identities, in their order; none in a bank without them."""
+        with opened(self.path, "a bank of rehash") as file:
+            stored = file.get(f"{self.split}/names")
+            return [] if stored is None else [name.decode() for name in stored[:]]
 
     def take(self, indices: np.ndarray) -> np.ndarray:
         """Return the images at `indices`, uint8 (n, H, W) or (n, H, W, 3).
@@ -129,13 +152,25 @@ def check_labels(labels: np.ndarray, images: int, where: str) -> None:
         raise InputError(f"{where}: labels are {labels.dtype} {labels.shape}; expected int64 ({images},)")
 
 
+def check_identities(identities: np.ndarray, images: int, where: str) -> None:
+    """Raise an InputError if the identities are not int64 (images,), 0 to the last in order, each of two or more."""
+    if identities.dtype != np.int64 or identities.shape != (images,):
+        raise InputError(f"{where}: identities are {identities.dtype} {identities.shape}; expected int64 ({images},)")
+    numbers, counts = np.unique(identities, return_counts=True)
+    if (np.diff(identities) < 0).any() or not np.array_equal(numbers, np.arange(len(numbers))):
+        raise InputError(f"{where}: identities are not numbered from 0 on, in order")
+    if counts.min() < 2:
+        raise InputError(f"{where}: identity {counts.argmin()} has 1 image; expected two or more of each")
+
+
 def build_bank(raw: dict[str, str | Path], output: str | Path, *, description: dict[str, Any]) -> dict[str, Any]:
     """Read raw images (role -> path) and write the bank, slice by slice; return notes on it.
 
     Args:
         description: `name`, `reader` (a module of rehash.equihash.images.readers), and optionally `source` and
-            `licence` (the reader's own by default), `checksum` (the expected one; the bank's own is logged), and the
-            reader's settings. A value of None counts as left out.
+            `licence` (the reader's own by default), `checksum` (the expected one; the bank's own is logged),
+            `images_limit` (the most images of a split, which are its first ones), and the reader's settings. A value of
+            None counts as left out.
 
     Raises:
         InputError: the reader or a setting is unknown, a path does not exist, a split has no images, images differ in
@@ -150,6 +185,8 @@ def build_bank(raw: dict[str, str | Path], output: str | Path, *, description: d
     settings = {key: value for key, value in description.items() if key not in _COMMON}
     _check_settings(settings, reader, where)
     splits = reader.read(raw, **settings)
+    if limit := description.get("images_limit"):
+        splits = {split: _first(images, limit) for split, images in splits.items()}
     notes = list(dict.fromkeys(note for split in SPLITS for note in splits[split].notes))
     for note in notes:
         log.info("%s: %s", where, note)
@@ -160,9 +197,11 @@ def build_bank(raw: dict[str, str | Path], output: str | Path, *, description: d
         if description.get("checksum", checksum) != checksum:
             raise InputError(f"{where}: has the checksum {checksum}, expected {description['checksum']}")
         write_attributes(file, {"name": name, **about, "checksum": checksum})
+    identities = {split: len(splits[split].names) for split in SPLITS if splits[split].names}
     return {
         "bank_checksum": checksum,
         "pictures": {split: splits[split].count for split in SPLITS},
+        **({"identities": identities} if identities else {}),
         "left_out": sorted(path for split in SPLITS for path in splits[split].left_out),
         "notes": notes,
     }
@@ -184,8 +223,24 @@ def _check_settings(settings: dict[str, Any], reader: ModuleType, where: str) ->
             raise unknown(f"setting of the reader {reader.__name__.rpartition('.')[2]}", key, accepted, where)
 
 
+def _first(images: SplitImages, limit: int) -> SplitImages:
+    """Return the first images of a split, as many as it has up to a limit."""
+
+    def slices() -> Iterator[np.ndarray]:
+        left = count
+        for part in images.slices:
+            yield part[:left]
+            left -= len(part)
+            if left <= 0:
+                break
+
+    count = min(limit, images.count)
+    labels = None if images.labels is None else images.labels[:count]
+    return replace(images, count=count, slices=slices(), labels=labels)
+
+
 def _write_splits(file: h5py.File, splits: dict[str, SplitImages], where: str) -> str:
-    """Write all splits slice by slice; return the SHA-256 of their images and labels."""
+    """Write all splits slice by slice; return the SHA-256 of their images, and of their labels or identities."""
     digest, shape = hashlib.sha256(), None
     for split in SPLITS:
         count, done, images = splits[split].count, 0, None
@@ -208,6 +263,11 @@ def _write_splits(file: h5py.File, splits: dict[str, SplitImages], where: str) -
             done += len(part)
         if done != count:
             raise InputError(f"{where}: {split}: {done} images; expected {count}")
+        if (identities := splits[split].identities) is not None:
+            check_identities(identities, count, f"{where}: {split}")
+            file.create_dataset(f"{split}/identities", data=identities)
+            file.create_dataset(f"{split}/names", data=texts(list(splits[split].names)))
+            digest.update(np.ascontiguousarray(identities))
         if (labels := splits[split].labels) is not None:
             check_labels(labels, count, f"{where}: {split}")
             file.create_dataset(f"{split}/labels", data=labels)

@@ -10,9 +10,10 @@ import pandas as pd
 import torch
 
 from rehash.equihash.images.banks import SPLITS, Bank
+from rehash.equihash.images.layout import image_numbers
 from rehash.equihash.images.mosaics import CPU, Mosaics, view_digests
 from rehash.equihash.images.task import Task
-from rehash.hdf5 import created, seal, write_attributes
+from rehash.hdf5 import created, seal, texts, write_attributes
 from rehash.seeds import stream
 from rehash.store import write_csv
 
@@ -31,8 +32,8 @@ def show_views(
 ) -> dict[str, Any]:
     """Write a contact sheet of random labels of the train split (HDF5), and how many labels each split makes (CSV).
 
-    `pictures` gets the datasets `views` (see `contact_sheet`) and `labels`, int64; `table` gets the columns task,
-    split, pictures and labels.
+    `pictures` gets the datasets `views` (see `contact_sheet`) and `labels`, int64, and of a bank of identities `names`,
+    those of the identities of each label; `table` gets the columns task, split, pictures and labels.
 
     Args:
         settings: the block of a config that `rehash.equihash.images.task.Task.of` takes.
@@ -49,15 +50,21 @@ def show_views(
     views = contact_sheet(mosaics, chosen, VIEWS, seed=seed)
     with created(pictures) as file:
         file["views"], file["labels"] = views, chosen
+        if names := banks["train"].names():
+            of = image_numbers(chosen, len(names), task.images)
+            file["names"] = texts([" + ".join(names[identity] for identity in row) for row in of])
         write_attributes(file, {"task": name, "split": "train", "seed": seed})
         seal(file)
-    rows = [{"task": name, "split": s, "pictures": len(banks[s]), "labels": counts[s]} for s in SPLITS]
+    pictures_of = {split: task.bank_images(len(images)) for split, images in banks.items()}
+    rows = [{"task": name, "split": s, "pictures": pictures_of[s], "labels": counts[s]} for s in SPLITS]
     write_csv(pd.DataFrame(rows), table)
     return {"seed": seed, "views": list(views.shape), "digests": view_digests(banks["train"], perlin)}
 
 
 def contact_sheet(mosaics: Mosaics, labels: np.ndarray, views: int, *, seed: int) -> np.ndarray:
     """Return a contact sheet: a row for each label, with its mosaic without noise and then some of its views.
+
+    Identities show their first images in place of the mosaic without noise, as queries do.
 
     Args:
         labels: int64 (n,).

@@ -1,4 +1,4 @@
-"""The Perlin flow: fields of Perlin noise move the pixels of a view, less and less towards the border."""
+"""The Perlin flow: fields of Perlin noise move the pixels of a view, less towards the border or the corners."""
 
 from __future__ import annotations
 
@@ -100,18 +100,31 @@ class Flow:
 
     taper: whether a displacement fades towards the two borders of its own axis, so that int8 fields cannot reach
     beyond them: by clip((1 - |x|) / (127 / coarse + 127 / fine), 0, 1) at x in [-1, 1].
+    strength: the largest factor of a view's displacements, which is drawn for each view as the square of a number that
+    is uniform from 0 to sqrt(strength); None draws none, and all views have the factor 1.
+    fade: a and b, if a displacement fades with the distance r = sqrt(x^2 + y^2) from the centre: by sigmoid(a - b r).
     """
 
     coarse: float = 320
     fine: float = 640
     taper: bool = True
+    strength: float | None = None
+    fade: tuple[float, float] | None = None
 
     def weights(self, size: int) -> np.ndarray:
         """Return the factor of the displacements along an axis of `size` pixels, float64 (size,)."""
         reach = LARGEST / self.coarse + LARGEST / self.fine
         return np.clip((1 - np.abs(np.linspace(-1, 1, size))) / reach, 0, 1) if self.taper else np.ones(size)
 
-    def displace(self, pictures: torch.Tensor, coarse: torch.Tensor, fine: torch.Tensor) -> torch.Tensor:
+    def radial(self, height: int, width: int) -> np.ndarray:
+        """Return the factor by which displacements fade with the distance from the centre, float64 (height, width)."""
+        y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)
+        start, slope = self.fade
+        return 1 / (1 + np.exp(slope * np.sqrt(x**2 + y**2) - start))
+
+    def displace(
+        self, pictures: torch.Tensor, coarse: torch.Tensor, fine: torch.Tensor, strength: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Return images whose pixel at (x, y) is read at (x, y) + displacement (bilinear; the border's colour outside).
 
         Pixels stand at linspace(-1, 1) inclusive and are read with grid_sample's align_corners=False, as published. So
@@ -119,15 +132,22 @@ class Flow:
 
         Args:
             pictures: float32 (N, C, H, W). coarse, fine: int8 (N, 2, H, W), displacements along x, then along y.
+            strength: the factor of each view, float32 (N,); by default all are 1.
 
         Returns:
             float32 (N, C, H, W).
         """
         grid = torch.empty(coarse.shape, device=pictures.device)
+        factor = None if strength is None else strength[:, None, None]
+        if self.fade:
+            fade = _fade_table(self, tuple(coarse.shape[2:]), pictures.device)
+            factor = fade if factor is None else factor * fade
         for axis, shape in ((0, (1, -1)), (1, (-1, 1))):
             tables = _axis_tables(self, coarse.shape[3 - axis], pictures.device)
             places, by_coarse, by_fine = (table.reshape(shape) for table in tables)
             moved = coarse[:, axis].float().mul_(by_coarse).add_(fine[:, axis].float().mul_(by_fine))
+            if factor is not None:
+                moved.mul_(factor)
             torch.add(moved, places, out=grid[:, axis])
         # The grid is a view of two planes, x and y: the kernel reads them faster than interleaved pairs.
         return grid_sample(pictures, grid.permute(0, 2, 3, 1), padding_mode="border", align_corners=False)
@@ -142,3 +162,10 @@ def _axis_tables(flow: Flow, size: int, device: torch.device) -> tuple[torch.Ten
     values = (np.linspace(-1, 1, size), *(flow.weights(size) / divisor for divisor in (flow.coarse, flow.fine)))
     with torch.inference_mode(False):  # for all who come later, too
         return tuple(torch.from_numpy(each.astype(np.float32)).to(device) for each in values)
+
+
+@cache
+def _fade_table(flow: Flow, size: tuple[int, int], device: torch.device) -> torch.Tensor:
+    """Return `Flow.radial`, float32 (H, W), kept on the device."""
+    with torch.inference_mode(False):
+        return torch.from_numpy(flow.radial(*size).astype(np.float32)).to(device)

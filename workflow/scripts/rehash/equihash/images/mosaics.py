@@ -19,7 +19,7 @@ from rehash.equihash.images.classes import Classes
 from rehash.equihash.images.colour import shift_colours
 from rehash.equihash.images.flow import PerlinFields, uploaded
 from rehash.equihash.images.layout import image_numbers, lay_out, truncated
-from rehash.equihash.images.noise import BLOCK, Change, Draws, Noise, Source, block_source, cut, pinned
+from rehash.equihash.images.noise import BLOCK, CHOICES, Change, Choice, Draws, Noise, Source, block_draws, cut, pinned
 from rehash.equihash.images.perlin import describe_perlin
 from rehash.equihash.images.task import Task
 from rehash.errors import InputError
@@ -58,11 +58,13 @@ class DeviceBank:
 class Mosaics:
     """The mosaics of a task, made of the images of a bank.
 
-    perlin: the fields of a warped task's flow. classes: which images show a class, if classes are the task's labels.
+    perlin: the fields of a task's flow. classes: which images show a class or an identity, if the task's labels are
+        made of these.
 
     Raises:
-        InputError: the task is warped and the Perlin fields are missing or of another size than the mosaics; or classes
-            are its labels and the bank has none.
+        InputError: the task has a flow and its Perlin fields are missing or of another size than the mosaics; the bank
+            has fewer images or identities than the task's bank_size; or classes are its labels, or its views are
+            instances, and the bank has none.
     """
 
     task: Task
@@ -74,17 +76,33 @@ class Mosaics:
     def __post_init__(self) -> None:
         if self.device.type == "cpu":
             _keep_memory()
-        if self.task.kind == "warped":
+        if self.task.flows:
             size = "x".join(map(str, self.task.shape[1:]))
             if self.perlin is None:
-                raise InputError(f"task: warped views need a Perlin bank of {size} fields; there is none")
+                raise InputError(f"task: {self.task.kind} views need a Perlin bank of {size} fields; there is none")
             if self.perlin.size != self.task.shape[1:]:
                 found = "x".join(map(str, self.perlin.size))
                 raise InputError(f"Perlin bank: its fields are {found}; expected {size}, the size of the mosaics")
+        self.task.bank_images(len(self.bank))
         if self.task.labels == "classes" and self.classes is None:
             raise InputError(
                 "task: labels are classes, but the bank's images have none; take a bank of a dataset (reader digits), "
                 "or set labels: images"
+            )
+        if self.task.kind == "instances":
+            self._check_identities()
+
+    def _check_identities(self) -> None:
+        if self.classes is None:
+            raise InputError(
+                "task: views are instances, but the bank has no identities; take a bank with the reader identities "
+                "(a folder of your own), digiface or stereo"
+            )
+        most = int(self.classes.counts.max())
+        if self.task.differ == "any_cell" and most**self.task.images > CHOICES:
+            raise InputError(
+                f"task: differ is any_cell, and {self.task.images} cells with up to {most} images each have too many "
+                "combinations to number; set differ: every_cell"
             )
 
     @classmethod
@@ -118,11 +136,7 @@ class Mosaics:
                 fields = fields.to(device)
             held = [split for split, fits in zip(banks, on_it[1:]) if fits]
             images |= {split: DeviceBank(uploaded(banks[split].images, device)) for split in held}
-        by_class = task.labels == "classes"
-        classes = {
-            split: Classes.of(bank.labels) if by_class and bank.labels is not None else None
-            for split, bank in banks.items()
-        }
+        classes = {split: _classes(task, bank) for split, bank in banks.items()}
         return {split: cls(task, each, fields, device, classes[split]) for split, each in images.items()}
 
     @property
@@ -132,11 +146,11 @@ class Mosaics:
 
     @property
     def _shown(self) -> int:
-        """Return how many images, or classes of images, a place in a mosaic can show."""
-        return len(self.bank) if self.classes is None else len(self.classes)
+        """Return how many images, classes or identities a place in a mosaic can show."""
+        return self.task.bank_images(len(self.bank) if self.classes is None else len(self.classes))
 
     def plain(self, labels: np.ndarray) -> torch.Tensor:
-        """Return the mosaics of labels, without noise; where labels are classes, each shows its first image.
+        """Return the mosaics of labels, without noise; classes and identities show their first image.
 
         Args:
             labels: int64 (n,), in [0, label_count).
@@ -149,22 +163,27 @@ class Mosaics:
         """
         return self._mosaics(labels, np.zeros((len(labels), self.task.images), np.int64))
 
-    def _mosaics(self, labels: np.ndarray, chosen: np.ndarray) -> torch.Tensor:
-        """Return the mosaics of labels; where they are classes, `chosen`, int64 (n, images), chooses their images."""
+    def _mosaics(self, labels: np.ndarray, chosen: np.ndarray, step: np.ndarray | None = None) -> torch.Tensor:
+        """Return the mosaics of labels; of classes and identities, `chosen` and `step` choose the images.
+
+        Args:
+            chosen, step: int64 (n, images), see `Classes.choose`.
+        """
         labels, count = np.asarray(labels), self.label_count
         if len(wrong := labels[(labels < 0) | (labels >= count)]):
             raise InputError(
-                f"label {wrong[0]}: {self._shown} {self.task.labels} in a grid of {self.task.grid[0]} x "
+                f"label {wrong[0]}: {self._shown} {self.task.of_what} in a grid of {self.task.grid[0]} x "
                 f"{self.task.grid[1]} make the labels 0 to {count - 1}"
             )
         numbers = image_numbers(labels, self._shown, self.task.images)
         if self.classes is not None:
-            numbers = self.classes.choose(numbers, chosen)
+            numbers = self.classes.choose(numbers, chosen, step, self.task.differ)
         images = torch.as_tensor(self.bank.take(numbers.ravel()), device=self.device)
         if images.shape[1:] != self.task.picture_shape or images.dtype != torch.uint8:
             found, expected = ("x".join(map(str, shape)) for shape in (images.shape[1:], self.task.picture_shape))
             kind = str(images.dtype).removeprefix("torch.")
-            way_out = "; set its picture, and colour for images in colour" if self.task.kind == "augmented" else ""
+            has_colour = self.task.kind in ("augmented", "instances")
+            way_out = "; set its picture, and colour for images in colour" if has_colour else ""
             raise InputError(
                 f"bank: its images are {kind} {found}; {self.task.kind} mosaics need uint8 {expected}{way_out}"
             )
@@ -177,6 +196,11 @@ class Mosaics:
     def draw(self, source: Source, n: int) -> Draws:
         """Draw the random numbers of n views."""
         return self.task.draw(source, n, len(self.perlin) if self.perlin else 0)
+
+    def draw_pairs(self, source: Source, labels: np.ndarray) -> Draws:
+        """Draw the random numbers of pairs of views, one pair after the other; labels: int64 (n, 2)."""
+        draws = self.draw(source, labels.size)
+        return draws.of_pairs(labels) if isinstance(draws, Choice) else draws
 
     def views(self, labels: np.ndarray, draws: Draws) -> torch.Tensor:
         """Return views of labels, with the noise that their draws give.
@@ -201,11 +225,14 @@ class Mosaics:
     def _made(self, labels: np.ndarray, draws: Draws) -> torch.Tensor:
         if isinstance(draws, Change):
             return self._augmented(self._mosaics(labels, draws.chosen.cpu().numpy()), draws)
+        if isinstance(draws, Choice):
+            return self._mosaics(labels, *(drawn.cpu().numpy() for drawn in draws))
         mosaics = self.plain(labels)
         if isinstance(draws, Noise):
             return mosaics.add_(self._here(draws.normal) * self.task.gaussian)
         coloured = shift_colours(mosaics, self._here(draws.hue), self._here(draws.lightness))
-        moved = self.task.flow.displace(coloured, *self.perlin.take(draws.fields, self.device))
+        strength = None if self.task.flow.strength is None else self._here(draws.strength)
+        moved = self.task.flow.displace(coloured, *self.perlin.take(draws.fields, self.device), strength)
         return truncated(moved.clamp_(0, 1).mul_(255))
 
     def _augmented(self, mosaics: torch.Tensor, draws: Change) -> torch.Tensor:
@@ -242,7 +269,7 @@ class Mosaics:
         blocks = range(start // BLOCK, -(-stop // BLOCK)) if len(labels) else ()
 
         def drawn(block: int) -> tuple[int, Draws]:
-            draws = self.draw(block_source(seed, name, kind, block), BLOCK)
+            draws = block_draws(lambda source: self.draw(source, BLOCK), seed, name, kind, block)
             return block, pinned(draws) if self.device.type == "cuda" else draws
 
         for block, draws in _made_ahead(drawn, blocks, ahead):
@@ -256,6 +283,17 @@ class Mosaics:
         for first, batch in self.batches(labels, start, seed=seed, name=name, kind=kind):
             views[first - start :][: len(batch)] = batch
         return views
+
+
+def _classes(task: Task, bank: Bank) -> Classes | None:
+    """Return the classes or identities of a bank's images, if the task's labels are made of them and it has some."""
+    if bank.identities is not None and task.kind != "instances":
+        raise InputError(
+            f"{bank.path}: a bank of identities, for tasks of the kind instances; this one is {task.kind}. To take "
+            "each image for itself, read the folder with the reader image_folder"
+        )
+    of = {"classes": bank.labels, "identities": bank.identities}.get(task.of_what)
+    return None if of is None else Classes.of(of)
 
 
 def _keep_memory() -> None:

@@ -8,6 +8,7 @@ level (on one CPU, the public code's pixels and ours differ in 5 of 10,000 value
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -21,6 +22,7 @@ BLOCK = 512  # items of the global index that share a random stream
 CHOICES = 2**62  # so many that a choice among a class's images, the remainder, is uniform
 # Queries never share the noise of the database. Each label of a pair (a, b) has two views.
 KINDS = ("database", "positive", "negative", "pair_a1", "pair_a2", "pair_b1", "pair_b2")
+_FIRST_OF = {"pair_a2": "pair_a1", "pair_b2": "pair_b1"}  # the first view of the pair, by the second
 
 
 class Noise(NamedTuple):
@@ -30,15 +32,17 @@ class Noise(NamedTuple):
 
 
 class Warp(NamedTuple):
-    """The random numbers of n warped views.
+    """The random numbers of n warped or natural views.
 
     hue: float32 (n,), turns. lightness: float32 (n,), see `rehash.equihash.images.colour.shift_colours`. fields: int64
-    (n, 2, 2), numbers of Perlin fields by axis (x, y) and resolution (coarse, fine).
+    (n, 2, 2), numbers of Perlin fields by axis (x, y) and resolution (coarse, fine). strength: float32 (n,), the factor
+    of each view's flow; (n, 0) where all have the same.
     """
 
     hue: torch.Tensor
     lightness: torch.Tensor
     fields: torch.Tensor
+    strength: torch.Tensor
 
 
 class Change(NamedTuple):
@@ -61,7 +65,43 @@ class Change(NamedTuple):
     normal: torch.Tensor
 
 
-Draws = Noise | Warp | Change
+class Choice(NamedTuple):
+    """The random numbers of n views that show images of identities as they are (`rehash.equihash.images.classes`).
+
+    first: int64 (n, images), whole numbers below CHOICES, each of which chooses an image of an identity. step: int64
+    (n, images), 0 where the view shows that image; else it shows another one, that many steps further.
+    """
+
+    first: torch.Tensor
+    step: torch.Tensor
+
+    def of_kind(self, kind: str, first_view: Choice | None) -> Choice:
+        """Return what views of a kind (KINDS) show: a query each identity's first image, and an item another one.
+
+        The second view of a pair shows another image than the first view, whose draws are `first_view`.
+        """
+        nothing = torch.zeros_like(self.first)
+        if kind == "database":
+            return Choice(nothing, self.step)
+        if kind in ("positive", "negative"):
+            return Choice(nothing, nothing)
+        return Choice(self.first, nothing) if first_view is None else Choice(first_view.first, self.step)
+
+    def of_pairs(self, labels: np.ndarray) -> Choice:
+        """Return what the views of pairs show, one pair after the other: two views of one label show two images.
+
+        Args:
+            labels: int64 (n / 2, 2).
+        """
+        alike = torch.from_numpy(labels[:, 0] == labels[:, 1]).to(self.first.device)
+        first, step = (drawn.clone().unflatten(0, (-1, 2)) for drawn in self)
+        first[alike, 1] = first[alike, 0]
+        step[:, 0] = 0
+        step[~alike, 1] = 0
+        return Choice(first.flatten(0, 1), step.flatten(0, 1))
+
+
+Draws = Noise | Warp | Change | Choice
 
 
 def cut(draws: Draws, part: slice) -> Draws:
@@ -134,3 +174,11 @@ def block_source(seed: int, name: str, kind: str, block: int) -> StreamSource:
     if kind not in KINDS:
         raise unknown("kind of view", kind, KINDS, name)
     return StreamSource(stream(seed, "equihash", "views", name, kind, block))
+
+
+def block_draws(make: Callable[[Source], Draws], seed: int, name: str, kind: str, block: int) -> Draws:
+    """Return the random numbers of a block of views of one kind (see `block_source`), which `make` draws."""
+    draws = make(block_source(seed, name, kind, block))
+    if not isinstance(draws, Choice):
+        return draws
+    return draws.of_kind(kind, make(block_source(seed, name, _FIRST_OF[kind], block)) if kind in _FIRST_OF else None)

@@ -1,7 +1,8 @@
 """Perlin noise in int8, at two resolutions: the displacements that distort a view of a mosaic.
 
 The bank is an HDF5 file with `coarse` and `fine`, int8 (count, height, width), the second with twice the lattice
-frequency. Its attributes are name, seed, lattice (rows and columns of the coarse one), amplitude, height and width.
+frequency. Its attributes are name, height, width, and what the fields follow from: seed, lattice (rows and columns of
+the coarse one) and amplitude; or, of fields that were copied from a file of others, their checksum.
 Each array is contiguous in the file, so a field is one read, and a process can map them instead of loading gigabytes.
 """
 
@@ -30,7 +31,7 @@ BOUND = math.sqrt(1 / 2)  # of the absolute value of noise from unit gradients: 
 LARGEST = 127  # the largest amplitude that int8 holds on both sides of 0
 SAMPLE = 64  # fields of each resolution that are measured and drawn
 _TOGETHER = 32  # fields computed at a time: their floats stay in the cache
-_ATTRIBUTES = ("name", "seed", "lattice", "amplitude", "height", "width")
+_ATTRIBUTES, _RULE = ("name", "height", "width"), ("seed", "lattice", "amplitude")
 
 
 def _axis(pixels: int, cells: int) -> tuple[np.ndarray, np.ndarray]:
@@ -151,7 +152,7 @@ def write_perlin(
 
 
 def describe_perlin(path: str | Path) -> dict[str, Any]:
-    """Return what determines a bank's fields: name, seed, amplitude, height, width, lattice and count.
+    """Return what determines a bank's fields: its attributes (see the module) and count.
 
     Raises:
         InputError: the file is not a complete Perlin bank.
@@ -182,7 +183,8 @@ def _opened(path: str | Path) -> Iterator[h5py.File]:
 
 
 def _check_whole(file: h5py.File) -> None:
-    missing = [name for name in _ATTRIBUTES if name not in file.attrs]
+    wanted = _ATTRIBUTES if "checksum" in file.attrs else (*_ATTRIBUTES, *_RULE)
+    missing = [name for name in wanted if name not in file.attrs]
     if missing:
         raise InputError(f"it lacks the attributes {', '.join(missing)}")
     size = (int(file.attrs["height"]), int(file.attrs["width"]))
@@ -230,6 +232,7 @@ def measure_spectrum(path: str | Path, output: str | Path) -> dict[str, Any]:
     """Write the `spectrum` of the first `SAMPLE` fields of each resolution of a bank (CSV)."""
     with _opened(path) as file:
         found = {resolution: file[resolution][:SAMPLE] for resolution in RESOLUTIONS}
-        notes = {"seed": int(file.attrs["seed"]), "lattice": [int(side) for side in file.attrs["lattice"]]}
+    about = describe_perlin(path)
     write_csv(spectrum(found), output)
-    return {**notes, "digests": {str(path): value_digest(describe_perlin(path))}}
+    notes = {name: about[name] for name in ("seed", "lattice") if name in about}
+    return {**notes, "digests": {str(path): value_digest(about)}}

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from math import prod, radians
 from typing import Any
 
 import torch
 
 from rehash.equihash.databases.labels import count_labels
+from rehash.equihash.images.classes import DIFFER
 from rehash.equihash.images.flow import Flow
-from rehash.equihash.images.noise import CHOICES, Change, Draws, Noise, Source, Warp
+from rehash.equihash.images.noise import CHOICES, Change, Choice, Draws, Noise, Source, Warp
 from rehash.errors import InputError, unknown
 
-KINDS = ("noisy", "warped", "augmented")
+KINDS = ("noisy", "warped", "natural", "augmented", "instances")
+# The flow of each kind that has one, where a task says no other: as published in 2024 and in 2023.
+FLOWS = {"warped": Flow(), "natural": Flow(256, 512, taper=False, strength=2, fade=(6, 8))}
 LABELS = ("images", "classes")
 _AUGMENTED_GAUSSIAN = 0.05  # where a task does not say it: less than a noisy view has, which has nothing else
 _PAIRS = ("grid", "picture", "overlap")
@@ -26,15 +29,24 @@ class Task:
 
     Attributes:
         kind: `noisy` (grey images with Gaussian noise), `warped` (colour images with noise on hue and lightness and a
-            Perlin flow) or `augmented` (images moved, turned, scaled and changed in brightness, with Gaussian noise).
+            Perlin flow), `natural` (the same with the flow of 2023, whose strength is drawn for each view), `augmented`
+            (images moved, turned, scaled and changed in brightness, with Gaussian noise) or `instances` (other images
+            of the same identities, as they are).
         grid: rows and columns of images. picture: height and width of an image, pixels.
         overlap: pixels that neighbours share, along the height and along the width.
         gaussian: standard deviation of the noise, for images on [0, 1]; noisy values are not clipped.
         hue: the largest shift of the hue, turns. lightness: the largest change of the lightness.
-        flow: the strength of the flow.
+        flow: how far and where the flow moves.
+        bank_size: labels are mosaics of the first so many images of a bank's split; None stands for all.
+
+    Of `augmented` and `instances` tasks only:
+        colour: whether images are in colour.
+
+    Of `instances` tasks only:
+        differ: whether two views of a label show different images in `every_cell` of a mosaic, or in at least one,
+            `any_cell` (see `rehash.equihash.images.classes.others`).
 
     Of `augmented` tasks only:
-        colour: whether images are in colour.
         labels: what a label is, an image or one of the `classes`, of which a view shows any image.
         shift: the largest shift along each axis, pixels; what comes in is black. rotation: the largest turn, degrees.
         scale: the largest change of the size, as a share of it. flip: whether half the views are mirrored.
@@ -51,6 +63,7 @@ class Task:
     lightness: float = 0.2
     flow: Flow = field(default_factory=Flow)
     colour: bool = False
+    differ: str = "every_cell"
     labels: str = "images"
     shift: int = 2
     rotation: float = 10
@@ -58,12 +71,14 @@ class Task:
     flip: bool = False
     brightness: float = 0.1
     contrast: float = 0.2
+    bank_size: int | None = None
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], where: str = "task") -> Task:
         """Return the task that a block of a config describes.
 
-        The block has the attributes' names, pairs as lists, and `flow` with coarse, fine and taper.
+        The block has the attributes' names, pairs as lists, and `flow` with those attributes of `Flow` that differ from
+        its kind's (FLOWS).
 
         Raises:
             InputError: a name is unknown or missing, or a value is invalid; the message names it and `where`.
@@ -74,9 +89,11 @@ class Task:
             raise InputError(f"{where}: lacks {name}")
         for name in values.keys() & set(_PAIRS):
             values[name] = tuple(values[name])
-        if "flow" in values:
-            _check_names(values["flow"], Flow, f"{where}: flow")
-            values["flow"] = Flow(**values["flow"])
+        flow = values.pop("flow", {})
+        _check_names(flow, Flow, f"{where}: flow")
+        if flow.get("fade"):
+            flow = {**flow, "fade": tuple(flow["fade"])}
+        values["flow"] = replace(FLOWS.get(values["kind"], Flow()), **flow)
         if values["kind"] == "augmented":
             values.setdefault("gaussian", _AUGMENTED_GAUSSIAN)
         task = cls(**values)
@@ -87,8 +104,9 @@ class Task:
         """Raise an InputError if a value is invalid; the message names it and `where`."""
         if self.kind not in KINDS:
             raise unknown("kind", self.kind, KINDS, where)
-        if self.labels not in LABELS:
-            raise unknown("labels", self.labels, LABELS, where)
+        for name, known in (("labels", LABELS), ("differ", DIFFER)):
+            if getattr(self, name) not in known:
+                raise unknown(name, getattr(self, name), known, where)
         for name, least in zip(_PAIRS, (1, 1, 0)):
             pair = getattr(self, name)
             if len(pair) != 2 or not all(isinstance(number, int) and number >= least for number in pair):
@@ -102,8 +120,12 @@ class Task:
         for name, most in bounds.items():
             if not 0 <= getattr(self, name) <= most:
                 raise InputError(f"{where}: {name} is {getattr(self, name)}; expected 0 to {most}")
+        if self.bank_size is not None and self.bank_size < 1:
+            raise InputError(f"{where}: bank_size is {self.bank_size}; expected 1 or more")
         if min(self.flow.coarse, self.flow.fine) <= 0:
             raise InputError(f"{where}: flow is {asdict(self.flow)}; expected divisors above 0")
+        if self.flow.strength is not None and self.flow.strength < 0:
+            raise InputError(f"{where}: flow's strength is {self.flow.strength}; expected 0 or more")
 
     @property
     def images(self) -> int:
@@ -118,7 +140,12 @@ class Task:
     @property
     def coloured(self) -> bool:
         """Return whether images are in colour."""
-        return self.kind == "warped" or self.colour
+        return self.flows or self.colour
+
+    @property
+    def flows(self) -> bool:
+        """Return whether views are moved by a Perlin flow."""
+        return self.kind in FLOWS
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -131,13 +158,31 @@ class Task:
     @property
     def dtype(self) -> torch.dtype:
         """Return the dtype of a mosaic and of a view: float32 (black 0, white 1) or uint8."""
-        return torch.uint8 if self.kind == "warped" else torch.float32
+        return torch.uint8 if self.flows or self.kind == "instances" else torch.float32
+
+    def bank_images(self, available: int) -> int:
+        """Return how many images or identities of a bank's split with so many mosaics are made of.
+
+        Raises:
+            InputError: the split has fewer than `bank_size`.
+        """
+        if (self.bank_size or 0) > available:
+            raise InputError(
+                f"task: bank_size is {self.bank_size}, but the bank's split has {available} {self.of_what}; expected "
+                "at most these"
+            )
+        return self.bank_size or available
+
+    @property
+    def of_what(self) -> str:
+        """Return what a place of a mosaic shows: images, classes or identities."""
+        return "identities" if self.kind == "instances" else self.labels
 
     def label_count(self, bank_size: int) -> int:
         """Return how many mosaics a bank makes; labels run from 0 to this number, exclusive.
 
         Args:
-            bank_size: the number of its images, or of its classes where these are the labels.
+            bank_size: the number of its images, or of its classes or identities where labels are made of these.
 
         Raises:
             InputError: the labels do not fit int64.
@@ -150,8 +195,12 @@ class Task:
             return Noise(source.normal(n, *self.shape))
         if self.kind == "augmented":
             return self._draw_change(source, n)
+        if self.kind == "instances":
+            return Choice(source.integers(CHOICES, n, self.images), source.integers(CHOICES, n, self.images).add_(1))
         hue, lightness = (_within(source, n, most) for most in (self.hue, self.lightness))
-        return Warp(hue, lightness, source.integers(fields, n, 2, 2))
+        chosen, most = source.integers(fields, n, 2, 2), self.flow.strength
+        strength = hue.new_empty(n, 0) if most is None else source.uniform(n).mul_(most**0.5).square_()
+        return Warp(hue, lightness, chosen, strength)
 
     def _draw_change(self, source: Source, n: int) -> Change:
         return Change(

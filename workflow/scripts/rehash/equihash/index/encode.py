@@ -143,8 +143,15 @@ class Shown:
 
 
 @dataclass(frozen=True, eq=False)
-class _Encoder:
-    """A model and the mosaics that it is shown; `digests` are those of their files, for the provenance."""
+class Encoder:
+    """A model and the mosaics that it is shown.
+
+    Attributes:
+        network: a function from views to logits, float32 (n, bits).
+        model: a digest of all that it depends on. views: what its views depend on.
+        seed: of the views' noise.
+        digests: of their files, for the provenance.
+    """
 
     network: Network
     mosaics: Mosaics
@@ -157,9 +164,8 @@ class _Encoder:
     digests: dict[str, str]
 
     @classmethod
-    def open(
-        cls, model: Model, bank: str | Path, perlin: str | Path | None, shown: Shown, compute: Compute
-    ) -> _Encoder:
+    def open(cls, model: Model, bank: str | Path, perlin: str | Path | None, shown: Shown, compute: Compute) -> Encoder:
+        """Open a model and the files of its views; raise an InputError if they do not fit together."""
         target, task, images = compute.start(), Task.of(shown.task), Bank.open(bank, shown.split)
         network, about, digest, files = open_model(model, task, target, shown.precision)
         views = {**view_dependencies(shown.task, images, perlin), "split": shown.split}
@@ -206,7 +212,7 @@ def encode_shard(
     Raises:
         InputError: the files do not fit together.
     """
-    encoder, part = _Encoder.open(model, bank, perlin, shown, compute), LabelFile.open(labels)
+    encoder, part = Encoder.open(model, bank, perlin, shown, compute), LabelFile.open(labels)
     views = [ViewList(part.map(), part.start, part.database.name, "database")]
     about = encoder.about(part.database)
     job, identity = Encoding(views, encoder.logits, encoder.bits), encoder.identity(views, part.checksum, 0, about)
@@ -233,7 +239,7 @@ def encode_queries(
     Args:
         probed: the number of positives of the largest size whose |logits| are kept, for multi-probing.
     """
-    encoder, asked = _Encoder.open(model, bank, perlin, shown, compute), Queries.read(queries)
+    encoder, asked = Encoder.open(model, bank, perlin, shown, compute), Queries.read(queries)
     about = encoder.about(asked.database)
     kept = min(probed, len(asked.positive[max(asked.positive)][0]))
     views = list(query_views(asked).values())

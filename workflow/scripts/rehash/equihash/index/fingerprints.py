@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from itertools import pairwise
 from pathlib import Path
@@ -22,8 +22,10 @@ from rehash.bits import Codes
 from rehash.equihash.databases.mixing import mix
 from rehash.errors import InputError
 from rehash.hdf5 import created, opened, read_attributes, write_attributes
+from rehash.progress import progress
 
 GROUPS = 2**10  # and the most partitions of an index
+_READ = 2**20  # items of a shard that are read at once, or a whole group
 _Word = TypeVar("_Word", int, np.ndarray)
 
 
@@ -273,6 +275,38 @@ def check_shards(paths: Sequence[str | Path]) -> list[Shard]:
     if at < expected.n_items:
         raise _missing(at, expected.n_items, "the database ends there")
     return shards
+
+
+def take_codes(shards: Sequence[Shard], items: np.ndarray) -> Codes:
+    """Read the fingerprints of items, ints (m,), each once and ascending: uint8 (m, bits / 8).
+
+    A shard is ordered by groups of fingerprints, not by item. So each shard that has one of the items is read from its
+    beginning to its end, about a million items at a time, and its checksums are checked.
+
+    Args:
+        shards: of a whole database, as `check_shards` returns them.
+    """
+    found = np.empty((len(items), shards[0].origin.width), np.uint8)
+    for shard in progress(shards, "fingerprints of items", "shard"):
+        low, high = np.searchsorted(items, (shard.start, shard.stop))
+        wanted, codes = items[low:high], found[low:high]
+        for groups in _runs(shard.offsets) if len(wanted) else ():
+            n = shard.count(groups)
+            held, ids = np.empty((n, codes.shape[1]), np.uint8), np.empty(n, shard.origin.id_dtype)
+            shard.read(groups, held, ids)
+            places = np.searchsorted(wanted, ids.astype(np.int64))
+            hit = wanted[np.minimum(places, len(wanted) - 1)] == ids
+            codes[places[hit]] = held[hit]
+    return found
+
+
+def _runs(offsets: np.ndarray) -> Iterator[range]:
+    """Yield runs of groups that together are all: of at most `_READ` items, or of one group."""
+    first = 0
+    while first < GROUPS:
+        last = max(first + 1, int(np.searchsorted(offsets, offsets[first] + _READ, "right")) - 1)
+        yield range(first, last)
+        first = last
 
 
 def check_codes(codes: Codes, where: str, width: int | None = None) -> None:

@@ -7,18 +7,38 @@ at once.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from struct import Struct
+from typing import NamedTuple
 
 import numpy as np
 
-from rehash.bits import Codes
+from rehash.bits import Codes, pack
 from rehash.equihash.index.fingerprints import check_codes, partition_of, route, words
 from rehash.equihash.index.partitions import Header, Partition
+from rehash.equihash.index.probing import probe_masks
 from rehash.errors import InputError
+from rehash.store import value_digest
 
 _MOST_MAPPED = 256  # partitions at a time: each holds a file open, and systems allow a process some hundreds
+_LOOKUPS = 2**20  # fingerprints of probes that are looked up at once
+_SCANNED = 2**22  # ids that are read at once
+
+
+class Probed(NamedTuple):
+    """What the probes of some queries find in an index.
+
+    Attributes:
+        offsets: int64 (q + 1,); what query j finds is at offsets[j] to offsets[j + 1] of the other two.
+        ids: int64, items, by the probe that finds them, those of one probe ascending.
+        ranks: int64, the number of the probe that found each item, from 0, the query's own fingerprint.
+    """
+
+    offsets: np.ndarray
+    ids: np.ndarray
+    ranks: np.ndarray
 
 
 class Index:
@@ -72,6 +92,11 @@ class Index:
     def __len__(self) -> int:
         return self._items
 
+    @property
+    def digest(self) -> str:
+        """Return a digest of what all partitions follow from, for the provenance: their files may hold gigabytes."""
+        return value_digest({**asdict(self.origin), "partitions": self.partitions})
+
     def lookup(self, codes: Codes) -> tuple[np.ndarray, np.ndarray]:
         """Look up the items of each code.
 
@@ -103,6 +128,18 @@ class Index:
             counts[rows] = count
         return counts
 
+    def buckets(self, codes: Codes) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield, for each code that some item has, its row, and the ids of these items, ascending, mapped and not read.
+
+        Rows come by partition. A bucket of any size costs no memory.
+
+        Raises:
+            InputError: the codes have another width.
+        """
+        for partition, rows, first, count in self._buckets(codes):
+            for row in np.flatnonzero(count):
+                yield int(rows[row]), partition.ids[first[row] : first[row] + count[row]]
+
     def find(self, code: np.ndarray) -> np.ndarray:
         """Return the items of one code, uint8 (bits / 8,): int64 (n,), ascending.
 
@@ -116,6 +153,58 @@ class Index:
         content = code.tobytes()
         numbers = self._words.unpack(content.ljust(self._words.size, b"\0"))
         return self.partition(route(numbers, self.partitions)).find(content)
+
+    def probe(self, logits: np.ndarray, probes: int) -> Probed:
+        """Look up the `probes` likeliest fingerprints of each query: prioritized multi-probing.
+
+        They are the fingerprint of the logits' signs with some bits flipped, in increasing order of the flipped bits'
+        summed |logit| (`rehash.equihash.index.probing.probe_masks`). An item has one fingerprint, and so is found once.
+
+        Args:
+            logits: float (q, bits), of a network. A bit is set where its logit is above 0.
+            probes: how many fingerprints of each query are looked up; there are at most 2^bits.
+
+        Returns:
+            The items that each query finds, and the probe that found each.
+
+        Memory: what is found, and some hundred MB for a million probes of all queries together, or of one query.
+
+        Raises:
+            InputError: the logits have another width or a NaN, or `probes` is below 1.
+        """
+        if logits.ndim != 2 or logits.shape[1] != self.origin.bits:
+            raise InputError(f"logits of queries are {logits.shape}; expected (n, {self.origin.bits})")
+        together = max(1, _LOOKUPS // max(probes, 1))
+        counts, ids, ranks = [np.zeros(1, np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        for start in range(0, len(logits), together):
+            block = logits[start : start + together]
+            flips, _ = probe_masks(np.abs(block), probes)
+            shape = flips.shape[:2]
+            offsets, found = self.lookup((pack(block > 0)[:, None] ^ flips).reshape(-1, self.origin.width))
+            each = np.diff(offsets)
+            ids.append(found)
+            ranks.append(np.repeat(np.tile(np.arange(shape[1]), shape[0]), each))
+            counts.append(each.reshape(shape).sum(axis=1))
+        return Probed(np.cumsum(np.concatenate(counts)), np.concatenate(ids), np.concatenate(ranks))
+
+    def sharing(self, item: int) -> np.ndarray:
+        """Return the items that share an item's fingerprint, itself among them: int64 (n,), ascending.
+
+        An index is ordered by fingerprint, not by item: the item's place is found by reading the numbers of all items
+        from the first partition on, 4 or 8 bytes each, some millions at a time.
+
+        Raises:
+            InputError: the database has no such item.
+        """
+        if not 0 <= item < self.origin.n_items:
+            raise InputError(f"item {item}; expected 0 to {self.origin.n_items - 1}, the items of the index")
+        for number in range(self.partitions):
+            partition = self.partition(number)
+            for start in range(0, len(partition), _SCANNED):
+                rows = np.flatnonzero(partition.ids[start : start + _SCANNED] == item)
+                if len(rows):
+                    return partition.find(partition.codes[start + int(rows[0])].tobytes())
+        raise InputError(f"no partition has item {item}; expected each item once")
 
     def _buckets(self, codes: Codes) -> Iterator[tuple[Partition, np.ndarray, np.ndarray, np.ndarray]]:
         """Yield each partition that has queries, their row numbers, int64, and `Partition.locate` of them."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from rehash.bits import Codes
 from rehash.equihash.databases.labels import Database
-from rehash.equihash.databases.queries import TRIPLET, Queries
+from rehash.equihash.databases.queries import LABELS, TRIPLET, Queries
 from rehash.equihash.index.fingerprints import Origin
 from rehash.errors import InputError
 from rehash.hdf5 import add_group, check_seal, created, opened, read_attributes, seal, write_attributes
@@ -30,15 +30,24 @@ class ViewList:
     kind: str
 
 
+def item_view(database: Database, item: int, label: int) -> ViewList:
+    """Return the view of one item of a database, which has this label."""
+    return ViewList(np.array([label]), item, database.name, "database")
+
+
 def query_views(queries: Queries) -> dict[str, ViewList]:
     """Return the views of a database's queries by their codes' path in a file, positives of the largest size first.
 
-    Queries of two sizes share no noise, though they may share a label.
+    Label queries of two sizes share no noise, though they may share a label. Item queries and those of a file are the
+    same for each size, the first ones of the largest size's, which are the only list of them.
     """
     database = queries.database
+    sizes = sorted(queries.positive, reverse=True)
+    names = {size: f"{database.name} {size}" for size in sizes}
+    if queries.asked != LABELS:
+        names = {sizes[0]: database.name}
     lists = {
-        f"positive/{size}": ViewList(labels, 0, f"{database.name} {size}", "positive")
-        for size, (labels, _) in sorted(queries.positive.items(), reverse=True)
+        f"positive/{size}": ViewList(queries.positive[size][0], 0, name, "positive") for size, name in names.items()
     }
     lists["negative"] = ViewList(queries.negative, 0, database.name, "negative")
     for kind, column in TRIPLET.items():
@@ -48,7 +57,7 @@ def query_views(queries: Queries) -> dict[str, ViewList]:
 
 def config_digest(database: Database, seed: int, views: dict[str, Any]) -> str:
     """Return a digest of what fingerprints depend on besides their network: labels, noise and images."""
-    return value_digest({"database": asdict(database), "seed": seed, "views": views})
+    return value_digest({"database": database.described, "seed": seed, "views": views})
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +120,10 @@ class QueryCodes:
         lists = query_views(queries)
         edges = np.cumsum([len(each.labels) for each in lists.values()])
         parts = dict(zip(lists, np.split(codes, edges[:-1])))
-        positive = {size: parts[f"positive/{size}"] for size in queries.positive}
+        most = next(iter(parts.values()))
+        positive = {
+            size: parts.get(f"positive/{size}", most[: len(labels)]) for size, (labels, _) in queries.positive.items()
+        }
         triplets = tuple(parts[kind] for kind in TRIPLET)
         return cls(origin, file_digest(path), positive, parts["negative"], triplets, abs_logits)
 

@@ -16,13 +16,16 @@ from rehash.seeds import integer
 Shape = tuple[int, int, int]  # of a view: channels, height, width
 
 
-def build_network(name: str, bits: int, shape: Shape, *, seed: int, names: tuple = ()) -> nn.Module:
+def build_network(
+    name: str, bits: int, shape: Shape, *, seed: int, names: tuple = (), batch_norm: bool = True
+) -> nn.Module:
     """Build a network whose initial weights depend on `seed` and `names` only; float32, on the CPU.
 
     It maps views (B, C, H, W), float32 in about [0, 1] or uint8 (which it scales to [-1, 1]), to logits, float32
     (B, bits); bit = logit > 0.
 
-    The last layer is a BatchNorm; dsh_cnn has none. While a network is in training mode, each pass through it (with or
+    The last layer is a BatchNorm, unless `batch_norm` is False: then it is a dense layer with a bias, as in the public
+    code. dsh_cnn never has one. While a network is in training mode, each pass through it (with or
     without gradients) normalises with the statistics of that batch alone and moves every BatchNorm's running statistics
     a tenth of the way to them. So a step of M micro-batches moves them M times, and the public loop, which passes
     twice, 2 M times.
@@ -43,7 +46,7 @@ def build_network(name: str, bits: int, shape: Shape, *, seed: int, names: tuple
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed, which would seed the generators of all GPUs too, for good.
         torch.default_generator.manual_seed(integer(seed, "equihash", "initial weights", *names))
-        return NETWORKS[name](bits, shape)
+        return NETWORKS[name](bits, shape, batch_norm)
 
 
 class Scale(nn.Module):
@@ -53,7 +56,7 @@ class Scale(nn.Module):
         return views.float().sub_(127.5).div_(127.5) if views.dtype == torch.uint8 else views
 
 
-def mosaic_cnn(bits: int, shape: Shape) -> nn.Module:
+def mosaic_cnn(bits: int, shape: Shape, batch_norm: bool = True) -> nn.Module:
     """Build the published network for mosaics of digits (56 x 56 pixels give 1728 inputs of the first dense layer)."""
     channels, *size = shape
     height, width = (((side - 4) // 2 - 2) // 2 // 2 for side in size)
@@ -75,26 +78,42 @@ def mosaic_cnn(bits: int, shape: Shape) -> nn.Module:
         flat=nn.Flatten(),
         dense1=nn.Linear(48 * height * width, 512),
         relu4=nn.ReLU(),
-        dense=nn.Linear(512, bits),
-        norm=nn.BatchNorm1d(bits),
+        **_last(512, bits, batch_norm, bias=True),
     )
 
 
-def resnet18(bits: int, shape: Shape) -> nn.Module:
+def resnet18(bits: int, shape: Shape, batch_norm: bool = True) -> nn.Module:
     """Build the published network for mosaics of photos; with one channel, the public variant for mosaics of digits."""
-    from torchvision.models import resnet18  # imported here, since it takes seconds
+    return _resnet("resnet18", 512, bits, shape, batch_norm)
+
+
+def resnet34(bits: int, shape: Shape, batch_norm: bool = True) -> nn.Module:
+    """Build the public code's deeper network, for views as those of `resnet18`; no published config has it."""
+    return _resnet("resnet34", 512, bits, shape, batch_norm)
+
+
+def resnet50(bits: int, shape: Shape, batch_norm: bool = True) -> nn.Module:
+    """Build the public code's deepest network, for views as those of `resnet18`; no published config has it.
+
+    Its last dense layer has 2048 inputs. With BatchNorm the public one has 512, and cannot run.
+    """
+    return _resnet("resnet50", 2048, bits, shape, batch_norm)
+
+
+def _resnet(name: str, features: int, bits: int, shape: Shape, batch_norm: bool) -> nn.Module:
+    from torchvision import models  # imported here, since it takes seconds
 
     if shape[0] not in (1, 3):
-        raise InputError(f"shape is {list(shape)}; resnet18 needs 1 channel or 3")
-    body = resnet18(weights=None)
+        raise InputError(f"shape is {list(shape)}; {name} needs 1 channel or 3")
+    body = getattr(models, name)(weights=None)
     if shape[0] == 1:
         body.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=1, padding=3, bias=False)
     body.maxpool = MaxPool(3, stride=2, padding=1)
     body.fc = nn.Identity()
-    return _named(scale=Scale(), body=body, dense=nn.Linear(512, bits, bias=False), norm=nn.BatchNorm1d(bits))
+    return _named(scale=Scale(), body=body, **_last(features, bits, batch_norm))
 
 
-def small_photo_cnn(bits: int, shape: Shape) -> nn.Module:
+def small_photo_cnn(bits: int, shape: Shape, batch_norm: bool = True) -> nn.Module:
     """Build our small network, for photos at a quarter of their size on a CPU."""
     return _named(
         scale=Scale(),
@@ -109,13 +128,12 @@ def small_photo_cnn(bits: int, shape: Shape) -> nn.Module:
         relu3=nn.ReLU(),
         pool=AveragePool(3),
         flat=nn.Flatten(),
-        dense=nn.Linear(64 * 3 * 3, bits, bias=False),
-        norm=nn.BatchNorm1d(bits),
+        **_last(64 * 3 * 3, bits, batch_norm),
     )
 
 
-def dsh_cnn(bits: int, shape: Shape) -> nn.Module:
-    """Build the network of Liu et al. 2016 (Deep Supervised Hashing), which has no BatchNorm.
+def dsh_cnn(bits: int, shape: Shape, batch_norm: bool = True) -> nn.Module:
+    """Build the network of Liu et al. 2016 (Deep Supervised Hashing), which has no BatchNorm, whatever is asked.
 
     Three 5 x 5 convolutions of 32, 32 and 64 filters, each with a pooling of 3 x 3 at a stride of 2 (the largest, then
     means), dense 500 and dense k; 32 x 32 pixels give 1024 inputs of the first dense layer. Weights start as Glorot's,
@@ -152,13 +170,21 @@ def _halved(side: int) -> int:
     return (side - 2) // 2 + 1
 
 
+def _last(features: int, bits: int, batch_norm: bool, bias: bool = False) -> dict[str, nn.Module]:
+    """Return the last layers: dense, with a bias where that is asked or nothing follows, and BatchNorm."""
+    dense = nn.Linear(features, bits, bias=bias or not batch_norm)
+    return {"dense": dense, "norm": nn.BatchNorm1d(bits)} if batch_norm else {"dense": dense}
+
+
 def _named(**layers: nn.Module) -> HashNetwork:
     return HashNetwork(OrderedDict(layers))
 
 
-NETWORKS: dict[str, Callable[[int, Shape], nn.Module]] = {
+NETWORKS: dict[str, Callable[[int, Shape, bool], nn.Module]] = {
     "mosaic_cnn": mosaic_cnn,
     "resnet18": resnet18,
+    "resnet34": resnet34,
+    "resnet50": resnet50,
     "small_photo_cnn": small_photo_cnn,
     "dsh_cnn": dsh_cnn,
 }

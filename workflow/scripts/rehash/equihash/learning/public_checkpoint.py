@@ -3,8 +3,8 @@
 A public state.pth is `torch.save` of a dictionary: config (the settings of the run, as JSON), net (the state_dict),
 trainer, train_results and valid_results. The last three hold, beside tensors and plain values, numpy arrays (the state
 of the labels' generator, histograms of distances), numpy scalars (shares of clipped gradients) and, in early versions,
-defaultdicts. Torch's weights-only reader knows none of these. As none of them is needed, the reader is given a
-stand-in for each of these classes, which ignores its arguments; any other class is refused.
+defaultdicts. Torch's weights-only reader knows none of these. It is given harmless stand-ins for these classes
+(`rehash.datasets.pickles`); any other class is refused.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from typing import Any
 
 import torch
 
-from rehash.equihash.learning.architectures import build_network
-from rehash.equihash.learning.weights import misfits, write_network
+from rehash.datasets.pickles import STAND_INS
+from rehash.equihash.learning.public_evaluations import write_evaluations
+from rehash.equihash.learning.weights import misfits, network_of, write_network
 from rehash.errors import InputError, unknown, unreadable
-from rehash.store import file_digest
 
 # The public class for each of our networks and numbers of input channels; the public name of each of our layers.
-_CLASSES = {"mosaic_cnn": {1: "MnistMosaicCNN"}, "resnet18": {1: "MnistResNet", 3: "Uint8ResNet"}}
+_RESNET = {1: "MnistResNet", 3: "Uint8ResNet"}
+_CLASSES = {"mosaic_cnn": {1: "MnistMosaicCNN"}, **dict.fromkeys(("resnet18", "resnet34", "resnet50"), _RESNET)}
 _LAYERS = {
     "mosaic_cnn": {
         "conv1": "conv1",
@@ -33,7 +34,7 @@ _LAYERS = {
         "dense": "fc2",
         "norm": "bn",
     },
-    "resnet18": {
+    "resnet": {
         **{f"body.{layer}": layer for layer in ("conv1", "bn1", "layer1", "layer2", "layer3", "layer4")},
         "dense": "fc.0",
         "norm": "fc.1",
@@ -42,28 +43,26 @@ _LAYERS = {
 
 
 def import_checkpoint(
-    path: str | Path, output: str | Path, *, identity: dict[str, Any], sha256: str | None = None
+    path: str | Path, output: str | Path, history: str | Path | None = None, *, identity: dict[str, Any]
 ) -> None:
     """Write the network of a public checkpoint as a file of ours (see `rehash.equihash.learning.weights`).
 
     Args:
+        history: where the evaluations of its training are written, too (CSV, `public_evaluations`).
         path: a state.pth, in the format of torch 1.6 and later or in the earlier one.
         identity: of the output; has at least network, bits and shape, as `build_network` takes them.
-        sha256: of the file, compared before anything is loaded from it.
 
     Raises:
-        InputError: the file has another checksum, is damaged, holds a class that no checkpoint has, or is of another
-            network; the message names every tensor that is missing, unexpected, of another kind or not finite.
+        InputError: the file is damaged, holds a class that no checkpoint has, or is of another network; the message
+            names every tensor that is missing, unexpected, of another kind or not finite.
     """
-    if sha256 is not None and (found := file_digest(path)) != sha256:
-        raise InputError(f"{path}: has the SHA-256 {found}, expected {sha256}")
     name, shape = identity["network"], tuple(identity["shape"])
     if name not in _CLASSES:
         raise unknown("public network", name, _CLASSES, f"{path}")
     if shape[0] not in _CLASSES[name]:
         channels = " or ".join(map(str, _CLASSES[name]))
         raise InputError(f"{path}: the public {name} takes {channels} channels, the task has {shape[0]}")
-    network = build_network(name, identity["bits"], shape, seed=0)
+    network = network_of(identity)
     checkpoint = _read(path)
     found_class, public_class = checkpoint["config"].get("network_class"), _CLASSES[name][shape[0]]
     if found_class != public_class:
@@ -72,11 +71,16 @@ def import_checkpoint(
             "input channels"
         )
     own = network.state_dict()
-    public_names = {ours: _public_name(ours, _LAYERS[name]) for ours in own}
+    layers = _LAYERS.get(name, _LAYERS["resnet"])
+    if name not in _LAYERS and "norm.weight" not in own:
+        layers = {**layers, "dense": "fc"}
+    public_names = {ours: _public_name(ours, layers) for ours in own}
     wrong = misfits({public_names[ours]: tensor for ours, tensor in own.items()}, checkpoint["net"])
     if wrong:
         raise InputError(f"{path}: not the weights of {name} with {identity['bits']} bits: {'; '.join(wrong)}")
     network.load_state_dict({ours: checkpoint["net"][public] for ours, public in public_names.items()})
+    if history is not None:
+        write_evaluations(checkpoint, history, {**identity["keys"], "seed": identity["seed"]}, path)
     write_network(output, network, identity)
 
 
@@ -85,31 +89,20 @@ def _public_name(ours: str, layers: dict[str, str]) -> str:
     return layers[layer] + ours.removeprefix(layer)
 
 
-class _Ignored:
-    """A stand-in for objects of a checkpoint that are not needed; it ignores its arguments and its state."""
-
-    def __new__(cls, *_: object) -> _Ignored:
-        return super().__new__(cls)
-
-    def __setstate__(self, _state: object) -> None: ...
-
-
 def _plain_dict(*_: object) -> dict:
     """Return an empty dict in place of a defaultdict, whose items the reader then sets one by one."""
     return {}
 
 
+def _plain_list(*_: object) -> list:
+    """Return an empty list in place of the default factory of a defaultdict."""
+    return []
+
+
 _STAND_INS = [
     (_plain_dict, "collections.defaultdict"),
-    *(
-        (_Ignored, name)
-        for name in (
-            "builtins.list",  # the default factory of a defaultdict
-            "numpy.dtype",
-            "numpy.ndarray",
-            *(f"numpy.{core}.multiarray.{made}" for core in ("core", "_core") for made in ("_reconstruct", "scalar")),
-        )
-    ),
+    (_plain_list, "builtins.list"),
+    *((made, ".".join(place)) for place, made in STAND_INS.items()),
 ]
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +18,32 @@ from rehash.equihash.images.banks import Bank
 from rehash.equihash.images.mosaics import Mosaics, view_dependencies, view_digests
 from rehash.equihash.images.noise import DeviceSource, StreamSource
 from rehash.equihash.images.task import Task
-from rehash.equihash.learning import objectives
+from rehash.equihash.learning import UNTRAINED_BATCHES, objectives
 from rehash.equihash.learning.architectures import build_network
-from rehash.equihash.learning.objectives.base import Objective
+from rehash.equihash.learning.checkpoints import Checkpoints
+from rehash.equihash.learning.diagnostics import (
+    Watched,
+    clipped_share,
+    diagnose,
+    distance_histograms,
+    histogram_table,
+    largest,
+    saturation,
+)
+from rehash.equihash.learning.objectives.base import Batch, Objective
+from rehash.equihash.learning.optimisers import check_optimiser, make_optimiser
 from rehash.equihash.learning.precision import arithmetic, check_precision, gradient_arithmetic
 from rehash.equihash.learning.triplets import draw_pairs, see_triplets, summary
-from rehash.equihash.learning.weights import write_network
+from rehash.equihash.learning.weights import misfits, read_network, write_network
 from rehash.errors import InputError, unknown
 from rehash.job import Saving
 from rehash.seeds import stream
-from rehash.store import write_csv
-from rehash.training import Compute, State, finished, moments, restore_moments
+from rehash.store import file_digest, write_csv
+from rehash.training import Compute, State, device_kind, finished, moments, restore_moments, set_fast
 
 SPLITS = ("train", "valid")
 FORWARDS = ("once", "recomputed", "twice")
-OPTIMISERS = ("adam", "sgd")
+log = logging.getLogger("rehash")
 
 
 @dataclass(frozen=True)
@@ -42,11 +54,12 @@ class Schedule:
         steps: the number of steps of the optimiser.
         micro_batches, pairs: a step shows micro_batches x pairs pairs. BatchNorm sees one micro-batch at a time, both
             views of its pairs; the loss sees them all.
-        optimiser: "adam", with torch's defaults except for what is said here, or "sgd" with this `momentum`.
+        optimiser: "adam", with torch's defaults except for what is said here, or "sgd" with this `momentum`; or another
+            class of torch.optim by its name, with torch's defaults. optimiser_arguments: more keyword arguments of it.
         learning_rate: 0 trains nothing but BatchNorm's running statistics. From each of `milestones` on, a number of
             finished steps, it is multiplied by `decay` once more.
-        weight_decay: its product with each parameter, those of BatchNorm and of the objective too, is added to the
-            clipped gradient (torch's).
+        weight_decay: of adam and sgd; its product with each parameter, those of BatchNorm and of the objective too, is
+            added to the clipped gradient (torch's).
         clip: gradients are clipped to plus and minus this, element by element.
         forward: "once" holds all activations of a step. "recomputed" computes the logits first and then each
             micro-batch again for its gradient, so that memory holds one micro-batch; the numbers are the same. "twice"
@@ -54,6 +67,7 @@ class Schedule:
             BatchNorm's running statistics again; those of HashNet and JMLH run once.
         precision: what the network computes in, but for its last layers (`rehash.equihash.learning.precision`).
         channels_last: the layout of activations.
+        deterministic: whether a GPU computes in one way, so that a run can be repeated to the byte.
         evaluate_every: steps between evaluations. evaluation_pairs: triplets in an evaluation.
     """
 
@@ -61,6 +75,7 @@ class Schedule:
     micro_batches: int = 8
     pairs: int = 256
     optimiser: str = "adam"
+    optimiser_arguments: Mapping[str, Any] = field(default_factory=dict)
     momentum: float = 0.9
     learning_rate: float = 1e-3
     milestones: Sequence[int] = ()
@@ -70,15 +85,16 @@ class Schedule:
     forward: str = "once"
     precision: str = "float32"
     channels_last: bool = True
+    deterministic: bool = True
     evaluate_every: int = 1000
     evaluation_pairs: int = 1000
 
     def __post_init__(self) -> None:
         """Raise an InputError for an unknown `forward` mode, optimiser or precision."""
         check_precision(self.precision, "training")
-        for what, known in (("forward", FORWARDS), ("optimiser", OPTIMISERS)):
-            if getattr(self, what) not in known:
-                raise unknown(what, getattr(self, what), known, "training")
+        if self.forward not in FORWARDS:
+            raise unknown("forward", self.forward, FORWARDS, "training")
+        check_optimiser(self.optimiser, self.optimiser_arguments, self.weight_decay, "training")
 
     def rate(self, step: int) -> float:
         """Return the learning rate after so many finished steps."""
@@ -86,10 +102,14 @@ class Schedule:
 
     def made(self, parameters: Sequence[torch.nn.Parameter]) -> torch.optim.Optimizer:
         """Return an optimiser of parameters."""
-        common = {"lr": self.learning_rate, "weight_decay": self.weight_decay}
-        if self.optimiser == "sgd":
-            return torch.optim.SGD(parameters, momentum=self.momentum, **common)
-        return torch.optim.Adam(parameters, **common)
+        return make_optimiser(
+            self.optimiser,
+            parameters,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            momentum=self.momentum,
+            arguments=self.optimiser_arguments,
+        )
 
 
 class HashTraining:
@@ -103,6 +123,7 @@ class HashTraining:
         seed: of all streams. name: the task's name, which is part of the streams' names; models of one task and seed
             are shown the same labels and views if their objectives draw labels alike.
         where: names this training in error messages.
+        checkpoints: keeps the networks of some steps.
     """
 
     def __init__(
@@ -115,6 +136,7 @@ class HashTraining:
         seed: int,
         name: str,
         where: str = "training",
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         self.device = mosaics["train"].device
         self.network, self.objective = network.to(self.device), objective.to(self.device)
@@ -128,13 +150,16 @@ class HashTraining:
         self.history: list[dict[str, Any]] = []
         self.losses: list[dict[str, Any]] = []
         self.sums: dict[str, float] = {}
+        self.diagnostics: list[dict[str, Any]] = []
+        self.histograms: list[dict[str, Any]] = []
+        self.watched, self.checkpoints = Watched(), checkpoints
         self.pairs = {
             split: draw_pairs(
                 made.label_count,
                 schedule.evaluation_pairs,
                 seed=seed,
                 name=f"{name} {split}",
-                repeated=made.task.labels == "classes",
+                repeated=made.task.of_what != "images",
             )
             for split, made in mosaics.items()
         }
@@ -154,12 +179,11 @@ class HashTraining:
     def step(self) -> None:
         """Take one step of the optimiser, and evaluate the network if an evaluation is due."""
         step, schedule = self.finished_steps, self.schedule
-        made = self.mosaics["train"]
-        batch = self.objective.draw(self._stream("labels", step), schedule.micro_batches * schedule.pairs)
-        views = [
-            made.views(labels.ravel(), made.draw(self._source("views", step, part), labels.size))
-            for part, labels in enumerate(np.split(batch.labels, schedule.micro_batches))
-        ]
+        asked = self.checkpoints and 0 in self.checkpoints.steps
+        if not step and not self.history and (schedule.learning_rate or asked):
+            self._see_untrained()
+        due = step + 1 == self.total or (step + 1) % schedule.evaluate_every == 0
+        batch, views = self._shown(step)
         self.network.train()
         with torch.set_grad_enabled(schedule.forward == "once"):
             outputs = [self._logits(shown) for shown in views]
@@ -170,6 +194,7 @@ class HashTraining:
         targets = torch.from_numpy(np.ascontiguousarray(batch.targets)).to(self.device)
         terms = self.objective(logits, targets, step, self._source("objective", step))
         loss = torch.stack(list(terms.values())).sum()
+        seen = diagnose(terms, logits, batch.labels, self.objective.beta(step)) if due else ([], [])
         loss.backward()
         gradients = logits.grad.flatten(0, 1).split([len(shown) for shown in views])
         if schedule.forward == "once":
@@ -181,11 +206,15 @@ class HashTraining:
                     again = self._logits(shown)
                     with gradient_arithmetic(schedule.precision):
                         again.backward(gradient)
-        norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        steep = [p.grad for p in self.parameters if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(steep)
         # All numbers of a step come from a GPU together, since each time it would wait for the next step's work.
-        lost, steepness, *values = torch.stack([loss.detach(), norm, *(v.detach() for v in terms.values())]).tolist()
+        numbers = [loss.detach(), norm, largest(steep), *saturation(logits), *(v.detach() for v in terms.values())]
+        lost, steepness, steepest, saturated, largest_logit, *values = torch.stack(numbers).tolist()
         self._check(lost, "the loss")
         self._check(steepness, "the gradient")
+        clipped = clipped_share(steep, schedule.clip) if steepest > schedule.clip else 0.0
+        self.watched.add(clipped=clipped, largest_gradient=steepest, saturated=saturated, largest_logit=largest_logit)
         torch.nn.utils.clip_grad_value_(self.parameters, schedule.clip)
         for group in self.optimiser.param_groups:
             group["lr"] = schedule.rate(step)
@@ -193,8 +222,45 @@ class HashTraining:
         for term, value in {"loss": lost, **dict(zip(terms, values))}.items():
             self.sums[term] = self.sums.get(term, 0.0) + value
         self.finished_steps += 1
-        if self.done or self.finished_steps % schedule.evaluate_every == 0:
+        if due:
+            rows, histograms = seen
+            self.diagnostics += [{"step": self.finished_steps, **row} for row in rows]
+            self.diagnostics += self.watched.taken(self.finished_steps)
+            self.histograms += [{"step": self.finished_steps, "split": "train", **found} for found in histograms]
             self._evaluate()
+        self._keep()
+
+    def _shown(self, step: int) -> tuple[Batch, list[torch.Tensor]]:
+        """Return the labels and targets of a step, and its views, a tensor for each micro-batch."""
+        made, parts = self.mosaics["train"], self.schedule.micro_batches
+        batch = self.objective.draw(self._stream("labels", step), parts * self.schedule.pairs)
+        views = [
+            made.views(labels.ravel(), made.draw_pairs(self._source("views", step, part), labels))
+            for part, labels in enumerate(np.split(batch.labels, parts))
+        ]
+        return batch, views
+
+    def _see_untrained(self) -> None:
+        """Evaluate, and perhaps keep, the network before its first step; it is left as it was.
+
+        BatchNorm has no running statistics yet, without which most bits would be constant. So they are learned from the
+        first steps' views, as the variant `untrained` learns them, and forgotten again.
+        """
+        before = [buffer.clone() for buffer in self.network.buffers()]
+        self.network.train()
+        for step in range(-(-UNTRAINED_BATCHES // self.schedule.micro_batches)):
+            _, views = self._shown(step)
+            with torch.no_grad():
+                for shown in views * (2 if self.schedule.forward == "twice" else 1):
+                    self._logits(shown)
+        self._evaluate()
+        self._keep()
+        for buffer, value in zip(self.network.buffers(), before):
+            buffer.copy_(value)
+
+    def _keep(self) -> None:
+        if self.checkpoints:
+            self.checkpoints.keep(self.finished_steps, self.network)
 
     def _logits(self, views: torch.Tensor) -> torch.Tensor:
         if self.schedule.channels_last:
@@ -226,7 +292,7 @@ class HashTraining:
 
     def _evaluate(self) -> None:
         self.network.eval()
-        steps = self.finished_steps - (self.history[-1]["step"] if self.history else 0)
+        steps = self.finished_steps - (self.history[-1]["step"] if self.history else 0)  # 0 before the first
         means = {term: total / steps for term, total in self.sums.items()}
         self.losses += [{"step": self.finished_steps, "term": term, "mean": mean} for term, mean in means.items()]
         for split, made in self.mosaics.items():
@@ -234,8 +300,10 @@ class HashTraining:
                 self._logits, made, self.pairs[split], seed=self.seed, name=f"{self.name} {split} evaluation"
             )
             numbers = {**summary(seen), "pairs": len(self.pairs[split])}
-            row = {"step": self.finished_steps, "split": split, **numbers}
-            self.history.append({**row, "loss": means["loss"] if split == "train" else None})
+            place = {"step": self.finished_steps, "split": split}
+            self.history.append({**place, **numbers, "loss": means.get("loss") if split == "train" else None})
+            bits = seen.first.shape[1]
+            self.histograms += [{**place, **h} for h in distance_histograms(seen.same, seen.different, bits)]
         self.sums = {}
 
     def _stream(self, *names: object) -> np.random.Generator:
@@ -254,12 +322,24 @@ class HashTraining:
         }
         tensors |= moments(self.optimiser, self._named)
         if self.objective.keeps_gradient:
-            kept = {name: parameter.grad for name, parameter in self.objective.named_parameters()}
-            tensors |= {f"gradient.{name}": gradient for name, gradient in kept.items() if gradient is not None}
-        values = {name: getattr(self, name) for name in ("finished_steps", "history", "losses", "sums")}
-        return tensors, values
+            summed = {name: parameter.grad for name, parameter in self.objective.named_parameters()}
+            tensors |= {f"gradient.{name}": gradient for name, gradient in summed.items() if gradient is not None}
+        kept = ("finished_steps", "history", "losses", "sums", "diagnostics", "histograms")
+        values = {name: getattr(self, name) for name in kept}
+        return tensors, {**values, "watched": self.watched.sums}
 
     def restore(self, tensors: dict[str, torch.Tensor], values: dict[str, Any]) -> None:
+        if self.checkpoints and (lacking := self.checkpoints.lacking(values["finished_steps"])):
+            log.warning(
+                "%s: its saved state is of step %d, and the networks of the steps %s, now asked for, were not kept; "
+                "starting anew",
+                self.where,
+                values["finished_steps"],
+                ", ".join(map(str, lacking)),
+            )
+            return
+        self.watched.sums = values["watched"]
+        values = {name: value for name, value in values.items() if name != "watched"}
         for name, value in values.items():
             setattr(self, name, value)
         for part, module in (("network.", self.network), ("objective.", self.objective)):
@@ -282,7 +362,7 @@ class Training:
     Attributes:
         keys: task, model, variant.
         task: as `Task.of` takes it.
-        network, bits: as `build_network` takes them.
+        network, bits, batch_norm: as `build_network` takes them.
         objective, settings: its name and all its settings.
         schedule: the fields of `Schedule`.
         seed: of all random streams.
@@ -296,6 +376,12 @@ class Training:
     settings: dict[str, Any]
     schedule: dict[str, Any]
     seed: int
+    batch_norm: bool = True
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Return all of it; without `batch_norm` where that is as it always was, so that no earlier network changes."""
+        return {key: value for key, value in vars(self).items() if key != "batch_norm" or not value}
 
 
 def train_hash(
@@ -307,12 +393,29 @@ def train_hash(
     training: Training,
     compute: Compute,
     saving: Saving,
+    *,
+    start: str | Path | None = None,
+    steps: Sequence[int] = (),
+    checkpoints: str | Path | None = None,
+    diagnostics: str | Path | None = None,
+    histograms: str | Path | None = None,
 ) -> dict[str, Any]:
     """Train a network and write its weights (safetensors), history and losses (CSV); a killed training is resumed.
 
     Columns of history: keys, seed, step, split, the numbers of `rehash.equihash.learning.triplets.summary`, pairs, and
-    the train split's loss, a mean since the last evaluation. Columns of losses: keys, seed, step, term, mean, for the
-    loss and each of its terms.
+    the train split's loss, a mean since the last evaluation; its first rows are of step 0, before any training, unless
+    the learning rate is 0. Columns of losses: keys, seed, step, term, mean, for the loss and each of its terms.
+
+    Args:
+        start: the network whose weights and running statistics the training starts from, a file of
+            `rehash.equihash.learning.weights`, in place of random ones.
+        steps: of whose networks `checkpoints` is made (see `Checkpoints.pack`); 0 is the network before training, with
+            running statistics of its own (`UNTRAINED_BATCHES`).
+        diagnostics: a table of keys, seed, step, quantity, of, statistic and value: those of
+            `rehash.equihash.learning.diagnostics.diagnose` of the step before each evaluation, and the mean and the
+            most since the last one of `clipped` (the share of the elements of the gradient that were clipped),
+            `largest_gradient`, `saturated` (the share of logits beyond 9) and `largest_logit`.
+        histograms: a table of keys, seed and `rehash.equihash.learning.diagnostics.histogram_table`.
 
     Returns:
         Notes for the provenance: device, wall time with earlier runs, code changes.
@@ -321,25 +424,54 @@ def train_hash(
         InputError: names, numbers or files do not fit, or a loss or gradient is not finite.
     """
     target, task, keys, seed = compute.start(), Task.of(training.task), training.keys, training.seed
+    schedule = Schedule(**training.schedule)
+    if not schedule.deterministic:
+        set_fast()
     banks = {split: Bank.open(bank, split) for split in SPLITS}
     mosaics = Mosaics.open_all(task, banks, perlin, target)
     identity = {
-        **vars(training), **view_dependencies(training.task, banks["train"], perlin), "shape": list(task.shape),
-        "device": target.type, "threads": compute.threads,
+        **training.identity, **view_dependencies(training.task, banks["train"], perlin), "shape": list(task.shape),
+        "device": target.type, "threads": compute.threads, **({"start": file_digest(start)} if start else {}),
     }  # fmt: skip
     make = objectives.load(training.objective)
+    network = build_network(
+        training.network, training.bits, task.shape, seed=seed, names=(keys["task"],), batch_norm=training.batch_norm
+    )
+    if start:
+        _start_from(network, start, training.network)
+    kept = Checkpoints(weights, steps, identity, device_kind(target))
     job = HashTraining(
-        build_network(training.network, training.bits, task.shape, seed=seed, names=(keys["task"],)),
+        network,
         make(training.bits, mosaics["train"].label_count, seed, mosaic_images=task.images, **training.settings),
         mosaics,
-        Schedule(**training.schedule),
+        schedule,
         seed=seed,
         name=keys["task"],
         where=" ".join([*map(str, keys.values()), f"seed {seed}"]),
+        checkpoints=kept,
     )
     with finished(job, weights, identity, saving, target, title=job.where) as notes:
-        first = {**keys, "seed": seed}
-        for rows, path in ((job.history, history), (job.losses, losses)):
-            write_csv(pd.DataFrame([{**first, **row} for row in rows]), path)
+        tables = [(pd.DataFrame(job.history), history), (pd.DataFrame(job.losses), losses)]
+        tables += [(pd.DataFrame(job.diagnostics), diagnostics), (histogram_table(job.histograms), histograms)]
+        for table, path in tables:
+            if path:
+                for place, (column, value) in enumerate({**keys, "seed": seed}.items()):
+                    table.insert(place, column, value)
+                write_csv(table, path)
+        if checkpoints:
+            kept.pack(checkpoints)
         write_network(weights, job.network, identity)
         return {**notes, "digests": view_digests(banks["train"], perlin)}
+
+
+def _start_from(network: torch.nn.Module, path: str | Path, name: str) -> None:
+    """Give a network the weights of a file.
+
+    Raises:
+        InputError: the file is no network, or not one of the same parameters; names what differs.
+    """
+    other, about = read_network(path, torch.device("cpu"))
+    if wrong := misfits(network.state_dict(), other.state_dict()):
+        found = f"{about['network']} of {about['bits']} bits"
+        raise InputError(f"{path}: start: its network, {found}, does not fit {name}: {'; '.join(wrong[:4])}")
+    network.load_state_dict(other.state_dict())

@@ -18,6 +18,7 @@ from rehash.tuple_entropy.tuples import Tuples
 
 RADII = (0, 1, 2)
 _LARGEST_TUPLE = 4
+_COVERED = 3  # of these tuples the public number, over a cover, stands beside ours
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ def draw_pairs(label_count: int, n: int, *, seed: int, name: str, repeated: bool
     """Draw pairs of labels that differ, int64 (n, 2), in which no label occurs twice, so that pairs are independent.
 
     Where there are fewer than 2 n labels, there are fewer than n pairs; or, `repeated`, n pairs in rounds that follow
-    each other, in each of which no label occurs twice. Classes are repeated: there are few, and each of their views
-    shows another image, so that pairs of one class are nearly independent, too.
+    each other, in each of which no label occurs twice. Classes and identities are repeated: there may be few, and their
+    views show other images, so that two pairs of one class are nearly independent, too.
 
     Raises:
         InputError: there are fewer than two labels.
@@ -98,8 +99,8 @@ def summary(triplets: Triplets) -> dict[str, float]:
     among all pairs within r, with as many different-label as same-label pairs; NaN if no pair is within r.
     same_distance_median, different_distance_median: in bits. entropy_worst_n, entropy_median_n: the least and the
     median entropy (bits) of tuples of n bits over one view of each label of each pair, of all tuples for n up to 3, and
-    for n = 4 of tuples that cover all pairs of bits. distinct_codes: the number of different codes among these views,
-    as a share of the views.
+    for n = 4 of tuples that cover all pairs of bits; entropy_worst_3_cover is the least of such triples, as the public
+    code has it. distinct_codes: the number of different codes among these views, as a share of the views.
     """
     same, different = triplets.same, triplets.different
     found: dict[str, float] = {}
@@ -114,12 +115,15 @@ def summary(triplets: Triplets) -> dict[str, float]:
         entropies = tuple_entropies(codes.float(), _tuples(codes.shape[1], size)) / np.log(2)
         found[f"entropy_worst_{size}"] = float(entropies.min())
         found[f"entropy_median_{size}"] = float(entropies.median())
+        if size == _COVERED:
+            entropies = tuple_entropies(codes.float(), _tuples(codes.shape[1], size, cover=True)) / np.log(2)
+            found[f"entropy_worst_{size}_cover"] = float(entropies.min())
     found["distinct_codes"] = len(torch.unique(codes, dim=0)) / len(codes)
     return found
 
 
 @cache
-def _tuples(bits: int, size: int) -> Tuples:
-    if size < _LARGEST_TUPLE:
+def _tuples(bits: int, size: int, cover: bool = False) -> Tuples:
+    if size < _LARGEST_TUPLE and not cover:
         return Tuples.all(bits, size)
     return Tuples.cover(bits, size, 2, 0, stream(0, "equihash", "tuples whose entropy is watched"))

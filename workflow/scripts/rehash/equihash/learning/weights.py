@@ -22,9 +22,19 @@ def write_network(path: str | Path, network: torch.nn.Module, identity: dict[str
     """Write all parameters and buffers of a network, and its identity, as one safetensors file (`rehash.tensors`).
 
     Args:
-        identity: has at least network, bits and shape, as `build_network` takes them.
+        identity: has at least network, bits and shape, and batch_norm if it is False, as `build_network` takes them.
     """
     write_bytes(pack_tensors(network.state_dict(), identity), path)
+
+
+def network_of(identity: dict[str, Any]) -> torch.nn.Module:
+    """Build the network that an identity describes, with weights of no meaning.
+
+    Raises:
+        InputError: there is no such network, or it does not take such views (see `build_network`).
+    """
+    shape, batch_norm = tuple(identity["shape"]), identity.get("batch_norm", True)
+    return build_network(identity["network"], identity["bits"], shape, seed=0, batch_norm=batch_norm)
 
 
 def read_network(path: str | Path, device: torch.device) -> tuple[torch.nn.Module, dict[str, Any]]:
@@ -35,7 +45,7 @@ def read_network(path: str | Path, device: torch.device) -> tuple[torch.nn.Modul
     """
     try:
         tensors, identity = read_tensors(path)
-        network = build_network(identity["network"], identity["bits"], tuple(identity["shape"]), seed=0)
+        network = network_of(identity)
         if found := misfits(network.state_dict(), tensors):
             raise ValueError("; ".join(found))
     except (OSError, KeyError, TypeError, ValueError) as error:

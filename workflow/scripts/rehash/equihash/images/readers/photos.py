@@ -28,11 +28,20 @@ LICENCE = (
 CROP = 180  # pixels
 MINIMUM_DEVIATION = 5.5  # of a crop's brightness, of 255; no crop has 5.3 to 5.8, so any JPEG decoder will do
 
+# Two photographs of one scene, and how far apart a place is in them.
+STEREO = {
+    "left": ("skimage/data/motorcycle_left.png", "db18e9c4157617403c3537a6ba355dfeafe9a7eabb6b9b94cb33f6525dd49179"),
+    "right": ("skimage/data/motorcycle_right.png", "5fc913ae870e42a4b662314bc904d1786bcad8e2f0b9b67dba5a229406357797"),
+    "disparity": (
+        "skimage/data/motorcycle_disp.npz",
+        "2e49c8cebff3fa20359a0cc6880c82e1c03bbb106da81a177218281bc2f113d7",
+    ),
+}
 # Split, file in its package, SHA-256. A photograph is named by the first word of its file's name.
 _FILES = (
     ("train", "skimage/data/retina.jpg", "38a07f36f27f095e818aea7b96d34202c05176d30253c66733f2e00379e9e0e6"),
-    ("train", "skimage/data/motorcycle_left.png", "db18e9c4157617403c3537a6ba355dfeafe9a7eabb6b9b94cb33f6525dd49179"),
-    ("train", "skimage/data/motorcycle_right.png", "5fc913ae870e42a4b662314bc904d1786bcad8e2f0b9b67dba5a229406357797"),
+    ("train", *STEREO["left"]),
+    ("train", *STEREO["right"]),
     ("train", "skimage/data/ihc.png", "f8dd1aa387ddd1f49d8ad13b50921b237df8e9b262606d258770687b0ef93cef"),
     ("train", "skimage/data/chelsea.png", "596aa1e7cb875eb79f437e310381d26b338a81c2da23439704a73c4651e8c4bb"),
     ("valid", "skimage/data/coffee.png", "cc02f8ca188b167c775a7101b5d767d1e71792cf762c33d6fa15a4599b5a8de7"),
@@ -65,35 +74,45 @@ def read(raw: dict[str, str | Path], *, image_size: int = CROP) -> dict[str, Spl
 def _mixed(split: str, image_size: int) -> SplitImages:
     scenes: dict[str, list[np.ndarray]] = {}
     for _, file, sha256 in (row for row in _FILES if row[0] == split):
-        scenes.setdefault(Path(file).stem.split("_")[0], []).extend(_crops(_photograph(file, sha256)))
+        scenes.setdefault(Path(file).stem.split("_")[0], []).extend(_crops(photograph(file, sha256)))
     placed = []
     for scene, crops in scenes.items():
         kept = [crop for crop in crops if crop.mean(axis=-1).std() >= MINIMUM_DEVIATION]
         log.info("photos: %s, %s: %d crops, %d kept", split, scene, len(crops), len(kept))
         placed += [((rank + 0.5) / len(kept), scene, crop) for rank, crop in enumerate(kept)]
-    mixed = np.stack([_scaled(crop, image_size) for *_, crop in sorted(placed, key=lambda each: each[:2])])
+    mixed = np.stack([scaled(crop, image_size) for *_, crop in sorted(placed, key=lambda each: each[:2])])
     return SplitImages(len(mixed), [mixed])
 
 
-def _scaled(crop: np.ndarray, size: int) -> np.ndarray:
-    if size == CROP:
+def scaled(crop: np.ndarray, size: int) -> np.ndarray:
+    """Return a square image at another size, by a box filter; as it is if it has that size."""
+    if len(crop) == size:
         return crop
     return np.asarray(Image.fromarray(crop).resize((size, size), Image.Resampling.BOX))
 
 
-def _photograph(file: str, sha256: str) -> np.ndarray:
+def photograph(file: str, sha256: str) -> np.ndarray:
     """Read a photograph from its installed package, uint8 (H, W, 3)."""
+    with Image.open(io.BytesIO(shipped(file, sha256))) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def shipped(file: str, sha256: str) -> bytes:
+    """Read a file that a package ships; `file` begins with the name of the module.
+
+    Raises:
+        InputError: the package is missing, or ships another file under that name.
+    """
     package, name = file.split("/", 1)
     expected = f"expected {_PACKAGES[package]}'s file, in the version that requirements.txt pins"
     try:
         content = resources.files(package).joinpath(name).read_bytes()
     except (ModuleNotFoundError, FileNotFoundError) as error:
-        raise InputError(f"photos: {file} is not installed ({error}); {expected}") from error
+        raise InputError(f"{file} is not installed ({error}); {expected}") from error
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
-        raise InputError(f"photos: {file} has the SHA-256 {found}, not {sha256}; {expected}")
-    with Image.open(io.BytesIO(content)) as image:
-        return np.asarray(image.convert("RGB"))
+        raise InputError(f"{file} has the SHA-256 {found}, not {sha256}; {expected}")
+    return content
 
 
 def _crops(photograph: np.ndarray) -> np.ndarray:

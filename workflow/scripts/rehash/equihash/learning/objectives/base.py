@@ -65,6 +65,10 @@ class Objective(torch.nn.Module):
         labels = generator.integers(self.label_count, size=pairs)
         return Batch(np.stack([labels, labels], 1), labels)
 
+    def beta(self, step: int) -> float | None:
+        """Return the factor of the logits within tanh after so many steps, which HashNet lets grow; None for none."""
+        return None
+
     def forward(
         self, logits: torch.Tensor, targets: torch.Tensor, step: int, source: Source
     ) -> dict[str, torch.Tensor]:
@@ -115,9 +119,9 @@ class TupleEntropy(torch.nn.Module):
 class GroupEntropy(torch.nn.Module):
     """The entropy term of all tuples of `size` bits within groups of `group` bits (see `Tuples.grouped`)."""
 
-    def __init__(self, bits: int, size: int, group: int) -> None:
+    def __init__(self, bits: int, size: int, group: int, strided: bool = True) -> None:
         super().__init__()
-        self.tuples = Tuples.grouped(bits, size, group)
+        self.tuples = Tuples.grouped(bits, size, group, strided)
 
     def forward(self, logits: torch.Tensor) -> torch.Tensor:
         """Return the entropy term of logits (N, bits), in nats: a tensor ()."""
@@ -146,9 +150,9 @@ def agreement(logits: torch.Tensor, beta: float) -> torch.Tensor:
     return torch.tanh(beta * logits).prod(1).sum(1)
 
 
-def sharpness(step: int, gamma: float, power: float, every: int) -> float:
-    """Return HashNet's beta, (1 + gamma t)^power with t the step rounded down to a multiple of `every`."""
-    return (1 + gamma * (step // every * every)) ** power
+def sharpness(step: int, gamma: float, power: float, every: int, first: float = 1.0) -> float:
+    """Return HashNet's beta, first (1 + gamma t)^power with t the step rounded down to a multiple of `every`."""
+    return first * (1 + gamma * (step // every * every)) ** power
 
 
 def at_least(where: str, least: float, **values: float) -> None:

@@ -23,7 +23,7 @@ class HashNetShannon(Objective):
     `ShannonHamming`).
 
     Settings:
-        alpha, gamma, power, beta_every: see `HashNet`.
+        alpha, gamma, power, beta_every, beta_first: see `HashNet`.
         lambda_s, tuple_size, covered, tuples, permuted, discrete, prior, huber, huber_branch: see `ShannonHamming`.
     """
 
@@ -42,18 +42,21 @@ class HashNetShannon(Objective):
     prior: float = 1.0
     huber: float = 0.0
     huber_branch: float = 9.0
+    beta_first: float = 1.0
 
     def begin(self) -> None:
         """Check the settings and make the tuples of bits."""
         at_least("hash_net_shannon", 0, alpha=self.alpha, gamma=self.gamma, prior=self.prior, huber=self.huber)
+        at_least("hash_net_shannon", 0, beta_first=self.beta_first)
         at_least("hash_net_shannon", 1, beta_every=self.beta_every)
+        self.alpha = self.alpha or 10 / self.bits
         self.shannon = TupleEntropy(self)
 
     def forward(
         self, logits: torch.Tensor, targets: torch.Tensor, step: int, source: Source
     ) -> dict[str, torch.Tensor]:
         """Return the terms pairs and shannon, and huber if it has a weight (see `Objective.forward`)."""
-        scaled = self.alpha * agreement(logits, sharpness(step, self.gamma, self.power, self.beta_every))
+        scaled = self.alpha * agreement(logits, self.beta(step))
         terms = {
             "pairs": (softplus(scaled) - scaled).mean(),
             "shannon": -self.lambda_s * self.shannon(logits.flatten(0, 1), source),
@@ -61,3 +64,7 @@ class HashNetShannon(Objective):
         if self.huber:
             terms["huber"] = huber_penalty(logits, self.huber, self.huber_branch)
         return terms
+
+    def beta(self, step: int) -> float:
+        """Return the factor of the logits within tanh (see `Objective.beta`)."""
+        return sharpness(step, self.gamma, self.power, self.beta_every, self.beta_first)

@@ -9,10 +9,11 @@ from torch.utils.checkpoint import checkpoint
 
 from rehash.equihash.images.noise import Source
 from rehash.equihash.learning.objectives.base import Batch, Objective, at_least, linear_start
-from rehash.errors import InputError
+from rehash.errors import InputError, unknown
 from rehash.seeds import stream
 
 _PUBLIC_SEED = 0xCAFE
+_LEAST_BITS = {"heaviside": 0, "sign": -1}  # what a bit is that is not 1
 _SCORES = 2**25  # held at a time: 134 MB of float32, and its logarithms and gradient as much again each
 
 
@@ -59,14 +60,22 @@ class Jmlh(Objective):
     Settings:
         classes: how many labels; where there are no more, each label is a class, once. kl_weight: of the divergence.
         public: the labels of the public code, and its classifier's gradient that is never cleared.
+        binarization: heaviside, whose bits are 0 and 1, or sign, whose bits are -1 and 1. deterministic: bits are 1
+            where p exceeds 1/2, without chance. classifier_bias: whether the classifier has one. (The last three are
+            options of the public code that none of its configs uses.)
     """
 
     classes: int = 10_000
     kl_weight: float = 0.1
     public: bool = False
+    binarization: str = "heaviside"
+    deterministic: bool = False
+    classifier_bias: bool = True
 
     def begin(self) -> None:
         """Make the labels and the classifier, which starts as torch's linear layers: uniform within 1 / sqrt(bits)."""
+        if self.binarization not in _LEAST_BITS:
+            raise unknown("binarization", self.binarization, _LEAST_BITS, "objective jmlh")
         at_least("jmlh", 2, classes=self.classes)
         at_least("jmlh", 0, kl_weight=self.kl_weight)
         self.keeps_gradient = self.public
@@ -78,7 +87,7 @@ class Jmlh(Objective):
             self.labels = stream(self.seed, "equihash", "classes").integers(self.label_count, size=self.classes)
         chance = stream(self.seed, "equihash", "classifier")
         self.weight = linear_start(chance, (self.classes, self.bits), self.bits)
-        self.bias = linear_start(chance, (self.classes,), self.bits)
+        self.bias = linear_start(chance, (self.classes,), self.bits) if self.classifier_bias else None
 
     def draw(self, generator: np.random.Generator, pairs: int) -> Batch:
         """Draw the class of each view on its own; targets are the numbers of the classes, (pairs, 2)."""
@@ -90,7 +99,10 @@ class Jmlh(Objective):
     ) -> dict[str, torch.Tensor]:
         """Return the terms classification and divergence (see `Objective.forward`)."""
         p = logits.sigmoid()
-        hard = (p > source.uniform(*p.shape).to(p.device)).to(p.dtype)
+        chance = 0.5 if self.deterministic else source.uniform(*p.shape).to(p.device)
+        hard = (p > chance).to(p.dtype)
+        if least := _LEAST_BITS[self.binarization]:
+            hard = hard * (1 - least) + least
         bits = hard + p - p.detach()
         # p log 2p + (1 - p) log 2(1 - p)
         divergence = p * logsigmoid(logits) + (1 - p) * logsigmoid(-logits) + np.log(2)
@@ -116,4 +128,5 @@ class Jmlh(Objective):
         return cross_entropy(self._scores(bits), targets, reduction="sum")
 
     def _scores(self, bits: torch.Tensor) -> torch.Tensor:
-        return bits @ self.weight.t() + self.bias
+        scores = bits @ self.weight.t()
+        return scores if self.bias is None else scores + self.bias

@@ -29,7 +29,8 @@ class ShannonHamming(Objective):
             step.
         discrete: log ratios from counts of hard bits (the public code's `pseudo-smooth`), with `prior` added to each.
         group_lambda_s: weight of a second Shannon term, over all tuples of `group_size` within groups of `group_bits`
-            bits; 0 for none.
+            bits; 0 for none. group_strided: whether groups of bits that are equally far apart count beside those of
+            neighbours (the public `striding`).
         huber: the largest slope of the penalty; 0 for none. huber_branch: the logit from which on it has that slope.
     """
 
@@ -48,13 +49,14 @@ class ShannonHamming(Objective):
     group_bits: int = 32
     huber: float = 0.0
     huber_branch: float = 9.0
+    group_strided: bool = True
 
     def begin(self) -> None:
         """Check the settings and make the tuples of bits."""
         at_least("shannon_hamming", 0, huber=self.huber, prior=self.prior, lambda_h=self.lambda_h)
         self.shannon = TupleEntropy(self)
         if self.group_lambda_s:
-            self.group = GroupEntropy(self.bits, self.group_size, self.group_bits)
+            self.group = GroupEntropy(self.bits, self.group_size, self.group_bits, self.group_strided)
 
     def forward(
         self, logits: torch.Tensor, targets: torch.Tensor, step: int, source: Source

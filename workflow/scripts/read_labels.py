@@ -1,0 +1,10 @@
+"""Read the labels of one shard of a database from a public file."""
+
+from rehash.equihash.databases.public_labels import read_labels
+from rehash.job import recorded, untracked
+
+with recorded(snakemake) as notes:
+    path, params = untracked(snakemake, "place")["labels"], snakemake.params
+    database, shard, shards = (snakemake.wildcards[name] for name in ("database", "shard", "shards"))
+    which = {"database": database, "shard": int(shard), "shards": int(shards), "content": params.content}
+    notes |= read_labels(path, snakemake.input.get("bank"), snakemake.output.labels, **which, **params.labels)
