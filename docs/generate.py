@@ -161,11 +161,11 @@ def small_samples() -> str:
 
 
 def coverage(text: str) -> str:
-    """How many rows of the coverage page say yes, part and no, by work."""
+    """How many rows of the coverage page say yes, part, no and neither, by work."""
     lines = []
     for section in text.split("\n## ")[1:]:
         said = [line.split(" | ")[1] for line in section.splitlines() if line.startswith("| ") and " | " in line]
-        counts = {word: said.count(word) for word in ("yes", "part", "no")}
+        counts = {word: said.count(word) for word in ("yes", "part", "no", "neither")}
         lines.append({"work": section.split("\n", 1)[0], **counts, "rows": sum(counts.values())})
     table = pd.DataFrame(lines)
     return markdown(pd.concat([table, pd.DataFrame([{"work": "all", **table.iloc[:, 1:].sum()}])]))

@@ -67,12 +67,13 @@ def slow_mosaic(task: Task, images: np.ndarray, label: int) -> np.ndarray:
     return whole
 
 
-def slow_colours(picture: np.ndarray, hue: float, a: float) -> np.ndarray:
+def slow_colours(picture: np.ndarray, hue: float, a: float, b: float = 0) -> np.ndarray:
     """Uint8 (H, W, 3) to float64, one pixel after the other."""
     found = np.empty(picture.shape)
     for place in np.ndindex(picture.shape[:2]):
         h, lightness, s = colorsys.rgb_to_hls(*(picture[place] / 255))
-        found[place] = colorsys.hls_to_rgb((h + hue) % 1, (1 - abs(a)) * lightness + max(0, a), s)
+        changed = [(1 - abs(most)) * value + max(0, most) for value, most in ((lightness, a), (s, b))]
+        found[place] = colorsys.hls_to_rgb((h + hue) % 1, *changed)
     return found
 
 

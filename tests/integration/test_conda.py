@@ -10,19 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from graphs import ROOT, RULES, SMALL, command, snakemake, tables
+from graphs import ROOT, RULES, SMALL, command, tables
 
 STAND_IN = ROOT / "tests" / "conda"
-KNOWN = """
-equihash:
-  build: {tasks: [], databases: [], models: [], families: []}
-  perlin: {tiny: {height: 20, width: 30, count: 4, lattice: [2, 3]}}
-  models: {digits: {known: {synthetic: {flips: 0.01, name_bits: 10}}}}
-  databases: {tiny: {task: digits, items: 900, multiplicity: 3, shards: 2, partitions: 2, positives: 50, negatives: 50, pairs: 50, probed: 5, probes: 9}}
-"""
 TARGETS = (
-    "results/equihash/models/digits/known/synthetic/seed=3210/tiny/evaluation.csv",
-    "results/equihash/perlin/tiny/spectrum.csv",
+    "results/equihash/models/digits/known/synthetic/seed=3210/small/evaluation.csv",
+    "results/equihash/perlin/small/spectrum.csv",
 )
 # Snakemake puts its own place behind the environment's, for the object that a script is given. There libraries find
 # what they take where it is, and do without where it is not: joblib psutil, torch tabulate, jsonschema idna, docutils
@@ -78,16 +71,13 @@ def run(directory: Path, conda, *words: object, configs: list[Path]) -> dict[str
     return found
 
 
-def test_rules_run_in_the_environment_of_their_yaml(tmp_path, conda):
+def test_rules_run_in_the_environment_of_their_yaml(built, tmp_path, conda):
     """envs/analysis.yaml: labels, queries, fingerprints, index, noise, with the tables of a run without."""
-    (tmp_path / "tiny.yaml").write_text(KNOWN)
-    configs = [SMALL, tmp_path / "tiny.yaml"]
-    plain, own = tmp_path / "plain", tmp_path / "own"
-    snakemake(plain, *TARGETS, "--cores", 2, configs=configs)
     for name in ("datasets", "equihash/banks"):  # of other environments
-        shutil.copytree(plain / "results" / name, own / "results" / name)
-    (rules,) = run(own, conda, *TARGETS, "--rerun-triggers", "mtime", configs=configs).values()
-    assert tables(own) == tables(plain) and len(tables(own)) == 6 + 2  # two are the dataset's
+        shutil.copytree(built / "results" / name, tmp_path / "results" / name)
+    (rules,) = run(tmp_path, conda, *TARGETS, "--rerun-triggers", "mtime", configs=[SMALL]).values()
+    found, expected = tables(tmp_path), tables(built)
+    assert {name: expected[name] for name in found} == found and len(found) == 7 + 2  # two are the dataset's
     assert rules == {
         *("draw_labels", "draw_queries", "generate_fingerprints", "generate_query_codes", "merge_index"),
         *("evaluate_partition", "evaluate_index", "generate_perlin", "measure_spectrum"),

@@ -121,10 +121,11 @@ def test_paper_graph_is_the_published_studies(tmp_path):
 def test_published_photo_models_can_be_asked_for(tmp_path):
     """Where their images are; without them Snakemake says which file is missing."""
     targets = ["results/equihash/tasks/openimages/distances.pdf", "results/equihash/tasks/openimages/training.pdf"]
+    targets.append("results/equihash/tasks/openimages_single/training.pdf")  # of photos that are no mosaics
     assert "data/openimages" in snakemake(tmp_path, "-n", *targets, check=False, configs=[PAPER])
     (tmp_path / "data" / "openimages").mkdir(parents=True)
     jobs = planned(snakemake(tmp_path, "-n", *targets, configs=[PAPER]))
-    assert jobs["train_hash"] == 2 * 2 and jobs["generate_perlin"] == jobs["build_bank"] == 1
+    assert jobs["train_hash"] == 5 * 2 + 1 and jobs["generate_perlin"] == 2 and jobs["build_bank"] == 1
 
 
 def test_a_billion_items_are_hundreds_of_files(tmp_path):
@@ -261,7 +262,8 @@ def test_rules_that_use_the_device_ask_for_it():
     """A rule asks for a GPU exactly if its script reaches the function that picks the device."""
     asking = {name: name in GPU_RULES for name, rule in RULES.items() if f"scripts/{name}.py" in rule}
     reaching = {script: ("rehash.training", "resolve_device") in reached_definitions(script) for script in asking}
-    assert asking == reaching and sum(asking.values()) == 17
+    assert {**asking, "search_index": True} == reaching and sum(asking.values()) == 17
+    assert 'compute={**compute, "device": "cpu"}' in RULES["search_index"], "which shows a network a few images"
     assert all("compute=compute," in RULES[rule] for rule in GPU_RULES), "by which a job knows that it has to use it"
 
 
@@ -294,8 +296,11 @@ def test_a_second_attempt_asks_for_twice_as_much(size):
         "gpu": False,
         "size": graph.Size(),
         "bank": "photos",
+        "place": str(PAPER),
     }
     names["config"] = validated(merged(DEFAULT))
+    names["config"]["equihash"]["perlin"]["outside"] = {"path": str(PAPER)}
+    names |= {"perlin": "outside"} if size is sizes.perlin_import_minutes else {}
     names |= {"model": "vgg4"} if size.__module__ == encoder_sizes.__name__ else {}
     wanted = [name for name, p in inspect.signature(size).parameters.items() if p.kind != p.VAR_KEYWORD]
     given = {name: names[name] for name in wanted if name in names}

@@ -60,7 +60,7 @@ rule encode_queries:
         code=of(equihash.encoding_digest, script="encode_queries"),
         shown=of(equihash.encoding_params),
         codes=of(equihash.code_params),
-        probed=of(equihash.probed),
+        logits=of(equihash.kept_logits),
         compute=compute,
     message:
         "Encoding the queries of {wildcards.database} with {wildcards.model} ({wildcards.variant}, seed {wildcards.seed})"
@@ -113,7 +113,7 @@ rule generate_query_codes:
     params:
         code=digest("generate_query_codes"),
         synthetic=of(equihash.synthetic_params),
-        probed=of(equihash.probed),
+        logits=of(equihash.kept_logits),
     message:
         "Generating fingerprints of the queries of {wildcards.database} ({wildcards.model})"
     script:

@@ -24,6 +24,7 @@ rule train_hash:
     threads: config["threads"]
     resources:
         **saving,
+        **graph.untracked(start=of(equihash.start_place)),
         gpu=gpus,
         mem_mb=of(sizes.training_mb),
         runtime=time_of(sizes.training_minutes),
@@ -31,6 +32,7 @@ rule train_hash:
         code=of(equihash.training_digest),
         training=of(equihash.run_params),
         steps=of(equihash.kept_steps),
+        start=of(equihash.start_content, look=looking),
         compute=compute,
     message:
         "Training {wildcards.model} on {wildcards.task}: {wildcards.variant}, seed {wildcards.seed}"

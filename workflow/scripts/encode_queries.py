@@ -9,4 +9,4 @@ with recorded(snakemake) as notes:
     inputs, shown, compute = snakemake.input, Shown(**snakemake.params.shown), Compute(**snakemake.params.compute)
     model = asked_model(inputs, snakemake.params.codes)
     files = (model, inputs.bank, inputs.get("perlin"), inputs.queries, snakemake.output.codes)
-    notes |= encode_queries(*files, shown, compute, saving(snakemake), probed=snakemake.params.probed)
+    notes |= encode_queries(*files, shown, compute, saving(snakemake), **snakemake.params.logits)

@@ -8,6 +8,6 @@ with recorded(snakemake) as notes:
         snakemake.input.queries,
         snakemake.output.codes,
         snakemake.output.expected,
-        probed=snakemake.params.probed,
+        **snakemake.params.logits,
         **snakemake.params.synthetic,
     )

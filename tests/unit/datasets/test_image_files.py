@@ -135,6 +135,7 @@ def test_an_image_is_turned_as_its_tag_says(tmp_path, value):
     assert (found[0][:5] == SEEN).all(), "bytes"
     assert np.abs(found[0][5:7].astype(int) - SEEN).max() <= 6, "with losses"
     assert (found[1][7:] == SEEN).all(), "16 bits"
+    assert [decoded(path).turned for path in sorted(tmp_path.iterdir())] == [value != 1] * 9
 
 
 def exif_chunk(value: int) -> bytes:

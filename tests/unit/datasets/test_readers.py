@@ -263,21 +263,21 @@ def test_a_malicious_pickle_is_refused_and_does_nothing(tmp_path, name, protocol
 
 
 @pytest.mark.parametrize(
-    ("value", "asked"),
+    ("value", "said"),
     [
-        (Evil(eval, "1"), "eval"),
-        (Evil(getattr, 1, "real"), "getattr"),
-        (np.float64(1), "scalar"),
-        (np.zeros(3, [("a", "u1")]).view(np.recarray), "rec"),
-        (Path("x"), "Path"),
-        (b"\xff", None),
-        (Evil(__import__("_codecs").encode, "a", "rot13"), "rot13"),
+        (Evil(eval, "1"), "refused: .*eval"),
+        (Evil(getattr, 1, "real"), "refused: .*getattr"),
+        (np.float64(1), r"data is an array of type 'f8' and shape \(\); expected uint8"),
+        (np.zeros(3, [("a", "u1")]).view(np.recarray), "refused: .*rec"),
+        (Path("x"), "refused: .*Path"),
+        (b"\xff", "data is bytes; expected uint8"),
+        (Evil(__import__("_codecs").encode, "a", "rot13"), "refused: .*rot13"),
     ],
 )
-def test_what_no_array_needs_is_refused(tmp_path, value, asked):
+def test_what_no_array_needs_is_refused(tmp_path, value, said):
     files = {**cifar_files("py"), "data_batch_1": pickle.dumps({"data": value, "labels": []}, protocol=2)}
     path = write_folder(tmp_path / "c", files)
-    with pytest.raises(InputError, match=f"refused: .*{asked}" if asked else "data is bytes; expected uint8"):
+    with pytest.raises(InputError, match=said):
         cifar.read({"path": str(path)})
 
 

@@ -43,7 +43,8 @@ class Small:
 
     def encode(self, of: Path, output: Path, number: int = 0, every_s: float = 30, **changed) -> dict:
         """The fingerprints of a label file, or of the queries; `changed` is of what the network is shown."""
-        encode, more = (encode_queries, {"probed": 20}) if of == self.queries else (encode_shard, {})
+        more = {"signed": changed.pop("signed", False), "probed": 20} if of == self.queries else {}
+        encode = encode_queries if of == self.queries else encode_shard
         source = self.weights[number], self.bank, None, of, output
         return encode(*source, replace(self.shown, **changed), self.compute, Saving(every_s=every_s), **more)
 

@@ -1,6 +1,7 @@
 """Networks at several steps of a training: kept through kills, packed, taken out; and what comes before the first."""
 
 import dataclasses
+import hashlib
 import json
 import tarfile
 
@@ -150,6 +151,40 @@ def test_a_training_may_start_from_another_network(bank, tmp_path):
         run_training(tmp_path / "third", bank, bits=24, start=start)
 
 
+def test_what_a_training_starts_from(tmp_path, monkeypatch):
+    """A network of the graph is an input; one from outside is known by its content, of the seeds that are trained."""
+    monkeypatch.chdir(tmp_path)
+    asked = {"task": "digits", "model": "m", "seed": "7"}
+
+    def started(path):
+        return changed(models={"digits": {"m": {"seeds": [7], "start": path}}})
+
+    ours = started("results/equihash/models/digits/n/default/seed={seed}/network.safetensors")
+    of_graph = "results/equihash/models/digits/n/default/seed=7/network.safetensors"
+    assert plan.training_inputs(ours, **asked)["start"] == of_graph and plan.start_place(ours, **asked) is None
+    assert plan.start_content(ours, variant="default", **asked) is None
+    (tmp_path / "seed=7.safetensors").write_bytes(b"network")
+    theirs = started("seed={seed}.safetensors")
+    assert "start" not in plan.training_inputs(theirs, **asked)
+    assert plan.start_place(theirs, **asked) == "seed=7.safetensors"
+    assert plan.start_content(theirs, variant="default", **asked) == hashlib.md5(b"network").hexdigest()
+    with pytest.raises(InputError, match=r"m\.start: there\.safetensors does not exist"):
+        started("there.safetensors")
+    with pytest.raises(InputError, match=r"m\.start: x\{sed\}; expected a path, in which \{seed\} is the seed"):
+        started("x{sed}")
+
+
+def test_a_network_of_rehashs_own_is_known_by_its_weights_and_by_its_curves(tmp_path, monkeypatch):
+    shipped = tmp_path / "own.safetensors"
+    monkeypatch.setattr(plan, "shipped_networks", lambda: {"own": shipped})
+    config, found = changed(models={"digits": {"m": {"import": "own"}}}), set()
+    for weights, curves in (("a", "b"), ("a", "c"), ("d", "c")):
+        shipped.write_text(weights)
+        shipped.with_suffix(".csv").write_text(curves)
+        found.add(plan.checkpoint_content(config, task="digits", model="m", seed="0"))
+    assert len(found) == 3
+
+
 def test_steps_of_a_training_are_variants(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = changed(models={"digits": {"m": {"training": {"steps": 60, "checkpoints": [40, 0, 20]}}}})
@@ -186,12 +221,21 @@ def test_steps_of_a_training_are_variants(tmp_path, monkeypatch):
         "default",
     ]
     assert plan.timed_steps(config, database) == [0, 20, 40, 60]
-    # A finished training that has kept more is not done again; one that has kept less is.
+    other = {**config["equihash"]["databases"][database], "models": ["hash_net"]}
+    elsewhere = {**config, "equihash": {**config["equihash"], "databases": {database: other}}}
+    assert plan.timed_runs(elsewhere, database) == [], "a database evaluates the models that it names"
+    # A finished training that has kept more is not done again; one that has kept less is, and one of other settings.
     record = tmp_path / folder.format("default") / "network.json"
     record.parent.mkdir(parents=True)
     record.with_name("checkpoints.tar").touch()
-    for kept, expected in (([0, 10, 20, 40], [0, 10, 20, 40]), ([0, 20], [0, 20, 40])):
-        record.write_text(json.dumps({"params": {"steps": kept}}))
+    training = plan.run_params(config, variant="default", **asked)
+    longer = {**training, "schedule": {**training["schedule"], "steps": 600}}
+    for kept, of, expected in (
+        ([0, 10, 20, 40], training, [0, 10, 20, 40]),
+        ([0, 20], training, [0, 20, 40]),
+        ([0, 20, 40, 500], longer, [0, 20, 40]),
+    ):
+        record.write_text(json.dumps({"params": {"steps": kept, "training": of}}))
         assert plan.kept_steps(config, variant="default", **asked) == expected
     assert plan.kept_steps(config, variant="untrained", **asked) == []
 

@@ -318,7 +318,7 @@ def test_runs_that_do_not_exist_are_refused(known):
         plan.code_source(found, "digits", "hash_net", "0")
     with pytest.raises(InputError, match=r"neural.codes: is of repeat 0; expected seed=0, not 3"):
         plan.code_source(found, "digits", "neural", "3")
-    with pytest.raises(InputError, match=r"neural: it is codes, not trained; its only variant is codes"):
+    with pytest.raises(InputError, match=r"neural: it is codes, not trained here; its only variant is codes"):
         plan.run_params(found, "digits", "neural", "default", "0")
 
 

@@ -61,6 +61,7 @@ def write_tables(folder: Path, model: str, seed: int = 1) -> Path:
     tables = {
         "evaluation": [recall, {**recall, "metric": "jaccard"}, {**recall, "database_size": 50, "value": 0.25}],
         "bucket_sizes": [{"database_size": 100, "bucket_size": 1, "buckets": 9}],
+        "query_buckets": [{"database_size": 100, "asked": "found", "retrieved": 1, "queries": 70}],
         "probes": [{"database_size": 100, "probes": 1, "metric": "recall", "value": 0.5}],
         "distances": [{"pairs_of": "same", "distance": d, "count": n, "bits": 2} for d, n in enumerate((seed, 2, 1))],
     }
@@ -84,7 +85,7 @@ def test_tables_of_models_are_stacked(tmp_path):
     outputs = {name: tmp_path / f"{name}.csv" for name in COMPARED}
     compare_models(tables, predicted, tmp_path / "l.h5", outputs)
     written = {name: pd.read_csv(path) for name, path in outputs.items()}
-    for name, of_each in (("retrieval", 3), ("probes", 1), ("distances", 3)):
+    for name, of_each in (("retrieval", 3), ("query_buckets", 1), ("probes", 1), ("distances", 3)):
         assert written[name].model.tolist() == [model for model in "abcb" for _ in range(of_each)]
         assert written[name].equals(pd.concat(map(pd.read_csv, tables[name]), ignore_index=True))
     sizes = written["bucket_sizes"]

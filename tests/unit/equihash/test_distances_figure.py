@@ -153,6 +153,22 @@ def test_metrics_that_are_no_rates_of_pairs_are_not_drawn():
     assert bars(with_others.axes[1]) == bars(without.axes[1])
 
 
+def test_a_database_without_pairs_of_views_shows_its_pairs_of_items():
+    histogram, rates, _ = distances(1, 1, 500)
+    items = only(histogram, pairs_of="different").assign(pairs_of="items")
+    none = histogram.assign(count=0)
+    rates = rates.assign(value=np.nan, low=0.0, high=1.0, n=0)
+    both = pd.concat([none, items])
+    figure = plot_distances(both, rates, distance_statistics(both))
+    panel, *others = figure.axes
+    assert len(panel.patches) == 2 and "items of different labels" in words(panel.texts)[0], "trained and untrained"
+    assert [words(each.texts) for each in others] == [["not measured"]] * 2
+    assert "of pairs of items; no pairs of views" in figure.get_suptitle()
+    assert not any("rates" in text or "same" in text for text in words(figure.legends[0].get_texts()))
+    figure = plot_distances(none, rates, distance_statistics(none))
+    assert words(figure.axes[0].texts) == ["Not measured: the database has no pairs of views and none of items."]
+
+
 def test_what_distances_come_to():
     """Counts that are exactly binomial, and pairs that are all equal."""
     keys = {"task": "t", "model": "m", "variant": "default", "seed": 1, "bits": 8}

@@ -101,15 +101,15 @@ def made(each: ViewList, skipped: int):
 @pytest.mark.parametrize("stopped_after", [0, 1, 2, 3, 4, 5, 7])
 def test_a_killed_encoding_ends_with_the_same_bytes(tmp_path, stopped_after):
     views = lists(20, 0, 9, 15)
-    undisturbed = Encoding(views, made, 8, kept=23)
+    undisturbed = Encoding(views, made, 8, kept=23, signed=30)
     while not undisturbed.done:
         undisturbed.step()
     expected = np.concatenate([block for each in views for block in made(each, 0)])
     assert (undisturbed.codes == pack(expected > 0)).all() and undisturbed.codes.shape == (44, 1)
-    assert (undisturbed.abs_logits == np.abs(expected[:23])).all()
+    assert (undisturbed.abs_logits == np.abs(expected[:23])).all() and (undisturbed.logits == expected[:30]).all()
 
     def again() -> tuple[Encoding, StateFile]:
-        return Encoding(views, made, 8, kept=23), StateFile(tmp_path / "out", {"a": 1})
+        return Encoding(views, made, 8, kept=23, signed=30), StateFile(tmp_path / "out", {"a": 1})
 
     job, state = again()
     with state:
@@ -120,7 +120,7 @@ def test_a_killed_encoding_ends_with_the_same_bytes(tmp_path, stopped_after):
     with state:
         run(job, state, title="t", unit="item")
     assert job.finished_steps == 44
-    assert (job.codes == undisturbed.codes).all() and (job.abs_logits == undisturbed.abs_logits).all()
+    assert all((getattr(job, of) == getattr(undisturbed, of)).all() for of in ("codes", "abs_logits", "logits"))
 
 
 def test_an_encoding_writes_what_is_new_since_it_was_saved_last(tmp_path):
@@ -145,6 +145,13 @@ def test_queries_have_noise_of_their_own(small, tmp_path):
     notes = small.encode(small.queries, tmp_path / "codes.h5")
     found, asked = QueryCodes.read(tmp_path / "codes.h5"), Queries.read(small.queries)
     assert notes["items"] == 2 * 70 + 60 + 3 * 50 and list(found.positive) == [400, N]
+    everything = tmp_path / "all.h5"
+    small.encode(small.queries, everything, signed=True)
+    with h5py.File(everything) as with_logits, h5py.File(tmp_path / "codes.h5") as without:
+        kept = {path: with_logits[f"logits/{path}"][:] for path in ("positive/400", f"positive/{N}", "negative")}
+        assert set(with_logits) - set(without) == {"logits"} and len(with_logits["logits/positive"]) == 2
+    both = QueryCodes.read(everything)
+    assert (both.abs_logits == found.abs_logits).all() and (both.negative == found.negative).all()
     assert found.abs_logits.shape == (20, 8) and found.abs_logits.dtype == np.float32
     views = query_views(asked)
     assert len({(each.name, each.kind) for each in views.values()}) == 6 and "d" not in {views["positive/400"].name}
@@ -154,6 +161,9 @@ def test_queries_have_noise_of_their_own(small, tmp_path):
     for name, each in views.items():
         expected = small.logits(small.mosaics.items(each.labels, 0, seed=5, name=each.name, kind=each.kind)).numpy()
         assert signs_agree(stored[name], expected).all()
+        if name in kept:
+            assert kept[name] == pytest.approx(expected, abs=1e-4) and kept[name].dtype == np.float32
+            assert (pack(kept[name] > 0) == stored[name]).all()
         if name == f"positive/{N}":
             assert found.abs_logits == pytest.approx(np.abs(expected[:20]), abs=1e-4)
     assert check_shards(small.shards)[0].origin == found.origin, "so that a partition knows its queries"

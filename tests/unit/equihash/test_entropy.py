@@ -135,7 +135,7 @@ def test_memory_keeps_to_its_chunks(size, kind):
 @pytest.mark.parametrize("size", [2, 3, 4])
 def test_bits_that_hardly_vary_need_no_second_count(size, monkeypatch):
     """It takes long, and there may be many of them."""
-    monkeypatch.setattr(entropy, "_joint", None)
+    monkeypatch.setattr(entropy.outcomes, "count_outcomes", None)
     z, tuples = logits("random").double(), Tuples.all(BITS, size)
     z[:, :2] -= 40
     z[:, 2:5] += 70
@@ -359,6 +359,53 @@ def test_published_groups():
     assert len(Tuples.grouped(64, 4, 32)) == 4 * math.comb(32, 4) - 4 * math.comb(16, 4)
 
 
+def test_numbers_that_fill_no_64_bits_find_repeated_tuples():
+    """Of 300 bits, 8-tuples have more numbers than an int64."""
+    drawn = np.sort(np.random.default_rng(1).permuted(np.tile(np.arange(300), (6, 1)), axis=1)[:, :8], 1)
+    assert len(Tuples(300, 8, drawn)) == 6
+    with pytest.raises(InputError, match="is there twice"):
+        Tuples(300, 8, drawn[[0, 1, 2, 1]])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Tuples of 5 and more bits
+
+
+@pytest.mark.parametrize("kind", ["random", "mixed", "collapsed"])
+@pytest.mark.parametrize(("size", "which"), [(5, "all"), (6, "cover"), (7, "grouped"), (8, "all")])
+def test_wide_tuples_are_the_slow_ones(size, which, kind):
+    tuples = {
+        "all": lambda: Tuples.all(BITS, size),
+        "cover": lambda: Tuples.cover(BITS, size, 3, 0, np.random.default_rng(3)),
+        "grouped": lambda: Tuples.grouped(BITS, size, BITS),
+    }[which]()
+    z = logits(kind)
+    exact, exact_gradient = slow_value_and_gradient(z, tuples.array())
+    for precision, near in ((z.double(), 1e-11), (z, 1e-5)):
+        value, gradient = found(precision, tuples)
+        assert math.isclose(value, exact, rel_tol=near, abs_tol=near)
+        assert_near(gradient, exact_gradient, near)
+    of_tuples = tuple_entropies(z.double().sigmoid(), tuples)
+    assert torch.allclose(of_tuples, slow_entropies(z.double().sigmoid(), tuples.array()), rtol=1e-12, atol=1e-12)
+    hard, hard_gradient = slow_discrete(z, tuples.array(), 0.5)
+    value, gradient = found(z.double(), tuples, discrete=True, prior=0.5)
+    assert math.isclose(value, hard, rel_tol=1e-12, abs_tol=1e-12)
+    assert_near(gradient, hard_gradient, 1e-11)
+
+
+@pytest.mark.parametrize("discrete", [False, True])
+def test_wide_tuples_in_chunks_and_without_a_gradient(discrete):
+    tuples, z = Tuples.all(BITS, 5), logits("random").double()
+    value, gradient = found(z, tuples, discrete=discrete)
+    for chunk_bytes in (1, 2**17):
+        with Largest() as made:
+            again, again_gradient = found(z, tuples, discrete=discrete, chunk_bytes=chunk_bytes)
+        assert chunk_bytes == 1 or made.bytes <= chunk_bytes
+        assert math.isclose(again, value, rel_tol=1e-13)
+        assert_near(again_gradient, gradient, 1e-13)
+    assert math.isclose(tuple_entropy(z, tuples, discrete=discrete).item(), value, rel_tol=1e-13)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Errors
 
@@ -369,9 +416,11 @@ PAIRS = Tuples.all(BITS, 2)
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Tuples.all(64, 5), "tuples of 5 bits; expected 2, 3 or 4"),
-        (lambda: Tuples.all(64, 0), "tuples of 0 bits; expected 2, 3 or 4"),
-        (lambda: Tuples.all(2, 3), "tuples of 3 bits: a code of 2 has fewer"),
+        (lambda: Tuples.all(64, 9), "tuples: of 9 bits each; expected 1 to 8"),
+        (lambda: Tuples.all(64, 0), "tuples: of 0 bits each; expected 1 to 8"),
+        (lambda: Tuples.all(64, 5), r"7,624,512 tuples of 5 bits; .* at most 1,048,576 .* covered: 4 .* 635,376"),
+        (lambda: Tuples.cover(64, 8, 5, 0, RNG), r"7,624,512 tuples of 8 bits; .* covered: 4 and tuples: 0"),
+        (lambda: Tuples.all(2, 3), "tuples: of 3 bits each; a code of 2 has fewer"),
         (lambda: Tuples(8, 2, np.array([[0, 1]], np.int32)), r"members are int32 \(1, 2\); expected int64 \(M, 2\)"),
         (lambda: Tuples(8, 2, [[0, 1]]), r"members are list \(1, 2\); expected int64"),
         (lambda: Tuples(8, 2, np.array([0, 1])), r"members are int64 \(2,\); expected"),
@@ -384,18 +433,19 @@ PAIRS = Tuples.all(BITS, 2)
             lambda: Tuples(8, 2, np.array([[4, 2], [0, 1], [2, 4]])),
             r"\[2, 4\] is there twice; expected each tuple once",
         ),
-        (lambda: Tuples.cover(64, 5, 3, 1, RNG), "cover: tuples of 5 bits; expected 2, 3 or 4"),
-        (lambda: Tuples.cover(64, 1, 1, 1, RNG), "cover: tuples of 1 bits; expected 2, 3 or 4"),
-        (lambda: Tuples.cover(3, 4, 3, 1, RNG), "cover: tuples of 4 bits; a code of 3 has fewer"),
+        (lambda: Tuples.cover(64, 9, 3, 1, RNG), "cover: of 9 bits each; expected 2 to 8"),
+        (lambda: Tuples.cover(64, 1, 1, 1, RNG), "cover: of 1 bits each; expected 2 to 8"),
+        (lambda: Tuples.cover(3, 4, 3, 1, RNG), "cover: of 4 bits each; a code of 3 has fewer"),
         (lambda: Tuples.cover(64, 4, 4, 1, RNG), "cover: of 4 bits each, by tuples of 4; expected 1 to 3"),
         (lambda: Tuples.cover(64, 4, 0, 1, RNG), "cover: of 0 bits each, by tuples of 4; expected 1 to 3"),
         (lambda: Tuples.cover(8, 4, 3, 71, RNG), "cover: 71 tuples of 4 bits; a code of 8 has 70"),
-        (lambda: Tuples.grouped(64, 5, 32), "groups: tuples of 5 bits; expected 2, 3 or 4"),
+        (lambda: Tuples.grouped(64, 9, 32), "groups: of 9 bits each; expected 2 to 8"),
+        (lambda: Tuples.grouped(64, 8, 32), "groups: 42,073,200 tuples of 8 of 32 bits; .* smaller groups"),
         (lambda: Tuples.grouped(64, 4, 24), "groups: of 24 bits; expected a divisor of 64, and at least 4"),
         (lambda: Tuples.grouped(64, 4, 2), "groups: of 2 bits; expected a divisor of 64, and at least 4"),
         (lambda: Tuples.grouped(64, 4, 128), "groups: of 128 bits; expected a divisor of 64"),
-        (lambda: Tuples.grouped(3, 4, 3), "groups: tuples of 4 bits; a code of 3 has fewer"),
-        (lambda: tuple_entropy(torch.zeros(3, BITS), Tuples.all(BITS, 1)), "entropy: tuples of 1 bit; expected 2, 3"),
+        (lambda: Tuples.grouped(3, 4, 3), "groups: of 4 bits each; a code of 3 has fewer"),
+        (lambda: tuple_entropy(torch.zeros(3, BITS), Tuples.all(BITS, 1)), "entropy: tuples of 1 bit; expected 2 to 8"),
         (lambda: tuple_entropy(torch.zeros(3, 12), PAIRS), r"entropy: codes are \(3, 12\); expected \(N, 8\)"),
         (lambda: tuple_entropy(torch.zeros(BITS), PAIRS), r"entropy: codes are \(8,\); expected \(N, 8\)"),
         (lambda: tuple_entropy(torch.zeros(0, BITS), PAIRS), r"codes are \(0, 8\); .* N at least 1"),

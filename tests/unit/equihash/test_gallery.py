@@ -10,15 +10,17 @@ from matplotlib.patches import Rectangle
 from rehash.config import over_defaults, validated
 from rehash.equihash import plan
 from rehash.equihash.databases.labels import labels as labels_of
-from rehash.equihash.databases.queries import Queries
+from rehash.equihash.databases.queries import ITEMS, Queries, draw_queries
 from rehash.equihash.evaluation import gallery
 from rehash.equihash.evaluation.by_query import list_queries
 from rehash.equihash.evaluation.counts import evaluate_partition
 from rehash.equihash.figures.gallery import draw_gallery
+from rehash.equihash.index.encode import encode_queries
 from rehash.equihash.registry import WING
 from rehash.equihash.results import gallery_summary
 from rehash.errors import InputError
 from rehash.intervals import clopper_pearson
+from rehash.job import Saving
 from small_index import merge
 
 KEYS = {"task": "t", "model": "m", "variant": "default", "seed": 1, "database": "d"}
@@ -135,6 +137,32 @@ def test_a_gallery_shows_what_the_index_finds(small, shown, known):
         for item, picture in zip(content["item"][mine], content["items"][mine]):
             view = small.mosaics.items(labels[item : item + 1], int(item), seed=5, name="d", kind="database")
             assert (picture == view[0, 0].clamp(0, 1).numpy()).all()
+
+
+def test_a_gallery_of_queries_that_share_their_labels(small, shown, known, tmp_path):
+    """Queries that are items again have fewer lists of relevant items than there are queries, and in another order."""
+    labels, (folder, _) = known[0], shown
+    queries, codes, partitions = tmp_path / "q.h5", tmp_path / "c.h5", sorted(folder.glob("partition_*.h5"))
+    draw_queries(small.labels, queries, positives=40, negatives=0, pairs=0, seed=5, asked=ITEMS)
+    views = (small.weights[0], small.bank, None, queries, codes, small.shown, small.compute)
+    encode_queries(*views, Saving(), probed=40)
+    counts = [tmp_path / path.name for path in partitions]
+    for path, output in zip(partitions, counts):
+        evaluate_partition(path, codes, queries, small.labels, output, probes=30)
+    outputs = {"pictures": tmp_path / "g.h5", "table": tmp_path / "g.csv", "rates": tmp_path / "r.csv"}
+    files = (partitions, counts, codes, queries, small.labels, small.bank, None, outputs)
+    settings = {"shown": small.shown, "keys": KEYS, "probes": PROBES, "rows": 5, "items": 4, "seed": 7}
+    chosen = gallery.show_retrieval(*files, **settings)["queries"]
+    for row in pd.read_csv(outputs["table"]).itertuples():
+        assert row.label == labels[row.query] and row.relevant == (labels == row.label).sum() >= row.hits
+    list_queries(partitions, codes, queries, tmp_path / "list.csv", keys=KEYS)
+    items, views = known[1], small.mosaics.items(labels[:40], 0, seed=5, name="d", kind="positive")
+    for row, code in zip(pd.read_csv(tmp_path / "list.csv").itertuples(), small.logits(views).numpy() > 0):
+        assert row.label == labels[row.query] and row.own == (items[row.query] == code).all()
+        assert (row.retrieved, row.relevant) == ((items == code).all(axis=1).sum(), (labels == row.label).sum())
+    with h5py.File(outputs["pictures"]) as file:
+        for row, item, relevant in zip(*(file[name][:].tolist() for name in ("row", "item", "relevant"))):
+            assert relevant == (labels[item] == labels[chosen[row]])
 
 
 def test_a_gallery_is_drawn(shown):

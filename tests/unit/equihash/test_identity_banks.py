@@ -104,7 +104,8 @@ def test_few_identities_get_shares_that_fit_them(tmp_path):
     """The ways out that a message names do what it says."""
     root = people(tmp_path / "d", {f"person {n}": 2 for n in range(7)})
     with pytest.raises(
-        InputError, match=r"its 7 identities are split by their names, train \d, valid \d, test \d;"
+        InputError,
+        match=r"it has 7 identities with 2 images or more, which names split into train \d, valid \d, test \d;",
     ) as error:
         build(root, tmp_path / "b.h5", image_size=4)
     shares = yaml.safe_load(re.search(r"shares: (\{.*?\})", str(error.value))[1])
@@ -112,10 +113,24 @@ def test_few_identities_get_shares_that_fit_them(tmp_path):
     assert min(map(len, found(tmp_path / "b.h5").values())) >= 2
     shutil.rmtree(root / "person 1")
     shutil.rmtree(root / "person 2")
-    with pytest.raises(
-        InputError, match=r"its 5 identities are split .*; expected 2 or more in each: add identities, 6"
-    ):
+    with pytest.raises(InputError, match=r"it has 5 identities with .*; expected 2 or more in each: add identities, 6"):
         build(root, tmp_path / "b.h5", image_size=4)
+
+
+def test_identities_that_are_left_out_do_not_count(tmp_path):
+    """Shares have to fit those that are left; and folders of splits have no shares."""
+    root = people(tmp_path / "d", {f"person {n}": 2 if n < 6 else 1 for n in range(20)})
+    with pytest.raises(InputError, match="it has 6 identities with 2 images or more, which names split into") as error:
+        build(root, tmp_path / "b.h5", image_size=4, skip_single=True)
+    shares = yaml.safe_load(re.search(r"shares: (\{.*?\})", str(error.value))[1])
+    build(root, tmp_path / "b.h5", image_size=4, skip_single=True, shares=shares)
+    assert [len(each) for each in found(tmp_path / "b.h5").values()] == [2, 2, 2]
+    alone = people(tmp_path / "e", {"person 1": 2, "person 2": 1})
+    with pytest.raises(InputError, match=r"it has 1 identity with 2 images or more, .*: add identities, 6 in all"):
+        build(alone, tmp_path / "b.h5", image_size=4, skip_single=True)
+    names = {f"{split}/person {n}": 1 if split == "valid" and n else 2 for split in SPLITS for n in range(2)}
+    with pytest.raises(InputError, match=r"folders have 5 identities with .*, train 2, valid 1, test 2; expected 2"):
+        build(people(tmp_path / "f", names), tmp_path / "b.h5", image_size=4, skip_single=True)
 
 
 def test_folders_that_hold_no_identities(tmp_path):
@@ -189,7 +204,7 @@ def test_other_files_of_faces_are_refused(tmp_path):
     (tmp_path / "text.hdf5").write_text("no HDF5")
     (tmp_path / "cut.hdf5").write_bytes((tmp_path / "f.hdf5").read_bytes()[:3000])
     for name, content, message in (
-        ("other", {"x": good}, "has no dataset images, but x"),
+        ("other", {"x": good}, "it has no dataset images; it has x"),
         (
             "four",
             {"images": good[:, 0]},

@@ -148,6 +148,14 @@ def test_a_number_for_each_bar():
     assert (none["0 items"], none["positive queries"], none["negative queries, 0 items"]) == ("none", "0", "0.900")
 
 
+def test_a_database_that_was_asked_nothing_says_so():
+    nothing = query_buckets(1)[:0]
+    assert words(plot_query_buckets(nothing).axes[0].texts) == ["Not measured: the database was asked no queries."]
+    assert query_buckets_summary(nothing).empty
+    figure = plot_query_buckets(only(query_buckets(1), asked="negative"))
+    assert words(figure.axes[0].texts) == ["not measured"] and "of no positive queries" in figure.get_suptitle()
+
+
 # --- multi-probing
 
 

@@ -4,6 +4,7 @@ from itertools import product
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.stats import chisquare
@@ -145,6 +146,7 @@ def test_a_step_of_training_shows_two_images_of_each_identity():
     network.register_forward_pre_hook(lambda module, inputs: seen_by.append(inputs[0].clone()))
     job = HashTraining(network, objective, {"train": made, "valid": made}, schedule, seed=5, name="t")
     assert {split: len(pairs) for split, pairs in job.pairs.items()} == {"train": 5, "valid": 5}
+    job._see_untrained = lambda: None  # which shows views of its own
     job.step()
     pairs = shown(made, torch.cat(seen_by[:2])).reshape(60, 2)
     assert (pairs[:, 0] != pairs[:, 1]).all() and (OF[pairs[:, 0]] == OF[pairs[:, 1]]).all()
@@ -179,14 +181,20 @@ def test_labels_are_made_of_identities(tmp_path):
     assert notes["label_count"] == 9 and set(labels.tolist()) == set(range(9))
 
 
-def test_a_contact_sheet_has_the_identities_names(tmp_path):
+@pytest.mark.parametrize("known", [3, 2])
+def test_a_contact_sheet_has_the_identities_names(tmp_path, known):
+    """Those that the pixels show, also where labels are mosaics of the first identities alone."""
     bank, files = write_identities(tmp_path / "b.h5"), (tmp_path / "v.h5", tmp_path / "v.csv")
-    settings = {"kind": "instances", "grid": [1, 2], "picture": [4, 4]}
+    settings = {"kind": "instances", "grid": [1, 2], "picture": [4, 4], "bank_size": known}
     show_views(bank.path, None, *files, name="t", settings=settings, seed=5)
     axes = draw_views(files[0]).axes[0]
     with h5py.File(files[0]) as file:
-        labels = file["labels"][:]
-    assert [text.get_text() for text in axes.get_yticklabels()] == [f"n{n % 3} + n{n // 3}" for n in labels]
+        pixels = file["views"][:, 0, 0, ::4]  # image i is of the value i
+    assert [text.get_text() for text in axes.get_yticklabels()] == [
+        " + ".join(f"n{OF[i]}" for i in of) for of in pixels
+    ]
+    table = pd.read_csv(files[1])
+    assert (table.pictures == sum(COUNTS[:known])).all() and (table.labels == known**2).all()
     assert axes.get_xticklabels()[0].get_text() == "first images"
 
 

@@ -84,12 +84,27 @@ def test_the_items_of_a_config(tmp_path):
     assert (found["plain"][1] == found["noise"][1]).all() and found["few"][1].max() < 25
     assert not np.isclose(found["plain"][0], found["noise"][0]).any(axis=(1, 2, 3)).all()
     for size in (31, 100):
-        with pytest.raises(InputError, match=rf"bank_size is {size}, but the split test of .* has 30 images"):
+        with pytest.raises(
+            InputError, match=rf"split test of .*: bank_size is {size}, but the bank's split has 30 images"
+        ):
             params = plan.label_params(block_of(bank_size=size), "d")
             draw_shard(bank, tmp_path / "x.h5", database="d", shard=0, shards=1, **params)
         with pytest.raises(InputError, match=rf"bank_size is {size}, but the bank's split has 30 images"):
             task = Task.of({"kind": "noisy", "grid": [1, 2], "picture": [20, 10], "bank_size": size})
             Mosaics(task, Bank.open(bank, "test"), None, CPU)
+
+
+def test_items_without_labels_cannot_be_seen(tmp_path):
+    """Their numbers, which stand for labels, would be taken for mosaics of the bank."""
+    config = block_of(labels="unknown", asked="items", positives=9, negatives=0, pairs=0, bank_size=30)
+    draw_shard(None, tmp_path / "l.h5", database="d", shard=0, shards=1, **plan.label_params(config, "d"))
+    bank, labels = tmp_path / plan.BANK.format(bank="b"), tmp_path / plan.label_files(config, "d")[0]
+    for path in (bank, labels):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_bank(bank, 30, 20, 10)
+    (tmp_path / "l.h5").rename(labels)
+    with pytest.raises(InputError, match=r"databases\.d: labels are unknown, so that its items cannot be shown"):
+        open_items(config, "d", tmp_path)
 
 
 def test_a_database_without_the_new_settings_is_as_it_was():

@@ -224,7 +224,7 @@ def test_all_labels_there_are(tmp_path):
             {"positives": len(carriers) + 1},
             f"{len(carriers) + 1} positive queries, but it has {len(carriers)} distinct",
         ),
-        ({"negatives": lacking + 1}, f"{lacking + 1} negative queries, but {lacking} of the 2000 labels are not in it"),
+        ({"negatives": lacking + 1}, f"{lacking + 1} negative queries, but it lacks {lacking} of the 2000 labels;"),
     ]:
         with pytest.raises(InputError, match=f"database d: {message}"):
             draw_queries([path], tmp_path / "r.h5", **{"positives": 1, "negatives": 1, "pairs": 1, "seed": 0, **more})
@@ -263,9 +263,12 @@ def test_negatives_that_can_hardly_be_found(tmp_path, monkeypatch):
     monkeypatch.setattr(queries, "_DENSE", 0)
     path = write_labels(tmp_path / "l.h5", np.arange(1, 1000), label_count=1000)
     with pytest.raises(
-        InputError, match=r"database d: 2 negative queries, but about 1 of the 1000 labels are not in it"
+        InputError,
+        match="d: 2 negative queries, but it lacks about 1 of the 1000 labels, mosaics of the 10 identities of the "
+        "split test; ask for fewer",
     ):
-        draw_queries([path], tmp_path / "q.h5", positives=1, negatives=2, pairs=0, seed=0)
+        made_of = {"split": "test", "images": 3, "things": "identities"}
+        draw_queries([path], tmp_path / "q.h5", positives=1, negatives=2, pairs=0, seed=0, **made_of)
     draw_queries([path], tmp_path / "q.h5", positives=1, negatives=1, pairs=0, seed=0)
     assert content(tmp_path / "q.h5", "negative/labels").tolist() == [0]
 

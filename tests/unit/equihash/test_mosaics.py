@@ -3,6 +3,7 @@
 import colorsys
 import hashlib
 import tracemalloc
+from dataclasses import replace
 from itertools import product
 
 import h5py
@@ -18,7 +19,7 @@ from rehash.equihash.figures.contact_sheet import plot_contact_sheet
 from rehash.equihash.images import banks, flow
 from rehash.equihash.images import mosaics as mosaics_module
 from rehash.equihash.images.banks import Bank, SplitImages
-from rehash.equihash.images.colour import hls_to_rgb, rgb_to_hls
+from rehash.equihash.images.colour import hls_to_rgb, rgb_to_hls, shift_colours
 from rehash.equihash.images.contact_sheet import contact_sheet
 from rehash.equihash.images.flow import Flow, PerlinFields, uploaded
 from rehash.equihash.images.layout import image_numbers, lay_out
@@ -28,7 +29,19 @@ from rehash.equihash.images.perlin import write_perlin
 from rehash.equihash.images.task import Task
 from rehash.errors import InputError
 from rehash.hdf5 import created, write_attributes
-from slow_mosaics import NATURAL, NOISY, WARPED, ArrayBank, bank, mosaics, perlin, slow_flow, slow_mosaic, slow_view
+from slow_mosaics import (
+    NATURAL,
+    NOISY,
+    WARPED,
+    ArrayBank,
+    bank,
+    mosaics,
+    perlin,
+    slow_colours,
+    slow_flow,
+    slow_mosaic,
+    slow_view,
+)
 
 
 def assert_rounded_down(found: torch.Tensor, exact_HWC: np.ndarray, tolerance: float, most_unclear: float) -> None:
@@ -96,7 +109,7 @@ def test_warped_views_are_the_slow_ones(task):
     labels, count = np.array([3, 30, 41, 16, 0, 48]), 6
     drawn = cut(made.draw(block_source(9, "d", "positive", 2), BLOCK), slice(7, 7 + count))
     views = made.items(labels, 2 * BLOCK + 7, seed=9, name="d", kind="positive")
-    for view, label, hue, a, numbers, strength in zip(views, labels, *drawn):
+    for view, label, hue, a, numbers, strength, _ in zip(views, labels, *drawn):
         factor = float(strength) if task == NATURAL else None
         exact = slow_view(task, made.bank.images, made.perlin, label, float(hue), float(a), numbers.numpy(), factor)
         assert_rounded_down(view, exact, 2e-3, 0.02)
@@ -116,11 +129,11 @@ def test_a_photograph_is_the_slow_one():
 def test_warps_are_drawn_as_declared():
     made = mosaics(WARPED)
     drawn = [made.draw(block_source(2, "d", "database", block), BLOCK) for block in range(8)]
-    hue, lightness, numbers, none = (torch.cat(parts).numpy() for parts in zip(*drawn))
+    hue, lightness, numbers, none, unchanged = (torch.cat(parts).numpy() for parts in zip(*drawn))
     natural = [mosaics(NATURAL).draw(block_source(2, "d", "database", block), BLOCK) for block in range(8)]
     for parts, others in zip(zip(*natural), (hue, lightness, numbers)):
         assert (torch.cat(parts).numpy() == others).all(), "a strength comes after all that warped views draw"
-    assert none.shape == (8 * BLOCK, 0)
+    assert none.shape == unchanged.shape == (8 * BLOCK, 0)
     strength = torch.cat([each.strength for each in natural]).numpy()
     assert kstest(strength**0.5, "uniform", (0, 2**0.5)).pvalue > 0.01
     assert kstest(hue, "uniform", (-1 / 16, 1 / 8)).pvalue > 0.01
@@ -146,6 +159,25 @@ def test_colours_are_colorsys_ones():
         turned = hls_to_rgb(torch.from_numpy((exact + np.array([turns, 0, 0])).T[None, :, :, None]).float())
         back = [colorsys.hls_to_rgb(hue + turns, *rest) for hue, *rest in exact]
         np.testing.assert_allclose(turned[0, :, :, 0].T, back, atol=3e-6)
+
+
+def test_saturation_is_changed_after_all_other_draws():
+    """As lightness is, pixel by pixel; nothing else of a view changes."""
+    task = replace(NATURAL, saturation=0.7)
+    made, source = mosaics(task), block_source(9, "d", "database", 0)
+    drawn, before = made.draw(source, 2000), mosaics(NATURAL).draw(block_source(9, "d", "database", 0), 2000)
+    assert all(torch.equal(*both) for both in zip(drawn[:4], before[:4]))
+    assert kstest(drawn.saturation, "uniform", (-0.7, 1.4)).pvalue > 0.01
+    pictures = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (6, 3, 5, 4), np.uint8))
+    pictures[0] = 77  # a grey
+    hue, a, b = (values[:6] for values in (drawn.hue, drawn.lightness, drawn.saturation))
+    for found, picture, *noise in zip(shift_colours(pictures, hue, a, b), pictures, hue, a, b):
+        exact = slow_colours(picture.permute(1, 2, 0).numpy(), *map(float, noise))
+        np.testing.assert_allclose(found.permute(1, 2, 0), exact, atol=1e-5)
+    labels, few = np.array([3, 30, 41]), cut(drawn, slice(0, 3))
+    views, plain = made.views(labels, few), mosaics(NATURAL).views(labels, few)
+    assert torch.equal(made.views(labels, few._replace(saturation=torch.zeros(3))), plain)
+    assert not torch.equal(views, plain)
 
 
 @settings(deadline=None, max_examples=40)

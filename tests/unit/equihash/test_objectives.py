@@ -146,9 +146,11 @@ def test_the_public_labels_of_jmlh():
         assert (other.labels == objective.labels).all(), "the same for every seed"
         few = objectives.load("jmlh")(BITS, images**cells, 7, mosaic_images=cells, classes=10, public=True)
         assert (few.labels == objective.labels[:10]).all()
-    for classes, labels in ((6, 5), (1000, 56**2), (10_000, 100_000)):
+    faces = objectives.load("jmlh")(BITS, 50_000, 7, classes=10_000, public=True).labels
+    assert faces.tolist() == np.random.RandomState(0xCAFE).permutation(50_000)[:10_000].tolist()
+    for classes, labels, cells in ((6, 5, 1), (1000, 56**2, 2), (10_000, 500_000, 1)):
         with pytest.raises(InputError, match=f"{classes} classes of {labels} labels; .* or public: false"):
-            objectives.load("jmlh")(BITS, labels, 7, classes=classes, public=True)
+            objectives.load("jmlh")(BITS, labels, 7, mosaic_images=cells, classes=classes, public=True)
 
 
 def test_objectives_whose_public_loop_runs_the_network_twice():
@@ -252,6 +254,8 @@ def test_settings_are_read_and_checked():
     ):
         with pytest.raises(InputError, match=words.replace("(", r"\(")):
             objectives.complete("hash_net", settings, "config: here")
+    with pytest.raises(InputError, match="config: here: unknown binarization 'sgn'; did you mean 'sign'"):
+        objectives.complete("jmlh", {"binarization": "sgn"}, "config: here")
     with pytest.raises(InputError, match="unknown objective 'hashnet'; did you mean 'hash_net'"):
         objectives.defaults("hashnet")
     with pytest.raises(InputError, match=r"alpha is -1\.0; expected 0 or more"):
@@ -334,4 +338,4 @@ def test_options_that_no_published_config_uses():
     p = z.detach().sigmoid()
     torch.testing.assert_close(gradient, hard.grad * p * (1 - p))  # straight through, and then by the sigmoid
     with pytest.raises(InputError, match="unknown binarization 'signs'; did you mean 'sign'"):
-        made("jmlh", binarization="signs")
+        objectives.load("jmlh")(BITS, 10, 7, binarization="signs")

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import importlib
 import inspect
 
 import pytest
@@ -10,7 +11,8 @@ import yaml
 from graphs import CONFIGS, PAPER, ROOT, merged
 from rehash.config import load_schema, validated
 from rehash.datasets.readers import image_folder as datasets_folder
-from rehash.equihash import plan
+from rehash.equihash import plan, sizes
+from rehash.equihash.checks import READER_SETTINGS
 from rehash.equihash.images.readers import image_folder as banks_folder
 from rehash.errors import InputError
 from rehash.graph import dataset_description
@@ -221,6 +223,22 @@ def test_supervised_models_are_planned_where_labels_are_classes():
             {"tasks": {"a": {**AUGMENTED, "hue": 0.1}}},
             "tasks.a: hue is a setting of tasks of the kind warped, natural; ",
         ),
+        (
+            {"models": {"digits": {"m": {"settings": {"tuple_size": 5}}}}},
+            r"models.digits.m, variant default: its tuples: 7,624,512 tuples of 5 bits; .*covered: 4 ",
+        ),
+        (
+            {"models": {"digits": {"m": {"settings": {"group_lambda_s": 1, "group_size": 8}}}}},
+            "models.digits.m, variant default: its groups: 42,073,200 tuples of 8 of 32 bits; .* smaller groups",
+        ),
+        (
+            {
+                "families": {
+                    "digits": {"f": {"model": "shannon_hamming", "database": "small", "grid": {"tuple_size": [3, 9]}}}
+                }
+            },
+            "variant tuple_size=9: its tuples: of 9 bits each; expected 2 to 8",
+        ),
         ({"tasks": {"a": {**AUGMENTED, "perlin": "small"}}}, "tasks.a: perlin is a setting of tasks of the kind warp"),
         (
             {"tasks": {"a": {**AUGMENTED, "kind": "natural"}}},
@@ -296,6 +314,7 @@ def test_a_folder_of_identities_gets_what_the_config_says_of_it():
             "differ is a setting of tasks of the kind instances; this",
         ),
         ({"tasks": {"a": {**INSTANCES, "differ": "cell"}}}, "tasks.a.differ: unknown value 'cell'; did you"),
+        ({"banks": {"b": {"reader": "stereo", "images_limit": 9}}}, "banks.b.images_limit: counts images, which would"),
         ({"banks": {"b": {"reader": "identities"}}}, "banks.b: reader identities needs path; has none"),
         ({"banks": {"b": {"reader": "digiface", "paths": {"train": "x"}}}}, "reader digiface needs path; has paths"),
         (
@@ -326,7 +345,7 @@ def test_the_published_tasks_of_faces_are_the_public_files():
          "covered": 3, "permuted": True, "discrete": True, "huber": 0.01, "huber_branch": 9, "prior": 1}),
         ("digiface", "pseudo_sh_quad", "lambda_s=0.003+lambda_h=0.1", 64, 64, {"lambda_s": 0.003, "tuple_size": 4}),
         ("digiface", "hash_net", "default", 32, 64, {"alpha": 0.05, "gamma": 0.0005, "power": 0.5, "beta_every": 200}),
-        ("digiface", "jmlh", "default", 32, 32, {"classes": 10_000, "kl_weight": 0.1}),
+        ("digiface", "jmlh", "default", 32, 32, {"classes": 10_000, "kl_weight": 0.1, "public": True}),
         ("digiface_mosaic", "shannon_hamming", "default", 32, 64, {"lambda_s": 0.03, "lambda_h": 1, "discrete": False}),
         ("digiface_mosaic", "hash_net", "default", 32, 64, {"alpha": 0.05}),
         ("digiface_mosaic", "jmlh", "default", 32, 32, {"classes": 10_000, "public": True}),
@@ -358,6 +377,25 @@ def test_families_are_grids_with_seeds():
     }
 
 
+def test_memory_grows_with_the_items_of_a_label():
+    """Of few labels each has many items, all of which are held; but no more than the database has."""
+    asked = {"task": "digits", "items": 10**8, "asked": "items", "negatives": 0, "pairs": 0}
+
+    def query_mb(**more):
+        config = changed(databases={"d": {**asked, **more}})
+        return sizes.query_mb(config, "d", 1)
+
+    few = query_mb(bank_size=10, positives=100)  # 10^4 labels of 10^4 items each
+    assert query_mb(positives=100) == 1500 and few == 1500 + 2 * 100 * (1 + 10**4) * 200 // 10**6
+    assert query_mb(bank_size=10, positives=10**6) == 1500 + 2 * (10**6 + 10**8) * 200 // 10**6
+
+
+def test_a_config_that_builds_other_models_trains_none_of_the_demo():
+    """Lists that it does not name keep the demo's tasks."""
+    config = changed(build={"tasks": ["places"], "databases": ["places"], "models": ["places"]})
+    assert {of.get("task", "places") for _, of in plan.asked(config)} == {"places"}
+
+
 def test_the_readme_of_objectives_lists_them_all():
     from rehash.equihash.learning import objectives
 
@@ -378,6 +416,17 @@ def test_defaults_of_the_training_are_the_librarys():
     defaults = {name: list(value) if value == () else value for name, value in vars(Schedule()).items()}
     assert {key: value["default"] for key, value in properties.items()} == {**defaults, "checkpoints": []}
     assert tuple(properties["forward"]["enum"]) == FORWARDS
+
+
+def test_settings_of_a_bank_are_those_of_its_reader():
+    for reader, settings in READER_SETTINGS.items():
+        read = importlib.import_module(f"rehash.equihash.images.readers.{reader}").read
+        known = {each.name for each in inspect.signature(read).parameters.values() if each.kind is each.KEYWORD_ONLY}
+        assert {*settings} == known - {"seed"}, reader
+    with pytest.raises(
+        InputError, match=r"banks\.photos\.copies: is a setting of the reader digits; this one is photos"
+    ):
+        changed(banks={"photos": {"reader": "photos", "copies": 3}})
 
 
 def test_a_database_evaluates_the_models_it_names(tmp_path):
@@ -406,3 +455,6 @@ def test_a_database_evaluates_the_models_it_names(tmp_path):
         block = {**CONFIG["equihash"]["databases"]["small"], key: [value]}
         with pytest.raises(InputError, match=message):
             changed(models={"digits": all_models}, databases={"small": block})
+    config["equihash"]["databases"]["small"] |= {"models": [], "untrained": []}
+    with pytest.raises(InputError, match=r"databases\.small\.models: is empty; .*: name shannon_hamming or"):
+        plan.compared(config, "small")

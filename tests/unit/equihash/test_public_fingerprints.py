@@ -157,7 +157,7 @@ def test_every_metric_with_the_files_of_2024(tmp_path, monkeypatch):
     [
         (
             {"codes": lambda x: x[:, :4]},
-            r"codes is uint8 \(3000, 4\), which are 32 bits; .* \('n', 8\), .* bits are 64",
+            r"codes is uint8 \(3000, 4\), 32 bits a row; expected uint8 \(n, 8\), .* bits are 64",
         ),
         ({"codes": lambda x: x.astype(np.int16)}, r"codes is int16 \(3000, 8\); expected uint8"),
         ({"codes": lambda x: x[:2999]}, "codes has 2999 rows; expected at least 3000, the items of the database d"),
@@ -192,6 +192,11 @@ FILES = {"items": "i.hdf5", "queries": "q.hdf5"}
     ("database", "model", "words"),
     [
         ({}, FILES, "m: has fingerprints of others, but the labels of the database d are drawn here"),
+        (
+            {"labels": "file", "path": "l", "asked": "file", "logits": "all"},
+            FILES,
+            "m: has fingerprints of others, but the database d keeps the logits .* set equihash.databases.d.logits to p",
+        ),
         ({**ALONE, "pairs": 5}, FILES, "d: labels are unknown, but pairs are labels; set them to 0"),
         ({**ALONE, "asked": "labels"}, FILES, "d: labels are unknown, so that only its own items can be asked"),
         ({**ALONE, "probed": 5}, FILES, "the database d has 5 probed, and there is no file of them; set logits to its"),
@@ -254,8 +259,9 @@ def test_queries_may_be_left_out(tmp_path, asked_all, left_out):
     assert len(probes) == 8 and (probes.n == probed).all() and probes.value[:4].isna().all() == (probed == 0)
     assert ("recall" in predicted) == ("positives" not in left_out) and "irrelevant_collision_rate" in predicted
     assert ("false_positive_rate" in predicted) == ("negatives" not in left_out)
-    of = dict.fromkeys(("true_positive_rate", "recall", "jaccard"), "positives") | {"false_positive_rate": "negatives"}
-    of |= dict.fromkeys(("perfect_retrieval_rate", "retrieved_bucket_size"), "positives")
+    positive = ["true_positive_rate", "recall", "jaccard", "items_retrieved"]
+    positive += [f"{kind}_retrieval_rate" for kind in ("perfect", "complete", "sound")]
+    of = dict.fromkeys(positive, "positives") | {"false_positive_rate": "negatives"}
     metrics = rows.index.get_level_values("metric")
     empty = np.array([of.get(metric, "pairs" if "_at_" in metric else "") in left_out for metric in metrics])
     assert empty.any() == bool(left_out - {"probed"}) and (rows.n[empty] == 0).all()

@@ -226,6 +226,11 @@ def test_claims_of_published_rates():
     (claim,) = results.perfect_retrieval_claims(published(ours=1, digits=1))
     assert claim["verdict"] == "4 of 20 published rates inside"
     assert claim["text"] == "Published rates: 16 not run, 4 inside."
+    other_seed = published(ours=1).iloc[[0]].assign(seed=2, status="outside")
+    assert other_seed.value.notna().all()
+    (claim,) = results.perfect_retrieval_claims(pd.concat([published(ours=1), other_seed]))
+    assert claim["verdict"] == "3 of 20 published rates inside", "one is outside with another seed"
+    assert claim["text"] == "Published rates: 16 not run, 3 inside, 1 inside and outside."
     apart = published(ours=1).assign(status="not comparable", why="another task")
     (claim,) = results.perfect_retrieval_claims(apart)
     assert claim["verdict"] == "No published rate is compared"

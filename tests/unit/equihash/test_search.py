@@ -18,6 +18,7 @@ from rehash.bits import pack
 from rehash.config import over_defaults, validated
 from rehash.equihash import asked, search
 from rehash.equihash.databases.labels import labels as labels_of
+from rehash.equihash.databases.queries import Queries
 from rehash.equihash.images.task import Task
 from rehash.equihash.index import nearest as module
 from rehash.equihash.index.lookup import Index
@@ -37,7 +38,7 @@ COLOUR = Task.of({"kind": "warped", "grid": [1, 1], "picture": [20, 30]})
 
 @pytest.mark.parametrize("width, partitions, block", [(8, 3, 2**16), (2, 1, 7), (3, 2, 100), (16, 2, 33)])
 def test_the_nearest_of_all_items(tmp_path, monkeypatch, width, partitions, block):
-    monkeypatch.setattr(module, "_BLOCK", block)
+    monkeypatch.setattr(module, "_BITS", block * 8 * width)
     rng, n_bits = np.random.default_rng(width), 8 * width
     codes = random_codes(400, width)
     codes[300:] = codes[:100]
@@ -108,8 +109,12 @@ def test_images_are_read_as_a_person_sees_them(tmp_path):
     image, exif = Image.fromarray(squares(20, 20)), Image.Exif()
     exif[0x0112] = 6  # to be turned by a quarter, clockwise
     image.save(tmp_path / "turned.png", exif=exif)
-    upright, _ = search.as_view(tmp_path / "turned.png", GREY)
+    upright, notes = search.as_view(tmp_path / "turned.png", GREY)
     assert (upright == np.asarray(image.rotate(-90).convert("L"))).all()
+    assert notes[1] == "turned upright, as its orientation tag says"
+    exif[0x0112] = 1
+    image.save(tmp_path / "upright.jpg", exif=exif)
+    assert not any("turned" in note for note in search.as_view(tmp_path / "upright.jpg", GREY)[1])
     clear = image.convert("RGBA")
     clear.putalpha(0)
     clear.save(tmp_path / "clear.png")
@@ -198,14 +203,14 @@ def test_what_is_asked(tmp_path, monkeypatch):
         (None, "query: there is none; say what to search for: --config query=photo.jpg"),
         ([], "query: there is none"),
         ("c.png", r"query: c\.png does not exist, seen from \S+stands or \S+; say what"),
-        ("text.txt", r"query: text\.txt: is not an image that can be read here; expected a PNG, JPEG"),
-        ("empty.png", r"query: empty\.png: is empty"),
+        ("text.txt", r"query: text\.txt is not an image that can be read here; expected a PNG, JPEG"),
+        ("empty.png", r"query: empty\.png is empty"),
         ("void", "query: void: a folder without images"),
         ("item:20000", "query: item:20000: the database small has the items 0 to 19,999"),
         ("positive:1000", "query: positive:1000: the database small has the positive queries 0 to 999"),
-        ("item:x", "query: item:x: expected a whole number, as in item:7"),
-        ("item:-1", "query: item:-1: expected a whole number"),
-        (["item:1"] * 51, "query: 51 queries; a page shows at most 50"),
+        ("item:x", "query: item:x: expected a whole number from 0, as in item:7"),
+        ("item:-1", "query: item:-1: expected a whole number from 0"),
+        (["item:1"] * 51, "query: a page shows at most 50 queries, and these are more"),
     ],
 )
 def test_what_cannot_be_asked(tmp_path, query, message):
@@ -271,6 +276,13 @@ def test_a_search_finds_what_is_nearest(small, found):
     mine = table[table["query"] == 2]
     assert (mine.same_label.astype(bool) == (mine.label == wanted[0])).all() and 0 in mine.distance.tolist()
     assert not table[table["query"] == 4].same_label.astype(bool).any(), "no item has the label of a negative query"
+    label = Queries.read(small.queries).positive[1500][0][3]
+    count = (labels == label).sum()
+    said = f"{count} items have its label" if count > 1 else "1 item has its label"
+    assert (
+        f"a query of the database: a new view of its label; {said}. Its label is {label}."
+        in (found / "search.html").read_text()
+    )
 
 
 def test_a_search_in_another_networks_index_is_refused(small, tmp_path):

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from math import comb
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -126,7 +127,10 @@ def known_index(folder, database: Database, sizes: tuple[int, ...], **wanted):
         generate_fingerprints(path, output, **SETTINGS)
     queries, codes, theory = (folder / name for name in ("q", "codes", "expected.csv"))
     draw_queries(labels, queries, sizes=sizes, seed=1, **wanted)
-    notes = generate_query_codes(queries, codes, theory, probed=300, **SETTINGS)
+    notes = generate_query_codes(queries, codes, theory, probed=300, signed=True, **SETTINGS)
+    with h5py.File(codes) as file:
+        for path in [f"positive/{size}" for size in file["logits/positive"]] + ["negative"]:
+            assert (pack(file[f"logits/{path}"][:] > 0) == file[path][:]).all()
     evaluate(folder, shards, codes, queries, labels, 2, keys={"model": "known"}, probes=70, seed=1)
     tables = (pd.read_csv(path).set_index(["database_size", "metric"]) for path in (theory, folder / "evaluation.csv"))
     return notes, Queries.read(queries), shards, *tables

@@ -1,6 +1,8 @@
 """Training of hash networks: one step against a plain loop, restarts, evaluations."""
 
 import dataclasses
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,13 +13,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from rehash.equihash.images.mosaics import CPU
 from rehash.equihash.images.noise import StreamSource
 from rehash.equihash.learning import objectives, train
+from rehash.equihash.learning.imported import import_network
 from rehash.equihash.learning.objectives.base import Objective
 from rehash.equihash.learning.train import HashTraining, Schedule
 from rehash.equihash.learning.triplets import Triplets, draw_pairs, summary
 from rehash.equihash.learning.weights import read_network
 from rehash.errors import InputError
 from rehash.seeds import stream
+from small_index import write_bank
 from small_training import bytes_of, job, run_training, small_bank
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -359,3 +365,25 @@ def test_the_summary_is_counted_by_hand():
     # Bit 0 is one in 1 of 6, the most lopsided; bit 7 in 4 of 6.
     assert found["entropy_worst_1"] == pytest.approx(-(np.log2(1 / 6) / 6 + 5 * np.log2(5 / 6) / 6))
     assert train.SPLITS == ("train", "valid")
+
+
+def test_trainings_of_ones_own_as_documented(tmp_path, monkeypatch):
+    """The Python of docs/equihash.md, as it stands: no file but the network, which is taken over with `import`."""
+    page = (ROOT / "docs" / "equihash.md").read_text(encoding="utf-8")
+    ours, own = re.findall("```python\n(.*?)```", page.split("### A training of one's own")[1], flags=re.S)[:2]
+    monkeypatch.chdir(tmp_path)
+    place = tmp_path / "results" / "equihash" / "banks"
+    place.mkdir(parents=True)
+    write_bank(place / "digits5k.h5", 30, 28, 28)
+    names = {}
+    exec(ours, names)
+    assert names["training"].finished_steps == 2 and names["training"].history[-1]["step"] == 2
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["digits5k.h5"]
+    before = {name: value.clone() for name, value in names["network"].state_dict().items()}
+    exec(own, names)
+    about = {"network": "mosaic_cnn", "bits": 64, "shape": [1, 56, 56]}
+    identity = {**about, "keys": {"task": "digits", "model": "mine", "variant": "imported"}, "seed": 1}
+    import_network("mine.safetensors", "ours.safetensors", "training.csv", identity=identity, task={})
+    found = read_network("ours.safetensors", CPU)[0].state_dict()
+    assert all(torch.equal(found[name], value) for name, value in names["network"].state_dict().items())
+    assert not all(torch.equal(found[name], value) for name, value in before.items()), "it has learned"

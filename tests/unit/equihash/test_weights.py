@@ -65,16 +65,20 @@ def test_networks_are_read_to_a_device(tmp_path):
     assert {tensor.device.type for tensor in network.state_dict().values()} == {"meta"}
 
 
-def refuses(path: Path, *messages: str) -> None:
+def refuses(path: Path | str, *messages: str) -> None:
     with pytest.raises(InputError) as caught:
         read_network(path, CPU)
     assert str(caught.value).startswith(f"{path}: not a network of rehash, or damaged (")
-    assert str(caught.value).endswith(f"make it again with: snakemake --cores all --force {path}")
+    ours = Path(path).parts[0] == "results"
+    again = (
+        f"snakemake --cores all --force {path}" if ours else "copy it again from where it comes, or make it again there"
+    )
+    assert str(caught.value).endswith(again)
     for message in messages:
         assert message in str(caught.value)
 
 
-def test_truncated_files(tmp_path):
+def test_truncated_files(tmp_path, monkeypatch):
     write_network(tmp_path / "whole", built(SMALL), SMALL)
     content, path = (tmp_path / "whole").read_bytes(), tmp_path / "part"
     for size in {0, 1, 7, 8, 9, 100, len(content) - 1, *range(200, len(content), len(content) // 37)}:
@@ -83,6 +87,10 @@ def test_truncated_files(tmp_path):
     path.write_bytes(content + b"\0")
     refuses(path)
     refuses(tmp_path / "there is none", "No such file")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").mkdir()
+    shutil.copy(path, "results/network.safetensors")
+    refuses("results/network.safetensors")
 
 
 def test_files_of_something_else(tmp_path):
@@ -514,10 +522,14 @@ def test_a_network_of_another_run_is_imported_as_it_is(tmp_path, caplog):
         ({"bits": 16}, "its bits is 8; the model's is 16. Set bits in the model's block"),
         ({"network": "resnet18"}, "its network is mosaic_cnn; the model's is resnet18"),
         ({"shape": [1, 20, 20]}, "it takes views of 1 x 16 x 16 .*, and the task's are 1 x 20 x 20"),
+        (
+            {"batch_norm": False},
+            "not the model's mosaic_cnn: .*norm.weight is unexpected.*. Set batch_norm: true in its",
+        ),
     ):
         with pytest.raises(InputError, match=message):
             import_network(files[0], tmp_path / "o", tmp_path / "h", identity={**OURS, **change}, task=task)
     (tmp_path / "cut.safetensors").write_bytes((tmp_path / "theirs.safetensors").read_bytes()[:5000])
-    with pytest.raises(InputError, match=r"cut\.safetensors"):
+    with pytest.raises(InputError, match=r"cut\.safetensors: .*copy it again from where it comes"):
         import_network(tmp_path / "cut.safetensors", tmp_path / "o", tmp_path / "h", identity=OURS, task=task)
     assert not (tmp_path / "o").exists()

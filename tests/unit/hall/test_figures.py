@@ -205,7 +205,7 @@ def drawn(folder: Path, page: str = "") -> dict[str, Path]:
 def test_a_figure_that_cannot_be_drawn_has_a_placeholder_that_says_why(results, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(results, "plot_images", failing(ValueError("no <two>\nclasses for $5 é")))
     outputs = drawn(tmp_path, page=f"{RESULTS}:images_page")
-    why = "ValueError: no <two> classes for $5 é"
+    why = "no <two> classes for $5 é"
     assert why_missing(outputs["png"]) == why and outputs["pdf"].read_bytes()[:4] == b"%PDF"
     assert why_missing(outputs["html"]) == "" and outputs["html"].read_text(encoding="utf-8") == "<p>é</p>"
     assert "Traceback" in caplog.text and f"{tmp_path}/f: could not be made" in caplog.text
@@ -220,7 +220,7 @@ def test_a_figure_that_fails_only_when_it_is_written_has_one_too(results, tmp_pa
         return figure
 
     monkeypatch.setattr(results, "plot_images", lambda *_, **__: unwritable())
-    assert why_missing(drawn(tmp_path)["png"]).startswith("ValueError")
+    assert "Unknown symbol" in why_missing(drawn(tmp_path)["png"])
 
 
 def test_a_page_that_cannot_be_made_costs_only_the_page(results, tmp_path, monkeypatch):

@@ -71,6 +71,18 @@ def foreign(path: str | Path, what: str) -> Iterator[ForeignFile]:
         yield ForeignFile(path, what, pool)
 
 
+def dataset(file: h5py.File, name: str) -> h5py.Dataset:
+    """Return a dataset of an open file.
+
+    Raises:
+        InputError: the file has no such dataset; the message lists what it has.
+    """
+    found = file.get(name)
+    if not isinstance(found, h5py.Dataset):
+        raise InputError(f"it has no dataset {name}; it has {', '.join(sorted(file)) or 'none'}")
+    return found
+
+
 def _own_process() -> ProcessPoolExecutor:
     """Return a pool of one forked process: importing a Snakemake script anew would repeat the script's work."""
     return ProcessPoolExecutor(1, multiprocessing.get_context("fork"), _end_with_parent)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageColor, ImageFile, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageColor, ImageFile, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from rehash.datasets.folders import SIGNATURE_BYTES, image_format, shown
 from rehash.datasets.scaling import Range, to_bytes
@@ -42,12 +42,14 @@ class Decoded:
         alpha: how opaque each pixel is, uint8 (H, W); None if all are.
         inverted: whether 0 is white.
         several: whether the file has more images, of which this is the first.
+        turned: whether the image lies turned or mirrored in the file, as its orientation tag says.
     """
 
     pixels: np.ndarray
     alpha: np.ndarray | None
     inverted: bool
     several: bool
+    turned: bool
 
     @property
     def is_deep(self) -> bool:
@@ -334,7 +336,8 @@ def _pillow_with(max_pixels: int) -> Iterator[None]:
 
 def _decoded(image: ImageFile.ImageFile, data: bytes) -> Decoded:
     tags = getattr(image, "tag_v2", {})
-    bits, sample_format, photometric = (_first(tags.get(tag)) for tag in (258, 339, 262))
+    # The orientation, too: Pillow takes it away when it loads a TIFF.
+    bits, sample_format, photometric, orientation = (_first(tags.get(tag)) for tag in (258, 339, 262, 274))
     one_plane = image.mode == "F" or image.mode.startswith("I")
     key = image.info.get("transparency")
     raw_mode = _raw_mode(image.tile[0]) if image.tile else ""
@@ -357,7 +360,8 @@ def _decoded(image: ImageFile.ImageFile, data: bytes) -> Decoded:
     if alpha is not None and (alpha == 255).all():
         alpha = None
     inverted = one_plane and photometric == 0  # which Pillow sees to for bytes only
-    return Decoded(pixels, alpha, inverted, image.format in _ANIMATED and _frames(image) > 1)
+    turned = (orientation or _orientation(image)) in range(2, 9)
+    return Decoded(pixels, alpha, inverted, image.format in _ANIMATED and _frames(image) > 1, turned)
 
 
 def _first(value: object) -> object:
@@ -379,6 +383,13 @@ def _upright(image: Image.Image) -> Image.Image:
     for key in ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"):
         image.info.pop(key, None)
     return ImageOps.exif_transpose(image)
+
+
+def _orientation(image: Image.Image) -> object:
+    """Return an image's orientation tag; 1, as it stands, if it has none or a damaged one."""
+    with contextlib.suppress(Exception):
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    return 1
 
 
 def _eight_bits(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:

@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,12 @@ def queries(config: dict, database: str, stands: str) -> list[dict[str, Any]]:
     """
     found = config["query"]
     texts = [found] if isinstance(found, str) else found or []
-    asked = [query for text in texts for query in _queries(text, config, database, stands)]
+    every = (query for text in texts for query in _queries(text, config, database, stands))
+    asked = [*islice(every, MOST + 1)]
     if not asked:
         raise InputError(f"{_WHERE}: there is none; {_HOW}")
     if len(asked) > MOST:
-        raise InputError(f"{_WHERE}: {len(asked):,} queries; a page shows at most {MOST}: ask for fewer at a time")
+        raise InputError(f"{_WHERE}: a page shows at most {MOST} queries, and these are more: ask for fewer at a time")
     return asked
 
 
@@ -76,7 +78,7 @@ def _queries(text: str, config: dict, database: str, stands: str) -> Iterator[di
 def _number(kind: str, text: str, found: dict, database: str) -> int:
     most = found[{"item": "items", "positive": "positives", "negative": "negatives"}[kind]]
     if not text.isdecimal():
-        raise InputError(f"{_WHERE}: {kind}:{text}: expected a whole number, as in {kind}:7")
+        raise InputError(f"{_WHERE}: {kind}:{text}: expected a whole number from 0, as in {kind}:7")
     if int(text) >= most:
         what = "items" if kind == "item" else f"{kind} queries"
         raise InputError(f"{_WHERE}: {kind}:{text}: the database {database} has the {what} 0 to {most - 1:,}")
@@ -97,11 +99,11 @@ def _check_image(path: Path, where: str) -> None:
         with open(path, "rb") as file:
             beginning = file.read(SIGNATURE_BYTES)
     except OSError as error:
-        raise InputError(f"{where}: cannot be opened: {error.strerror}") from error
+        raise InputError(f"{where} cannot be opened: {error.strerror}") from error
     if image_format(beginning, path.name) is None:
         heic = " (HEIC, the format of newer phones: convert it to JPEG)" if beginning[4:8] == b"ftyp" else ""
         kind = "is empty" if not beginning else f"is not an image that can be read here{heic}"
-        raise InputError(f"{where}: {kind}; expected a PNG, JPEG, GIF, WebP, TIFF, BMP or the like")
+        raise InputError(f"{where} {kind}; expected a PNG, JPEG, GIF, WebP, TIFF, BMP or the like")
 
 
 def search_inputs(

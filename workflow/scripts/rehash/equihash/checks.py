@@ -21,7 +21,7 @@ from rehash.equihash.plan import (
     of_identities,
     run_params,
     shape_of,
-    training_inputs,
+    start_content,
     variant_of,
 )
 from rehash.errors import InputError, unknown
@@ -35,6 +35,17 @@ _PLACES = {
     "identities": ["path"],
     "digiface": ["path"],
     "stereo": [],
+}
+# The settings that only some readers have, by the bank's reader.
+_IMAGES = ("image_size", "background", "colour", "value_range", "skip_corrupt", "max_pixels", "shares")
+READER_SETTINGS = {
+    "digits": ("copies",),
+    "photos": ("image_size",),
+    "image_folder": _IMAGES,
+    "hdf5": ("array", "slices"),
+    "identities": (*_IMAGES, "skip_single"),
+    "digiface": ("splits",),
+    "stereo": ("image_size",),
 }
 
 
@@ -66,9 +77,17 @@ def _check_banks(config: dict) -> None:
             raise unknown("dataset", bank["dataset"], config["datasets"], where)
         if bank["dataset"]:
             check_images(config, bank["dataset"], f"{where}.dataset")
-        for key in ("array", "slices"):
-            if bank[key] and bank["reader"] != "hdf5":
-                raise InputError(f"{where}.{key}: is a setting of the reader hdf5; this one is {bank['reader']}")
+        for key in dict.fromkeys(key for keys in READER_SETTINGS.values() for key in keys):
+            if bank.get(key) is not None and key not in READER_SETTINGS[bank["reader"]]:
+                able = " and ".join(reader for reader, keys in READER_SETTINGS.items() if key in keys)
+                raise InputError(
+                    f"{where}.{key}: is a setting of the reader {able}; this one is {bank['reader']}: leave it out"
+                )
+        if bank["images_limit"] and bank["reader"] in IDENTITIES:
+            raise InputError(
+                f"{where}.images_limit: counts images, which would cut an identity in two; leave it out, and set "
+                "bank_size of the task to the number of its first identities"
+            )
         _check_slices(bank, where)
 
 
@@ -189,6 +208,7 @@ def _check_databases(config: dict) -> None:
         for model, found in models.items():
             where = f"config: equihash.models.{task}.{model}"
             check_bytes(found["bits"], name, where)
+            # Of all models, those too that the database does not name: any can be asked for by file name.
             _check_given(name, database, found, where)
         named = {key: database[key] or () for key in ("models", "untrained")}
         for key, asked in {**named, "gallery.models": database["gallery"]["models"]}.items():
@@ -235,6 +255,11 @@ def _check_given(name: str, database: dict, model: dict, where: str) -> None:
         )
     if not given:
         return
+    if database["logits"] == "all":
+        raise InputError(
+            f"{where}: has fingerprints of others, but the database {name} keeps the logits of all queries, which are "
+            f"computed here; set equihash.databases.{name}.logits to probed"
+        )
     if labels == "drawn":
         raise InputError(
             f"{where}: has fingerprints of others, but the labels of the database {name} are drawn here, not theirs; "
@@ -284,7 +309,8 @@ def _check_training(config: dict, task: str, model: str) -> None:
             f"{where}.training.checkpoints: {beyond[0]}; expected at most {steps}, the number of its steps"
         )
     try:
-        training_inputs(config, task, model, "0")
+        for seed in found["seeds"]:
+            start_content(config, task, model, DEFAULT, str(seed))
     except (KeyError, IndexError, ValueError) as error:
         if isinstance(error, InputError):
             raise

@@ -85,8 +85,10 @@ def open_items(config: dict, database: str, folder: str | Path = ".") -> Items:
         config: as `rehash.config.validated` returns it. folder: where the workflow ran.
 
     Raises:
-        InputError: there is no such database, or a file is missing or damaged; the message names it.
+        InputError: there is no such database, its labels are unknown, or a file is missing or damaged; the message
+            names it.
     """
+    plan.check_shown(config, database)
     found = plan.block(config, "databases", database)
     shown = plan.encoding_params(config, found["task"], plan.DEFAULT, database)
     files = {role: Path(folder, path) for role, path in plan.task_inputs(config, found["task"]).items()}

@@ -70,8 +70,8 @@ _FOLDERS = ("image_folder", "identities")
 # The settings of a task that only some kinds have, by kind.
 KIND_SETTINGS = {
     "noisy": ("gaussian",),
-    "warped": ("perlin", "hue", "lightness", "flow"),
-    "natural": ("perlin", "hue", "lightness", "flow"),
+    "warped": ("perlin", "hue", "lightness", "saturation", "flow"),
+    "natural": ("perlin", "hue", "lightness", "saturation", "flow"),
     "augmented": tuple("gaussian labels colour shift rotation scale flip brightness contrast".split()),
     "instances": ("colour", "differ"),
 }
@@ -80,7 +80,7 @@ FLOWING = [kind for kind, keys in KIND_SETTINGS.items() if "flow" in keys]  # wh
 # What the published perfect-retrieval rates of 2023 are of; null stands for these, too.
 _PUBLISHED_DATABASE = {"split": "valid", "multiplicity": 1}
 _PUBLISHED_TASK = {"kind": "natural", "grid": [1, 2], "picture": [180, 180], "overlap": [0, 90], "hue": 1 / 16}
-_PUBLISHED_TASK |= {"lightness": 0.2}
+_PUBLISHED_TASK |= {"lightness": 0.2, "saturation": 0}
 _PUBLISHED_FLOW = {"coarse": 256, "fine": 512, "taper": False, "strength": 2, "fade": [6, 8]}
 # The pairs of views of a published step, by the kind of its task.
 _PUBLISHED_PAIRS = {"noisy": 2048, "warped": 2048, "natural": 1024}
@@ -312,8 +312,10 @@ def sizes(config: dict, database: str) -> list[int]:
 def query_params(config: dict, database: str) -> dict[str, Any]:
     """Return what a database's queries depend on besides its labels."""
     found = block(config, "databases", database)
-    kept = {key: found[key] for key in ("asked", "positives", "negatives", "pairs")}
-    return {**kept, "sizes": sizes(config, database), "seed": config["seed"]}
+    kept = {key: found[key] for key in ("asked", "positives", "negatives", "pairs", "split")}
+    images = prod(block(config, "tasks", found["task"])["grid"])
+    things = "identities" if of_identities(config, found["task"]) else "images"
+    return {**kept, "images": images, "things": things, "sizes": sizes(config, database), "seed": config["seed"]}
 
 
 def model_config(config: dict, task: str, model: str) -> dict:
@@ -392,8 +394,8 @@ def run_params(config: dict, task: str, model: str, variant: str, seed: str) -> 
     where = f"config: equihash.models.{task}.{model}"
     only = variant_of(found)
     if only not in (DEFAULT, IMPORTED) or (only == IMPORTED and variant != UNTRAINED):
-        also = f" and {UNTRAINED}" if only == IMPORTED else ""
-        raise InputError(f"{where}: it is {only}, not trained here; its variants are {only}{also}")
+        there = f"variants are {only} and {UNTRAINED}" if only == IMPORTED else f"only variant is {only}"
+        raise InputError(f"{where}: it is {only}, not trained here; its {there}")
     settings = objectives.complete(found["objective"], found["settings"], f"{where}.settings")
     schedule = {key: value for key, value in found["training"].items() if key != "checkpoints"}
     parts = {"settings": settings, "schedule": schedule, "model": {key: found[key] for key in ("bits", "batch_norm")}}
@@ -407,6 +409,7 @@ def run_params(config: dict, task: str, model: str, variant: str, seed: str) -> 
     values = {**parts["model"], "training": parts["schedule"]}
     check_values(values, ("equihash", "models", "*", "*"), f"{where}, variant {variant}")
     settings = objectives.complete(found["objective"], parts["settings"], f"{where}, variant {variant}")
+    objectives.check_terms(settings, parts["model"]["bits"], f"{where}, variant {variant}")
     if parts["schedule"]["forward"] == "twice" and not objectives.runs_twice(found["objective"]):
         able = ", ".join(name for name in objectives.names() if objectives.runs_twice(name))
         raise InputError(
@@ -464,16 +467,17 @@ def declared_steps(config: dict, task: str, model: str, variant: str) -> list[in
 def kept_steps(config: dict, task: str, model: str, variant: str, seed: str) -> list[int]:
     """Return the steps at which a training keeps its network.
 
-    Where a finished training has kept all that are declared, and more, these are its steps, so that nothing is trained
-    again because fewer are declared.
+    Where a finished training of these settings has kept all that are declared, and more, these are its steps, so that
+    nothing is trained again because fewer are declared.
     """
     declared = declared_steps(config, task, model, variant)
     wildcards = {"task": task, "model": model, "variant": variant, "seed": seed}
     record = Path(WEIGHTS.format(**wildcards)).with_suffix(".json")
     if not (record.is_file() and Path(CHECKPOINTS.format(**wildcards)).is_file()):
         return declared
-    kept = json.loads(record.read_text(encoding="utf-8"))["params"].get("steps", [])
-    return kept if set(declared) <= set(kept) else declared
+    made = json.loads(record.read_text(encoding="utf-8"))["params"]
+    same, kept = made.get("training") == run_params(config, task, model, variant, seed), made.get("steps", [])
+    return kept if same and set(declared) <= set(kept) else declared
 
 
 def checkpoint_inputs(config: dict, task: str, model: str, variant: str, seed: str) -> dict[str, str]:
@@ -506,14 +510,34 @@ def checkpoint_step(config: dict, variant: str) -> int:
 
 
 def training_inputs(config: dict, task: str, model: str, seed: str) -> dict[str, str]:
-    """Return the paths of what a model is trained from: its task's images, and the network that it starts from."""
-    found = model_config(config, task, model)["start"]
-    if not found:
-        return task_inputs(config, task)
-    start = found.format(seed=seed)
-    if not start.startswith("results/"):
-        start = located(start, f"config: equihash.models.{task}.{model}.start")
-    return {**task_inputs(config, task), "start": start}
+    """Return the paths of what a model is trained from: images, and the network of this graph that it starts from."""
+    start = _start(config, task, model, seed)
+    return {**task_inputs(config, task), **({"start": start} if start and not _is_outside(start) else {})}
+
+
+def start_place(config: dict, task: str, model: str, seed: str) -> str | None:
+    """Return the path of the network from outside that a training starts from; None if it starts from no such one."""
+    start = _start(config, task, model, seed)
+    return located(start, f"config: equihash.models.{task}.{model}.start") if _is_outside(start) else None
+
+
+def start_content(config: dict, task: str, model: str, variant: str, seed: str, look: bool = True) -> str | None:
+    """Return the checksum of the network from outside that a training starts from; None if it starts from no such one.
+
+    Raises:
+        InputError: there is no such file, and nothing was trained from it.
+    """
+    start, where = _start(config, task, model, seed), f"config: equihash.models.{task}.{model}.start"
+    built = WEIGHTS.format(task=task, model=model, variant=variant, seed=seed)
+    return outside_content(start, where, built, ("start",), look=look) if _is_outside(start) else None
+
+
+def _start(config: dict, task: str, model: str, seed: str) -> str:
+    return (model_config(config, task, model)["start"] or "").format(seed=seed)
+
+
+def _is_outside(start: str) -> bool:
+    return bool(start) and not start.startswith("results/")
 
 
 def untrained_values(model: dict) -> dict[str, Any]:
@@ -589,15 +613,17 @@ def diagnoses(config: dict, task: str) -> dict[str, list[str]]:
 
 
 def timed_runs(config: dict, database: str) -> list[tuple[dict[str, Any], int]]:
-    """Return, for the models of a database's task that keep networks of several steps, the runs and their steps.
+    """Return, for the models of a database that keep networks of several steps, the runs and their steps.
 
     The last step's run is the trained network itself.
     """
-    task = block(config, "databases", database)["task"]
+    found = block(config, "databases", database)
+    task = found["task"]
     return [
         ({**run, "variant": f"step={step}" if step < end else DEFAULT, "database": database}, step)
         for run in runs(config, task)
-        if run["variant"] == DEFAULT and (steps := declared_steps(config, task, run["model"], DEFAULT))
+        if run["variant"] == DEFAULT and _evaluated(found, run)
+        if (steps := declared_steps(config, task, run["model"], DEFAULT))
         for end in [model_config(config, task, run["model"])["training"]["steps"]]
         for step in [*steps, end]
     ]
@@ -607,14 +633,14 @@ def timed_evaluations(config: dict, database: str) -> list[str]:
     """Return the paths of the evaluations of the networks of `timed_runs`.
 
     Raises:
-        InputError: no model of the database's task keeps networks of several steps.
+        InputError: no model that the database evaluates keeps networks of several steps.
     """
     found = timed_runs(config, database)
     if not found:
         task = block(config, "databases", database)["task"]
         raise InputError(
-            f"config: equihash.models.{task}: no model keeps networks of several steps, which the database {database} "
-            "could be asked with; set training.checkpoints of one, for example [0, 1000]"
+            f"config: equihash.models.{task}: no model that the database {database} evaluates keeps networks of "
+            "several steps; set training.checkpoints of one, for example [0, 1000]"
         )
     return [f"{INDEXED}evaluation.csv".format(**run) for run, _ in found]
 
@@ -722,10 +748,10 @@ def checkpoint(config: dict, task: str, model: str) -> str:
 
 
 def checkpoint_content(config: dict, task: str, model: str, seed: str, look: bool = True) -> str:
-    """Return the checksum of the network that a model is imported from."""
+    """Return the checksum of the network that a model is imported from, and of the table beside one of rehash's own."""
     path, where = model_config(config, task, model)["import"], f"config: equihash.models.{task}.{model}.import"
     if path in (shipped := shipped_networks()):
-        return file_digest(shipped[path], "md5")
+        return " ".join(file_digest(shipped[path].with_suffix(end), "md5") for end in (".safetensors", ".csv"))
     built = WEIGHTS.format(task=task, model=model, variant=IMPORTED, seed=seed)
     return outside_content(path, where, built, ("content",), look=look)
 
@@ -876,6 +902,14 @@ def probed(config: dict, database: str) -> int:
     return block(config, "databases", database)["probed"]
 
 
+def kept_logits(config: dict, database: str) -> dict[str, Any]:
+    """Return which logits of a database's queries are kept: those that are probed, and perhaps all with their signs."""
+    return {
+        "probed": probed(config, database),
+        "signed": block(config, "databases", database)["logits"] == "all",
+    }
+
+
 def probes(config: dict, database: str) -> int:
     """Return the number of probes of each multi-probed query of a database."""
     return block(config, "databases", database)["probes"]
@@ -953,11 +987,17 @@ def compared(config: dict, database: str) -> dict[str, list[str]]:
     """Return the paths of all models' tables on a database, by comparison, and of the synthetic models' predictions.
 
     Raises:
-        InputError: the database's task has no model.
+        InputError: the database's task has no model, or it names none of them.
     """
     found = database_runs(config, database)
     if not found:
-        task = block(config, "databases", database)["task"]
+        about = block(config, "databases", database)
+        task = about["task"]
+        if about["models"] == [] and config["equihash"]["models"].get(task):
+            raise InputError(
+                f"config: equihash.databases.{database}.models: is empty; the database needs a model to be evaluated: "
+                f"name {' or '.join(config['equihash']['models'][task])}, or leave models out for all of them"
+            )
         raise InputError(f"config: equihash.models.{task}: no model; the database {database} needs one to be evaluated")
     tables = {
         comparison: [f"{INDEXED}{name}.csv".format(**run) for run in found] for comparison, name in COMPARISONS.items()
@@ -1023,7 +1063,7 @@ def asked(config: dict) -> list[tuple[str, dict[str, str]]]:
     for task in build["models"]:
         found += [("training", {"task": task})] if histories(config, task) else []
         found += [("distances", {"task": task})] if any(distance_inputs(config, task).values()) else []
-    found += [("diagnostics", {"task": task}) for task in build["diagnostics"]]
+    found += [("diagnostics", {"task": task}) for task in build["diagnostics"] if task in build["models"]]
     for task in build["families"]:
         found += [("family", {"task": task, "family": family}) for family in wing["families"][task]]
     for database in built_databases(config):

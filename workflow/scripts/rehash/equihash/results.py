@@ -354,14 +354,15 @@ def retrieval_claims(table: pd.DataFrame, predicted: pd.DataFrame) -> Claims:
 
 
 def perfect_retrieval_claims(table: pd.DataFrame) -> Claims:
-    """Count the published rates that agree with ours and those that cannot be compared."""
-    published = table.dropna(subset="published").drop_duplicates(["task", "model", "database_size"])
+    """Count the published rates that agree with ours in all runs, and those that cannot be compared."""
+    published = table.dropna(subset="published")
     if published.empty:
         return []
-    states = published.status.value_counts()
+    each = published.groupby(["task", "model", "database_size"]).status
+    states = each.agg(lambda of_runs: " and ".join(sorted(set(of_runs)))).value_counts()
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
     reasons = "".join(f"; {reason}" for reason in published.why.dropna().unique())
-    verdict = f"{states.get('inside', 0)} of {len(published)} published rates inside"
+    verdict = f"{states.get('inside', 0)} of {states.sum()} published rates inside"
     if not published.status.isin(["inside", "outside"]).any():
         verdict = "No published rate is compared"
     return [{"verdict": verdict, "text": f"Published rates: {counts}{reasons}."}]

@@ -27,7 +27,7 @@ from rehash.equihash.index.fingerprints import Origin
 from rehash.equihash.index.lookup import Index
 from rehash.equihash.index.nearest import Nearest, nearest
 from rehash.equihash.index.probing import probe_masks
-from rehash.equihash.index.query_codes import ViewList, item_view, query_views
+from rehash.equihash.index.query_codes import item_view, query_views
 from rehash.equihash.learning.models import Model
 from rehash.errors import InputError
 from rehash.store import write_bytes, write_csv
@@ -86,6 +86,8 @@ def as_view(path: str | Path, task: Task) -> tuple[np.ndarray, list[str]]:
 def _notes(found: Decoded, channels: int, size: tuple[int, int], span: tuple[float, float] | None) -> list[str]:
     height, width = found.pixels.shape[:2]
     coloured, notes = found.pixels.ndim == 3, [f"{width:,} x {height:,} pixels"]
+    if found.turned:
+        notes.append("turned upright, as its orientation tag says")
     if found.several:
         notes.append("animated, or with several pages: the first is taken")
     if span:
@@ -212,7 +214,7 @@ def _seen_again(encoder: Encoder, asked: Mapping[str, Any], labelled: LabelShard
         views = query_views(wanted)[name]
         if number >= len(views.labels):
             raise InputError(f"query {kind}:{number}: there are {len(views.labels)} {kind} queries, from 0 on")
-        view = ViewList(views.labels[number : number + 1], views.start + number, views.name, views.kind)
+        view = views.one(number)
         title, notes = f"{kind} query {number:,}", ["a query of the database: a new view of its label"]
         notes += ["no item has its label"] if kind == "negative" else [_relevant(wanted, number)]
     (logits,) = encoder.logits(view, 0)
@@ -221,8 +223,8 @@ def _seen_again(encoder: Encoder, asked: Mapping[str, Any], labelled: LabelShard
 
 
 def _relevant(wanted: Queries, number: int) -> str:
-    ids = wanted.positive[max(wanted.positive)][1].take(np.array([number])).ids
-    return f"{len(ids):,} {'item has' if len(ids) == 1 else 'items have'} its label"
+    count = wanted.positive[max(wanted.positive)][1].counts[number]
+    return f"{count:,} {'item has' if count == 1 else 'items have'} its label"
 
 
 def _probed(index: Index, logits: np.ndarray, probes: int) -> tuple[Codes, list[tuple[int, int]]]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from math import inf, prod
+
 from rehash.equihash.plan import (
     bank_place,
     block,
+    database_task,
     distance_inputs,
     model_config,
     of_task,
@@ -19,6 +22,7 @@ from rehash.outside import extent
 # Of a process that runs a network: torch, on a GPU with CUDA and cuDNN, and slices on their way there.
 _NETWORK_MB = 4000
 _DRAWN = 512  # views whose noise is drawn at a time, and once more ahead
+_SEARCHED = 50  # queries of a search at most (`asked.MOST`)
 # Time and activations of a network as multiples of those of the others on views of the same size. On one channel a
 # ResNet's first convolution has a stride of 1, so that everything behind it is four times as large.
 _NETWORKS = {"resnet34": (2.0, 1.5), "resnet50": (3.0, 4.0)}
@@ -67,10 +71,20 @@ def label_minutes(config: dict, database: str, attempt: int) -> int:
     return minutes(4 * block(config, "databases", database)["items"] * 1e-6 / 60, attempt)
 
 
+def _carriers(config: dict, database: str) -> float:
+    """Return how many items are held a positive query, as far as the config says how many labels there are.
+
+    An item is held once, however many queries have its label.
+    """
+    found, shown = block(config, "databases", database), database_task(config, database)
+    labels = shown.get("bank_size", inf) ** prod(shown["grid"])
+    return min(max(found["multiplicity"], found["items"] / labels), found["items"] / max(found["positives"], 1))
+
+
 def query_mb(config: dict, database: str, attempt: int) -> int:
     """Return the memory to draw queries: a block of labels, and twice about 200 bytes for each query and found item."""
     found, asked = block(config, "databases", database), len(sizes(config, database))
-    queries = asked * found["positives"] * (1 + found["multiplicity"]) + found["negatives"] + found["pairs"]
+    queries = asked * found["positives"] * (1 + _carriers(config, database)) + found["negatives"] + found["pairs"]
     return int((1500 + 2 * queries * 200 / 1e6) * attempt)
 
 
@@ -172,10 +186,16 @@ def shard_mb(config: dict, *, task: str, model: str, database: str, shards: str,
 def query_codes_mb(config: dict, *, task: str, model: str, database: str, attempt: int, **_: str) -> int:
     """Return the memory to encode a database's queries: a network on blocks, codes, logits and relevant ids."""
     width, found = model_config(config, task, model)["bits"] // 8, block(config, "databases", database)
-    ids = len(sizes(config, database)) * found["positives"] * (found["multiplicity"] + 2) * 8
-    logits = found["probed"] * width * 64
+    ids = len(sizes(config, database)) * found["positives"] * (_carriers(config, database) + 2) * 8
+    logits = found["probed"] * width * 64 + _signed_bytes(config, database, width)
     queries = _queries(config, database) * 6 * width
     return int((_network_mb(config, task) + (queries + 3 * ids + logits) / 1e6) * attempt)
+
+
+def _signed_bytes(config: dict, database: str, width: int) -> int:
+    """Return the memory of all queries' logits, twice: they are held, and read again from a state or written."""
+    found = block(config, "databases", database)
+    return _queries(config, database) * width * 64 if found["logits"] == "all" else 0
 
 
 def synthetic_mb(
@@ -184,7 +204,7 @@ def synthetic_mb(
     """Return the memory to generate the fingerprints of a shard or of the queries, whichever are more."""
     width = model_config(config, task, model)["bits"] // 8
     views = max(_share(config, task, database, shards), _queries(config, database))
-    return int((700 + views * (6 * width + 40) / 1e6) * attempt)
+    return int((700 + (views * (6 * width + 40) + _signed_bytes(config, database, width)) / 1e6) * attempt)
 
 
 def synthetic_minutes(config: dict, *, task: str, database: str, attempt: int, shards: str = "1", **_: str) -> int:
@@ -217,7 +237,7 @@ def partition_mb(config: dict, *, task: str, model: str, database: str, partitio
     """Return the memory to evaluate a partition: its codes and keys, the queries, and blocks of both."""
     width, found = model_config(config, task, model)["bits"] // 8, block(config, "databases", database)
     items = 1.2 * _share(config, task, database, partitions) * (2 * width + 12)
-    asked = len(sizes(config, database)) * found["positives"] * (found["multiplicity"] + 4) * 24
+    asked = len(sizes(config, database)) * found["positives"] * (_carriers(config, database) + 4) * 24
     probes = 1000 * found["probes"] * (4 * width + 40)
     return int((1500 + (items + asked + probes + _queries(config, database) * 4 * width) / 1e6) * attempt)
 
@@ -237,7 +257,7 @@ def evaluation_mb(config: dict, *, task: str, model: str, database: str, attempt
     found = block(config, "databases", database)
     width = model_config(config, task, model)["bits"] // 8
     probes, pairs = found["probed"] * found["probes"] * 40, found["item_pairs"] * (70 + 4 * width)
-    asked = _queries(config, database) * (4 * width + 24 * found["multiplicity"])
+    asked = _queries(config, database) * (4 * width + 24 * _carriers(config, database))
     return int((1500 + (asked + probes + pairs) / 1e6) * attempt)
 
 
@@ -261,15 +281,23 @@ def search_mb(config: dict, task: str, attempt: int) -> int:
 
 
 def search_minutes(config: dict, task: str, database: str, attempt: int) -> int:
-    """Return a generous run time limit to search: half a microsecond an item, and a block's noise for each picture."""
+    """Return a generous run time limit to search for as many queries as a page shows.
+
+    Each takes half a microsecond an item, and a block's noise for each picture.
+    """
     items, pictures = block(config, "databases", database)["items"], config["equihash"]["search"]["nearest_items"] + 1
-    return minutes(items * 5e-7 / 60, attempt) + view_minutes(config, task, pictures * _DRAWN, False, attempt)
+    pictures *= _SEARCHED
+    return minutes(_SEARCHED * items * 5e-7 / 60, attempt) + view_minutes(
+        config, task, pictures * _DRAWN, False, attempt
+    )
 
 
 def listing_mb(config: dict, database: str, attempt: int) -> int:
     """Return the memory to list what each query retrieves: about 500 bytes a query and size."""
     found = block(config, "databases", database)
-    queries = len(sizes(config, database)) * (found["positives"] * (1 + found["multiplicity"]) + found["negatives"])
+    queries = len(sizes(config, database)) * (
+        found["positives"] * (1 + _carriers(config, database)) + found["negatives"]
+    )
     return int((1500 + queries * 500 / 1e6) * attempt)
 
 

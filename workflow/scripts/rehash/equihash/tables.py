@@ -18,7 +18,7 @@ SETTING = [*SIZE, "model", "place", "setting"]  # the keys of a family's setting
 COUNTED = ("false_positive_rate", "irrelevant_collision_rate", "internal_collisions", "fallout_at_")
 
 
-class Watched(NamedTuple):
+class Curve(NamedTuple):
     """A number that training is watched by; it is shown as a share of `most`, its largest possible value."""
 
     metric: str
@@ -28,13 +28,13 @@ class Watched(NamedTuple):
 
 
 WATCHED = (
-    Watched("recall_at_0", "recall, equal codes", "share of same-label pairs"),
-    Watched("precision_at_0", "precision, equal codes", "share of pairs found"),
-    Watched("entropy_worst_1", "worst bit", "entropy (share of 1 bit)", 1),
-    Watched("distinct_codes", "distinct codes, different labels", "share of views"),
-    Watched("recall_at_2", "recall within distance 2", "share of same-label pairs"),
-    Watched("precision_at_2", "precision within distance 2", "share of pairs found"),
-    Watched("entropy_worst_3", "worst triple of bits", "entropy (share of 3 bits)", 3),
+    Curve("recall_at_0", "recall, equal codes", "share of same-label pairs"),
+    Curve("precision_at_0", "precision, equal codes", "share of pairs found"),
+    Curve("entropy_worst_1", "worst bit", "entropy (share of 1 bit)", 1),
+    Curve("distinct_codes", "distinct codes, different labels", "share of views"),
+    Curve("recall_at_2", "recall within distance 2", "share of same-label pairs"),
+    Curve("precision_at_2", "precision within distance 2", "share of pairs found"),
+    Curve("entropy_worst_3", "worst triple of bits", "entropy (share of 3 bits)", 3),
 )
 TERM_GRADIENTS = "gradient"  # the quantity of diagnostics that has a row for each term of a loss
 PAIR_KINDS = {"same": "pairs of one label", "different": "pairs of two labels"}

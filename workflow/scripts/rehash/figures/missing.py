@@ -42,7 +42,9 @@ def attempted(make: Callable[[], Made], what: str) -> tuple[Made | None, str]:
     except Exception as error:
         log.exception("%s: could not be made; the rest goes on", what)
         text = " ".join(str(error).split())
-        return None, f"{type(error).__name__}: {text}"[:_LONGEST]
+        # A ValueError says what is wrong with the data; an error of another type may need its name ("KeyError: 'x'").
+        said = text if text and isinstance(error, ValueError) else f"{type(error).__name__}: {text}"
+        return None, said[:_LONGEST]
 
 
 def words(name: str, why: str) -> str:

@@ -22,6 +22,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from rehash.errors import InputError
+from rehash.tuple_entropy import outcomes
+from rehash.tuple_entropy.bounds import MOST_BITS, SMALL
 from rehash.tuple_entropy.moments import (
     Moments,
     TupleMaps,
@@ -36,7 +38,6 @@ from rehash.tuple_entropy.tuples import Tuples
 
 CHUNK_BYTES = 2**25  # small enough for a CPU's caches to help, large enough to keep a GPU busy
 _LOST = 2.0**-20  # share of its first term below which a difference has fewer than about 30 correct bits
-_LEAST = torch.finfo(torch.float64).tiny
 
 
 def tuple_entropy(
@@ -76,7 +77,7 @@ def tuple_entropy(
     """
     _check(logits_NK, tuples)
     if tuples.size == 1:
-        raise InputError("entropy: tuples of 1 bit; expected 2, 3 or 4")
+        raise InputError(f"entropy: tuples of 1 bit; expected 2 to {MOST_BITS}")
     if not prior > 0:
         raise InputError(f"entropy: a prior of {prior} rows; expected more than 0")
     logits_NK = logits_NK.to(torch.promote_types(logits_NK.dtype, torch.float32))
@@ -98,11 +99,15 @@ def tuple_entropies(values_NK: Tensor, tuples: Tuples, *, chunk_bytes: int = CHU
     low, high = values_NK.min().item(), values_NK.max().item()
     if not 0 <= low <= high <= 1:
         raise InputError(f"entropies: values from {low} to {high}; expected probabilities or bits, in [0, 1]")
-    maps, ones = tuple_maps(tuples, values_NK.device), values_NK.T.double().contiguous()
+    ones = values_NK.T.double().contiguous()
+    if tuples.size > SMALL:
+        values = torch.stack([1 - ones, ones], 1)
+        return outcomes.entropies(values, outcomes.members_of(tuples, ones.device), chunk_bytes)
+    maps = tuple_maps(tuples, ones.device)
     moments, entropies = moments_of(ones, maps, chunk_bytes), ones.new_empty(len(tuples))
     for part in _parts(maps, chunk_bytes):
         products, _ = gather(moments, maps, part)
-        entropies[maps.order[part]] = _entropies(maps.signs @ products, len(values_NK))[0]
+        entropies[maps.order[part]] = outcomes.entropies_of(maps.signs @ products, len(values_NK))[0]
     return entropies
 
 
@@ -119,8 +124,20 @@ def _parts(maps: TupleMaps, chunk_bytes: int) -> list[slice]:
 class _TupleEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx, logits_NK: Tensor, tuples: Tuples, prior: float | None, chunk_bytes: int) -> Tensor:
-        maps, rows, logits = tuple_maps(tuples, logits_NK.device), len(logits_NK), logits_NK.T.double().contiguous()
+        rows, logits = len(logits_NK), logits_NK.T.double().contiguous()
         ones, zeros = logits.sigmoid(), logits.neg().sigmoid()
+        if tuples.size > SMALL:
+            values = torch.stack([zeros, ones], 1)
+            hard = None if prior is None else torch.stack([logits <= 0, logits > 0], 1).double()
+            members = outcomes.members_of(tuples, logits.device)
+            if not ctx.needs_input_grad[0]:
+                found = outcomes.entropies(values if hard is None else hard, members, chunk_bytes)
+                return found.sum().to(logits_NK.dtype)
+            value, slopes = outcomes.sum_of_entropies(values, hard, prior, members, chunk_bytes)
+            gradient = (slopes[:, 1] - slopes[:, 0]).mul_(ones).mul_(zeros).div_(rows)
+            ctx.save_for_backward(gradient.T.to(logits_NK.dtype).contiguous())
+            return value.to(logits_NK.dtype)
+        maps = tuple_maps(tuples, logits.device)
         turned = ones.sum(1, keepdim=True) > zeros.sum(1, keepdim=True)
         rare, common = torch.where(turned, zeros, ones), torch.where(turned, ones, zeros)
         counted = rare if prior is None else ((logits > 0) ^ turned).double()
@@ -131,7 +148,7 @@ class _TupleEntropy(torch.autograd.Function):
             counts = maps.signs @ products
             if prior is None:
                 _count_again(counts, products, maps.members[:, part], (common, rare), chunk_bytes)
-            entropies, logs = _entropies(counts, rows)
+            entropies, logs = outcomes.entropies_of(counts, rows)
             value += entropies.sum()
             if prior is not None:
                 logs = (counts + prior).log()
@@ -147,28 +164,11 @@ class _TupleEntropy(torch.autograd.Function):
         return above * ctx.saved_tensors[0], None, None, None
 
 
-def _entropies(counts: Tensor, rows: int) -> tuple[Tensor, Tensor]:
-    """Return the entropies (m,) of counts of outcomes (2^size, m), and the logarithms of their shares of the rows."""
-    shares = counts / rows
-    logs = shares.clamp_min(_LEAST).log_()
-    return -(shares * logs).sum(0), logs
-
-
 def _count_again(
     counts: Tensor, products: Tensor, members: Tensor, by_outcome: tuple[Tensor, Tensor], chunk_bytes: int
 ) -> None:
     """Replace a tuple's counts by sums over outcomes where a count is far below the first term of its difference."""
-    lost, half = (counts < products * _LOST).any(0).nonzero().flatten(), len(members) // 2
+    lost = (counts < products * _LOST).any(0).nonzero().flatten()
     values = torch.stack(by_outcome, 1)  # (K, 2, N)
     for part in slices(len(lost), 8 * 16 * values.shape[2], chunk_bytes):
-        bits = members[:, lost[part]]
-        left, right = (_joint(values, some) for some in (bits[:half], bits[half:]))
-        counts[:, lost[part]] = (left @ right.mT).flatten(1).T
-
-
-def _joint(values: Tensor, bits: Tensor) -> Tensor:
-    """Return the product of the values of each outcome of bits (n, m) in each row, (m, 2^n, N)."""
-    joint = values[bits[0]]
-    for bit in bits[1:]:
-        joint = (joint[:, :, None] * values[bit][:, None]).flatten(1, 2)
-    return joint
+        counts[:, lost[part]] = outcomes.count_outcomes(values, members[:, lost[part]])

@@ -159,10 +159,15 @@ def scatter(slopes: Moments, maps: TupleMaps, part: slice, places: Tensor, by_su
     if maps.blocks:
         slopes.fours[part] = by_subset[-1]
     values = by_subset.flatten()[: len(places)]
+    add_at(slopes.table, places, values)
+
+
+def add_at(total: Tensor, places: Tensor, values: Tensor) -> None:
+    """Add values, (n, ...), at places of a total's first axis, int64 (n,), always in one order."""
     if values.is_cuda:  # on CUDA index_add_ adds in random order, while index_put_ sorts first
-        slopes.table.index_put_((places,), values, accumulate=True)
+        total.index_put_((places,), values, accumulate=True)
     else:
-        slopes.table.index_add_(0, places, values)
+        total.index_add_(0, places, values)
 
 
 def gradient_of(bits_KN: Tensor, slopes: Moments, maps: TupleMaps, chunk_bytes: int) -> Tensor:

@@ -9,6 +9,7 @@ from math import comb
 import numpy as np
 
 from rehash.errors import InputError
+from rehash.tuple_entropy.bounds import check_groups, check_size, check_tuples
 
 _TRIES = 64
 
@@ -18,7 +19,8 @@ class Tuples:
     """Tuples of `size` different bits of `bits`: all of them, or `members`, int64 (M, size), each once.
 
     Raises:
-        InputError: the size is not 2, 3 or 4 (or 1, for evaluation), there are fewer bits, or members do not fit.
+        InputError: the size is not 2 to 8 (or 1, for evaluation), there are fewer bits, there are too many tuples of 5
+            and more bits, or members do not fit.
     """
 
     bits: int
@@ -26,12 +28,11 @@ class Tuples:
     members: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.size <= 4:
-            raise InputError(f"tuples of {self.size} bits; expected 2, 3 or 4 (or 1, for evaluation)")
-        if self.bits < self.size:
-            raise InputError(f"tuples of {self.size} bits: a code of {self.bits} has fewer")
+        check_size(self.bits, self.size, "tuples", least=1)
         if self.members is not None:
             _check_members(self.members, self.bits, self.size)
+        elif self.size > 1:
+            check_tuples(self.bits, self.size)
 
     def __len__(self) -> int:
         return comb(self.bits, self.size) if self.members is None else len(self.members)
@@ -45,7 +46,7 @@ class Tuples:
         """Return all tuples of `size` bits, in the order of itertools.combinations.
 
         Raises:
-            InputError: the size is not 1 to 4, or there are fewer bits.
+            InputError: the size is not 1 to 8, there are fewer bits, or there are too many tuples of 5 and more bits.
         """
         return cls(bits, size)
 
@@ -61,13 +62,13 @@ class Tuples:
             max(count, number of subsets) tuples, sorted; there may be fewer than subsets where tuples are few.
 
         Raises:
-            InputError: the size is not 2, 3 or 4, `covered` is not 1 to size - 1, or there are too few bits or tuples.
+            InputError: the size is not 2 to 8, `covered` is not 1 to size - 1, there are too few bits or tuples, or too
+                many tuples of 5 and more bits.
         """
-        _check_size(bits, size, "cover")
-        if not 1 <= covered < size:
-            raise InputError(f"cover: of {covered} bits each, by tuples of {size}; expected 1 to {size - 1}")
-        if count > (possible := comb(bits, size)):
-            raise InputError(f"cover: {count} tuples of {size} bits; a code of {bits} has {possible}")
+        if not covered:
+            raise InputError(f"cover: of 0 bits each, by tuples of {size}; expected 1 to {size - 1}")
+        check_tuples(bits, size, covered, count, "cover")
+        possible = comb(bits, size)
         found, waiting = np.empty((0, size), np.int64), _combinations(bits, covered)
         for _ in range(_TRIES):
             if not len(waiting):
@@ -89,23 +90,15 @@ class Tuples:
         Groups are aligned (0, 1, 2, ...) and, with `strided`, also strided (0, K / group, 2 K / group, ...).
 
         Raises:
-            InputError: the size is not 2, 3 or 4, or the group does not divide the bits or is smaller than a tuple.
+            InputError: the size is not 2 to 8, the group does not divide the bits or is smaller than a tuple, or there
+                are too many tuples of 5 and more bits.
         """
-        _check_size(bits, size, "groups")
-        if not size <= group <= bits or bits % group:
-            raise InputError(f"groups: of {group} bits; expected a divisor of {bits}, and at least {size}")
+        check_groups(bits, size, group, strided)
         groups = np.arange(bits).reshape(-1, group)
         if strided:
             groups = np.concatenate([groups, np.arange(bits).reshape(group, -1).T])
         members = groups[:, _combinations(group, size)].reshape(-1, size)
         return cls(bits, size, np.unique(members, axis=0))
-
-
-def _check_size(bits: int, size: int, where: str) -> None:
-    if not 2 <= size <= 4:
-        raise InputError(f"{where}: tuples of {size} bits; expected 2, 3 or 4")
-    if bits < size:
-        raise InputError(f"{where}: tuples of {size} bits; a code of {bits} has fewer")
 
 
 def _check_members(members: np.ndarray, bits: int, size: int) -> None:
@@ -140,5 +133,7 @@ def _new(drawn: np.ndarray, found: np.ndarray, bits: int) -> np.ndarray:
     """Return which ascending tuples, bool (n,), are neither among those found nor equal to one drawn earlier."""
     both = np.concatenate([found, drawn])
     first = np.zeros(len(both), bool)
-    first[np.unique(np.ravel_multi_index(tuple(both.T), (bits,) * both.shape[1]), return_index=True)[1]] = True
+    numbered = bits ** both.shape[1] < 2**63
+    keys = np.ravel_multi_index(tuple(both.T), (bits,) * both.shape[1]) if numbered else both
+    first[np.unique(keys, return_index=True, axis=0)[1]] = True
     return first[len(found) :]

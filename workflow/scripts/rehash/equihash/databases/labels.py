@@ -94,6 +94,22 @@ def count_labels(bank_size: int, images: int) -> int:
     return bank_size**images
 
 
+def bank_part(bank_size: int | None, available: int, what: str, where: str) -> int:
+    """Return how many images (or identities) of a bank's split labels are mosaics of: `bank_size`, or all if None.
+
+    Args:
+        available: how many the split has. what: images, classes or identities. where: whose bank_size it is.
+
+    Raises:
+        InputError: the split has fewer than `bank_size`.
+    """
+    if (bank_size or 0) > available:
+        raise InputError(
+            f"{where}: bank_size is {bank_size}, but the bank's split has {available} {what}; expected at most these"
+        )
+    return bank_size or available
+
+
 def shard_range(n_items: int, shards: int, shard: int) -> tuple[int, int]:
     """Return start and stop of one of `shards` parts of the items.
 
@@ -196,13 +212,13 @@ def draw_shard(
         count = count_labels(bank_size, images) if bank_size else items
         draw_labels(output, Database(seed, database, items, count, source=UNKNOWN), *part)
         return {"label_count": count}
-    pictures, digests = bank_images(bank, split, bank_size, database)
+    pictures, digests = counted_bank(bank, split, bank_size, database)
     whole = Database(seed, database, items, count_labels(pictures, images), multiplicity)
     draw_labels(output, whole, *part)
     return {"seed": seed, "bank_pictures": pictures, "label_count": whole.label_count, "digests": digests}
 
 
-def bank_images(
+def counted_bank(
     bank: str | Path | None, split: str, bank_size: int | None, database: str
 ) -> tuple[int, dict[str, str]]:
     """Return how many images of a bank's split labels are mosaics of, and the bank's digest by its path.
@@ -216,8 +232,6 @@ def bank_images(
     if bank is None:
         return bank_size, {}
     found = Bank.open(bank, split)
-    if (bank_size or 0) > found.things:
-        raise InputError(
-            f"database {database}: bank_size is {bank_size}, but the split {split} of {bank} has {found.things}"
-        )
-    return bank_size or found.things, {str(bank): found.checksum}
+    what = "images" if found.identities is None else "identities"
+    where = f"database {database}, split {split} of {bank}"
+    return bank_part(bank_size, found.things, what, where), {str(bank): found.checksum}

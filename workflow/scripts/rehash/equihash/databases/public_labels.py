@@ -22,10 +22,10 @@ import numpy as np
 
 from rehash.datasets.pickles import unpickled
 from rehash.equihash.databases.label_files import LabelShards
-from rehash.equihash.databases.labels import Database, bank_images, count_labels, shard_range
+from rehash.equihash.databases.labels import Database, count_labels, counted_bank, shard_range
 from rehash.equihash.databases.queries import FILE, Relevant, carriers, listed, write_queries
 from rehash.errors import InputError, unreadable
-from rehash.foreign_hdf5 import ForeignFile, foreign
+from rehash.foreign_hdf5 import ForeignFile, dataset, foreign
 from rehash.hdf5 import created, write_attributes
 
 _ITEMS = ("database", "index")  # of 2024 and of 2023
@@ -65,7 +65,7 @@ def read_labels(
     Raises:
         InputError: the file is another one, has fewer items, or shows images that the bank has not; nothing is left.
     """
-    pictures, digests = bank_images(bank, split, bank_size, database)
+    pictures, digests = counted_bank(bank, split, bank_size, database)
     whole = Database(seed, database, items, count_labels(pictures, prod(grid)), source=content)
     start, stop = shard_range(items, shards, shard)
     digest, at = hashlib.sha256(), 0
@@ -109,7 +109,7 @@ def read_queries(
     """
     opened = LabelShards.open(shards)
     database = opened.database
-    pictures, digests = bank_images(bank, split, bank_size, database.name)
+    pictures, digests = counted_bank(bank, split, bank_size, database.name)
     with foreign(path, _WHAT) as file:
 
         def read(kind: str, count: int, several: int = 1) -> np.ndarray:
@@ -179,9 +179,8 @@ def _labels(
 
 
 def _described(file: h5py.File, name: str) -> tuple[tuple[int, ...], np.dtype]:
-    if name not in file:
-        raise InputError(f"it has no dataset {name}; it has {', '.join(sorted(file)) or 'none'}")
-    return file[name].shape, file[name].dtype
+    found = dataset(file, name)
+    return found.shape, found.dtype
 
 
 def _check_truth(path: str | Path, relevant: Relevant) -> None:

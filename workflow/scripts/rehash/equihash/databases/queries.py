@@ -29,6 +29,7 @@ from rehash.seeds import stream
 log = logging.getLogger("rehash")
 LABELS, ITEMS, FILE = "labels", "items", "file"
 _DENSE = 2**24  # up to this many labels, all that the database lacks are listed
+_MOST_IDS = 2**28  # of relevant items, 2 GB
 _MOST_CANDIDATES = 2**24  # drawn in a round
 _ROUNDS = 8
 _TABLE_BITS = 24
@@ -78,7 +79,7 @@ class Relevant:
     def of(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the ids of the queries start to stop, one after the other, each with its query counted from start."""
         lists = np.arange(start, stop) if self.lists is None else self.lists[start:stop]
-        lengths = np.diff(self.offsets)[lists]
+        lengths = self.offsets[lists + 1] - self.offsets[lists]  # of these alone: readers ask for one query at a time
         owners, ends = np.repeat(np.arange(len(lists)), lengths), np.cumsum(lengths)
         return owners, self.ids[np.arange(len(owners)) + np.repeat(self.offsets[lists] - ends + lengths, lengths)]
 
@@ -148,6 +149,9 @@ def draw_queries(
     pairs: int,
     seed: int,
     asked: str = LABELS,
+    split: str = "",
+    images: int = 1,
+    things: str = "images",
 ) -> dict[str, Any]:
     """Draw a database's queries from the label files of all its shards (`labels.draw_labels`).
 
@@ -170,6 +174,8 @@ def draw_queries(
 
     Args:
         sizes: the sizes of the databases that are asked, as numbers of first items; by default that of the whole one.
+        split, images, things: of which split of the bank labels are mosaics, of how many images each, and what these
+            are (images or identities); for a message only.
 
     Memory holds the positives' ids and some hundred bytes per query, at least about 200 MB in all.
 
@@ -189,7 +195,8 @@ def draw_queries(
         kind: stream(seed, "equihash", "queries", database.name, kind) for kind in ("positive", "negative", "pair")
     }
     key = streams["positive"].integers(2**64, size=2, dtype=np.uint64)
-    negative = _absent_labels(opened, negatives, streams["negative"])
+    made_of = f", mosaics of the {round(database.label_count ** (1 / images)):,} {things} of the split {split}"
+    negative = _absent_labels(opened, negatives, streams["negative"], made_of if split else "")
     pair, positive = _pairs(database, pairs, streams["pair"]), {}
     for size in sizes:
         if asked == ITEMS:
@@ -281,17 +288,24 @@ def _priorities(labels: np.ndarray, key: np.ndarray) -> np.ndarray:
 
 def _items(shards: LabelShards, size: int, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return offsets and ids of the first `size` items that carry the chosen labels, which are distinct."""
-    owners, ids = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    owners, ids, held = [np.empty(0, np.int64)], [np.empty(0, np.int64)], 0
     for items, places in carriers(shards, chosen, f"positive queries of {size}: ids", size):
         owners.append(places)
         ids.append(items)
+        held += len(items)
+        if held > _MOST_IDS:
+            raise InputError(
+                f"database {shards.database.name}: its positive queries have more than {_MOST_IDS:,} relevant items "
+                f"among the first {size:,}, which every job would have to hold; labels are too few for so many items: "
+                "take a larger bank, a larger grid or fewer positives"
+            )
     owners, ids = np.concatenate(owners), np.concatenate(ids)
     offsets = np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=len(chosen)))])
     return offsets.astype(np.int64), ids[np.argsort(owners, kind="stable")]
 
 
-def _absent_labels(shards: LabelShards, count: int, random: np.random.Generator) -> np.ndarray:
-    """Draw `count` distinct labels that no item carries, int64 (count,)."""
+def _absent_labels(shards: LabelShards, count: int, random: np.random.Generator, made_of: str) -> np.ndarray:
+    """Draw `count` distinct labels that no item carries, int64 (count,); a message ends with `made_of`."""
     database = shards.database
     if not count:
         return np.empty(0, np.int64)
@@ -301,7 +315,7 @@ def _absent_labels(shards: LabelShards, count: int, random: np.random.Generator)
             taken[labels] = True
         absent = np.flatnonzero(~taken)
         if len(absent) < count:
-            raise _too_many_negatives(database, count, f"{len(absent)} of the {len(taken)} labels are")
+            raise _too_many_negatives(database, count, f"{len(absent)}", made_of)
         return random.permutation(absent)[:count]
     found = np.empty(0, np.int64)
     share = max(0.5, 1 - database.n_items / database.label_count)  # of absent labels: an estimate first, then as found
@@ -313,14 +327,13 @@ def _absent_labels(shards: LabelShards, count: int, random: np.random.Generator)
         if len(found) >= count:
             return found[:count]
         share = max(absent.mean(), 1e-6)
-    about = f"about {round(absent.mean() * database.label_count)} of the {database.label_count} labels are"
-    raise _too_many_negatives(database, count, about)
+    raise _too_many_negatives(database, count, f"about {round(absent.mean() * database.label_count)}", made_of)
 
 
-def _too_many_negatives(database: Database, count: int, there_are: str) -> InputError:
+def _too_many_negatives(database: Database, count: int, lacking: str, made_of: str) -> InputError:
     return InputError(
-        f"database {database.name}: {count} negative queries, but {there_are} not in it; ask for fewer, have "
-        "fewer items, or take a larger bank or grid"
+        f"database {database.name}: {count} negative queries, but it lacks {lacking} of the {database.label_count} "
+        f"labels{made_of}; ask for fewer, have fewer items, or take a larger bank or grid"
     )
 
 

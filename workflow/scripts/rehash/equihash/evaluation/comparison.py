@@ -52,12 +52,12 @@ def compare_models(
     """Stack the tables of a database's networks (see `rehash.equihash.evaluation.summary`), each kind in a file (CSV).
 
     The table of bucket sizes ends with rows of the model `labels`, variant `expected` (`expected_multiplicities`; of
-    unknown labels there are none). Two
-    more tables are computed from the others: predicted, the metrics of synthetic fingerprints beside their theoretical
-    values (`found_and_predicted`), and distances_statistics (`distance_statistics` of distances).
+    unknown labels there are none). Two more tables are computed from the others: predicted, the metrics of synthetic
+    fingerprints beside their theoretical values (`found_and_predicted`), and distances_statistics
+    (`distance_statistics` of distances).
 
     Args:
-        tables: by name (retrieval, bucket_sizes, probes, distances), of all networks.
+        tables: by name (retrieval, bucket_sizes, query_buckets, probes, distances), of all networks.
         predicted: of the synthetic networks, in the folders of their other tables (`rehash.equihash.index.synthetic`).
         labels: any of the database's label files. outputs: by the same names, predicted and distances_statistics.
     """

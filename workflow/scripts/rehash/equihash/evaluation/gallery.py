@@ -201,7 +201,7 @@ def show_retrieval(
         raise InputError(f"{codes}: no query was multi-probed; set equihash.databases.<name>.probed to 1 or more")
     asked_labels, relevant = wanted.positive[size]
     found = pd.concat([part.tables["probes"] for part in parts], ignore_index=True)
-    table = retrievals(found, np.diff(relevant.offsets)[:count], probes)
+    table = retrievals(found, relevant.counts[:count], probes)
     choice = chosen(table, rows, stream(seed, "equihash", "gallery", keys["database"]))
     task, images = Task.of(shown.task), Bank.open(bank, shown.split)
     mosaics, views = Mosaics.open(task, images, perlin, CPU), query_views(wanted)[f"positive/{size}"]
@@ -209,10 +209,8 @@ def show_retrieval(
     logits = np.where(signs, asked.abs_logits, -asked.abs_logits)
     seen, pictured, facts = [], [], []
     for row, query in enumerate(choice):
-        seen.append(
-            picture(mosaics, ViewList(views.labels[[query]], views.start + query, views.name, views.kind), shown.seed)
-        )
-        own = relevant.ids[relevant.offsets[query] : relevant.offsets[query + 1]]
+        seen.append(picture(mosaics, views.one(query), shown.seed))
+        _, own = relevant.of(query, query + 1)
         picks = picked(probed_items(index, logits[query], max(probes), own, items), items)
         for item, label in zip(picks[:, 0], labelled.take(picks[:, 0])):
             pictured.append(picture(mosaics, item_view(labelled.database, int(item), int(label)), shown.seed))

@@ -50,8 +50,7 @@ def positive_outcomes(
     Returns:
         database_size; retrieved, relevant and hits, the numbers of ids in the bucket, of relevant ids, and of those
         that are both; own, 1 where the query's own item is in the bucket, else 0; queries, how many had this outcome. A
-        query does not count for a database size at which no item
-        has its label.
+        query does not count for a database size at which no item has its label.
     """
     own = np.full(len(low), -1) if own is None else own
     counted = [_empty()]
@@ -60,11 +59,13 @@ def positive_outcomes(
     return add_up(counted)
 
 
-def outcomes_of(ids: np.ndarray, low: np.ndarray, high: np.ndarray, relevant: Relevant, size: int) -> np.ndarray:
-    """Return the outcome of each query, int64 (3, q): retrieved, relevant and hits (see `positive_outcomes`)."""
-    found, none = np.zeros((3, len(low)), np.int64), np.full(len(low), -1)
-    for _, part, numbers in _numbers(ids, low, high, relevant, [size], none):
-        found[:, part] = numbers[:3]
+def outcomes_of(
+    ids: np.ndarray, low: np.ndarray, high: np.ndarray, relevant: Relevant, size: int, own: np.ndarray
+) -> np.ndarray:
+    """Return the outcome of each query, int64 (4, q): retrieved, relevant, hits and own (see `positive_outcomes`)."""
+    found = np.zeros((4, len(low)), np.int64)
+    for _, part, numbers in _numbers(ids, low, high, relevant, [size], own):
+        found[:, part] = numbers
     return found
 
 

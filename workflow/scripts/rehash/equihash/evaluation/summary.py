@@ -50,7 +50,8 @@ def evaluate_index(
     evaluation: database_size, metric, value, low, high, n; see `retrieval_rows`, `collision_rows` and, for the whole
     database, `distance_rows`. bucket_sizes: database_size, bucket_size, buckets. query_buckets: `bucket_table`. probes:
     database_size and `recall_against_probes`, of the whole database. distances: `distance_table`, and bits. Of unknown
-    labels there are no metrics of collisions, nor those that `retrieval_rows` leaves out.
+    labels there are no metrics of collisions, nor those that `retrieval_rows` leaves out; what probes find is compared
+    with the query's own item, and pairs of items may have one label.
 
     Args:
         counts: of all partitions (`counts.evaluate_partition`). codes, queries: as there.

@@ -19,7 +19,7 @@ from rehash.series import spread_words, with_series
 _COLUMNS = 4
 
 
-class _Watched(NamedTuple):
+class _Panel(NamedTuple):
     """A number of the steps between two evaluations, and its panel."""
 
     quantity: str
@@ -28,11 +28,11 @@ class _Watched(NamedTuple):
     logarithmic: bool = False
 
 
-_WATCHED = (
-    _Watched("clipped", "clipped gradients", "share of elements, most"),
-    _Watched("largest_gradient", "largest gradient", "absolute value", True),
-    _Watched("saturated", "saturated logits, beyond 9", "share of logits, most"),
-    _Watched("largest_logit", "largest logit", "absolute value"),
+_PANELS = (
+    _Panel("clipped", "clipped gradients", "share of elements, most"),
+    _Panel("largest_gradient", "largest gradient", "absolute value", True),
+    _Panel("saturated", "saturated logits, beyond 9", "share of logits, most"),
+    _Panel("largest_logit", "largest logit", "absolute value"),
 )
 
 
@@ -54,7 +54,7 @@ def plot_diagnostics(table: pd.DataFrame, histograms: pd.DataFrame) -> Figure:
     figure, axes = panels(_COLUMNS, rows, width=3.3, height=2.7)
     spread = spread_words(table.groupby("series").seed.nunique(), "band")
     figure.suptitle(f"task {table.task.iloc[0]}: what goes on in the steps of training\n{spread}", fontsize=9)
-    for panel, shown in zip(axes, _WATCHED):
+    for panel, shown in zip(axes, _PANELS):
         _draw_watched(panel, table, shown)
     beside = axes[_COLUMNS:]
     for panel in beside[2 * len(names) :]:
@@ -71,7 +71,7 @@ def plot_diagnostics(table: pd.DataFrame, histograms: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw_watched(panel: Axes, table: pd.DataFrame, shown: _Watched) -> None:
+def _draw_watched(panel: Axes, table: pd.DataFrame, shown: _Panel) -> None:
     panel.set(title=shown.title, ylabel=shown.label)
     rows = table[(table.quantity == shown.quantity) & (table.statistic == "most")]
     for series, name in enumerate(table.series.unique()):

@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 
 from rehash.bits import random_distances
 from rehash.equihash.tables import CODES, UNTRAINED, by_model
-from rehash.figures.style import COLOURS, panels
+from rehash.figures.style import COLOURS, panels, say, text_figure
 from rehash.series import LEAST_SEEDS, range_words, seed_mean, spread_words, with_series
 
 _RADII = (0, 1, 2, 3)
@@ -51,24 +51,25 @@ def plot_distances(histogram: pd.DataFrame, rates: pd.DataFrame, statistics: pd.
 
     Histograms are means over seeds, with a band of the mean's 95% interval from three seeds on (each of fewer seeds has
     an outline); those of the untrained network are faint outlines. Each seed's rates have their 95% interval, and lines
-    join the means over seeds; a fallout of zero is an upper limit, the interval's upper end.
+    join the means over seeds; a fallout of zero is an upper limit, the interval's upper end. What was not measured, for
+    a database has `pairs: 0` or `item_pairs: 0`, is left out, and panels of rates say so.
 
     Args:
         histogram: of one task; task, model, variant, seed, pairs_of (same, different; items of a database), distance,
             count, bits.
         rates: task, model, variant, seed, metric (recall_at_r and fallout_at_r are drawn), value, low, high, n.
         statistics: as `rehash.equihash.evaluation.retrieval.distance_statistics` makes them of the histogram.
-
-    Raises:
-        ValueError: there are no pairs, and so nothing to draw.
     """
     rates = rates[rates.metric.str.contains("_at_")]
-    if not rates.n.any():
-        raise ValueError("no pairs of views were asked for: the database has pairs: 0")
+    statistics = statistics[statistics.pairs > 0]
+    if statistics.empty:
+        return text_figure("Not measured: the database has no pairs of views and none of items.")
+    histogram = histogram[histogram.pairs_of.isin(statistics.pairs_of)]
+    measured = rates.n.any()
     models, counts, told = by_model(histogram), by_model(rates), by_model(statistics)
     figure, axes = panels(3, len(models), width=3.9, height=2.25 + _TEXT / len(models))
     figure.suptitle(_title(histogram, rates), fontsize=9)
-    limits = _limits(rates[rates.metric.str.startswith("fallout")])
+    limits = _limits(rates[rates.metric.str.startswith("fallout")]) if measured else None
     for row, (name, found) in enumerate(models.items()):
         left, *others = axes[3 * row : 3 * row + 3]
         _draw_histograms(left, found, told[name])
@@ -76,13 +77,17 @@ def plot_distances(histogram: pd.DataFrame, rates: pd.DataFrame, statistics: pd.
         name = f"{name} (codes)" if (found.variant == CODES).any() else name
         left.set(title=name, ylabel="share of pairs (root scale)", xlabel="Hamming distance (bits)")
         for panel, (metric, (title, label)) in zip(others, _METRICS.items()):
-            _draw_rates(panel, drawn, metric)
+            if measured:
+                _draw_rates(panel, drawn, metric)
+            else:
+                say(panel, "not measured")
             panel.set(title=f"{title}, {name}", ylabel=label, xlabel="within Hamming distance r (bits)")
         for panel in (left, *others):
             panel.yaxis.label.set_size(8)
-        others[0].set_ylim(-0.03, 1.03)
-        others[1].set(yscale="log", ylim=limits)
-    figure.legend(handles=_handles(histogram), fontsize=7.5, loc="outside lower center", ncols=4)
+        if measured:
+            others[0].set_ylim(-0.03, 1.03)
+            others[1].set(yscale="log", ylim=limits)
+    figure.legend(handles=_handles(histogram, measured), fontsize=7.5, loc="outside lower center", ncols=4)
     return figure
 
 
@@ -90,10 +95,9 @@ def _title(histogram: pd.DataFrame, rates: pd.DataFrame) -> str:
     trained = histogram[histogram.variant != UNTRAINED]
     spread = spread_words(with_series(trained).groupby("series").seed.nunique(), "band of histograms")
     pairs = " to ".join(dict.fromkeys(f"{n:,}" for n in (rates.n.min(), rates.n.max())))
-    return (
-        f"task {histogram.task.iloc[0]}: Hamming distances of {pairs} pairs of views of each kind\n"
-        f"{spread}; rates: each seed and its 95% interval"
-    )
+    what = f"{pairs} pairs of views of each kind" if rates.n.any() else "pairs of items; no pairs of views were asked"
+    each = "; rates: each seed and its 95% interval" if rates.n.any() else ""
+    return f"task {histogram.task.iloc[0]}: Hamming distances of {what}\n{spread}{each}"
 
 
 def _shares(rows: pd.DataFrame) -> pd.DataFrame:
@@ -144,8 +148,9 @@ def _unrelated_words(statistics: pd.DataFrame) -> str:
         for kind, look in _kinds(trained)
         for found in [trained[trained.pairs_of == kind]]
     ]
+    first = "\n" if "pairs" in told[0] else " "  # a line with a number of pairs has no room for more
     lines = [
-        f"mean ± deviation (bits): {told[0]}",
+        f"mean ± deviation (bits):{first}{told[0]}",
         *told[1:],
         f"Binomial({bits}, ½) {bits / 2:.1f} ± {bits**0.5 / 2:.1f}",
     ]
@@ -184,7 +189,7 @@ def _limits(rows: pd.DataFrame) -> tuple[float, float]:
     return 10 ** np.floor(np.log10(0.9 * ends.min())), min(top, 1.5)
 
 
-def _handles(histogram: pd.DataFrame) -> list[Any]:
+def _handles(histogram: pd.DataFrame, measured: bool) -> list[Any]:
     variants = set(histogram.variant)
     made = " or ".join([*(["trained"] if variants - {CODES, UNTRAINED} else []), *({CODES} & variants)])
     handles: list[Any] = [
@@ -198,10 +203,14 @@ def _handles(histogram: pd.DataFrame) -> list[Any]:
         for _, look in _kinds(histogram)
     ]
     handles.append(Line2D([], [], color="black", marker=".", linestyle=":", linewidth=0.8, label="Binomial(k, ½)"))
-    handles.append(Line2D([], [], **_STATES[False], label=f"rates, {made}"))
+    if measured:
+        handles.append(Line2D([], [], **_STATES[False], label=f"rates, {made}"))
     if UNTRAINED in variants:
         for _, look in _kinds(histogram[histogram.variant == UNTRAINED]):
             handles.append(Line2D([], [], color="0.55", linestyle=look.dashes, label=f"{look.words}, {UNTRAINED}"))
-        handles.append(Line2D([], [], **_STATES[True], label=f"rates, {UNTRAINED}"))
-    limit = {"color": "0.3", "marker": "o", "markerfacecolor": "white", "linestyle": "none"}
-    return [*handles, Line2D([], [], **limit, label="none counted: upper limit")]
+        if measured:
+            handles.append(Line2D([], [], **_STATES[True], label=f"rates, {UNTRAINED}"))
+    if measured:
+        limit = {"color": "0.3", "marker": "o", "markerfacecolor": "white", "linestyle": "none"}
+        handles.append(Line2D([], [], **limit, label="none counted: upper limit"))
+    return handles

@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 
 from rehash.equihash.tables import SIZE, query_shares, retrieved_words
 from rehash.figures.seeds import add_legend, series_style
-from rehash.figures.style import panels
+from rehash.figures.style import panels, say, text_figure
 from rehash.intervals import clopper_pearson
 from rehash.series import LEAST_SEEDS, range_words, seed_mean, with_series
 
@@ -40,8 +40,10 @@ def plot_query_buckets(table: pd.DataFrame) -> Figure:
 
     Args:
         table: of one task; task, model, variant, seed, database, database_size (items), asked (found, missed or
-            negative), retrieved (items), queries.
+            negative), retrieved (items), queries. It has no rows if the database was asked nothing.
     """
+    if table.empty:
+        return text_figure("Not measured: the database was asked no queries.")
     table = with_series(table)
     names, sizes = table.series.unique(), list(table.groupby(SIZE))
     positive = table[table.asked != "negative"]
@@ -51,7 +53,7 @@ def plot_query_buckets(table: pd.DataFrame) -> Figure:
     totals = positive.groupby([*SIZE, "series", "seed"]).queries.sum()
     seeds = table.groupby("series").seed.nunique()
     figure.suptitle(
-        f"task {table.task.iloc[0]}: how many items an exact look-up of {range_words(totals)} positive queries "
+        f"task {table.task.iloc[0]}: how many items an exact look-up of {range_words(totals) or 'no'} positive queries "
         f"retrieves\n{_spread(seeds)}",
         fontsize=9,
     )
@@ -96,7 +98,10 @@ def _bars(rows: pd.DataFrame) -> _Bars | None:
 
 
 def _draw(panel: Axes, drawn: dict[int, _Bars], models: int) -> None:
-    last = max((int(np.flatnonzero(bars.share)[-1]) for bars in drawn.values()), default=0)
+    if not drawn:
+        say(panel, "not measured")
+        return
+    last = max(int(np.flatnonzero(bars.share)[-1]) for bars in drawn.values())
     groups = slice(max(last + 1, _LEAST_GROUPS))
     words, width = retrieved_words()[groups], _ROOM / models
     for series, bars in drawn.items():

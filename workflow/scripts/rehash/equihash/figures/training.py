@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from rehash.equihash.tables import MEDIANS, WATCHED, Watched
+from rehash.equihash.tables import MEDIANS, WATCHED, Curve
 from rehash.figures.seeds import series_style
 from rehash.figures.style import panels, say
 from rehash.series import LEAST_SEEDS, seed_mean, spread_words, with_series
@@ -59,7 +59,7 @@ def plot_training(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw_metric(panel: Axes, table: pd.DataFrame, shown: Watched) -> None:
+def _draw_metric(panel: Axes, table: pd.DataFrame, shown: Curve) -> None:
     panel.set(title=shown.title, ylabel=shown.label, ylim=(-0.03, 1.03))
     if table[shown.metric].isna().all():
         say(panel, "no pair within this distance")

@@ -1,4 +1,4 @@
-"""Colours as hue, lightness and saturation, and noise on the first two.
+"""Colours as hue, lightness and saturation, and noise on all three.
 
 The conversions use no boolean masks: on a CPU one torch.where costs as much as the rest of a conversion.
 """
@@ -64,18 +64,25 @@ def hls_to_rgb(hls: torch.Tensor) -> torch.Tensor:
     return rgb
 
 
-def shift_colours(pictures: torch.Tensor, hue: torch.Tensor, lightness: torch.Tensor) -> torch.Tensor:
+def shift_colours(
+    pictures: torch.Tensor, hue: torch.Tensor, lightness: torch.Tensor, saturation: torch.Tensor | None = None
+) -> torch.Tensor:
     """Return images with their hue shifted and their lightness l changed to (1 - |a|) l + max(0, a).
+
+    The saturation is changed in the same way, as the public code has it in a comment (`noisy_open_images.py`), which
+    says that it makes artefacts: greys have no hue of their own, so that more saturation makes them red.
 
     Args:
         pictures: uint8 (N, 3, H, W), red, green, blue.
-        hue: float32 (N,), turns. lightness: float32 (N,), a, in [-1, 1].
+        hue: float32 (N,), turns. lightness: float32 (N,), a, in [-1, 1]. saturation: the same; None leaves it.
 
     Returns:
         float32 (N, 3, H, W), in [0, 1] up to rounding.
     """
     hls = rgb_to_hls(pictures.float().mul_(1 / 255))
-    a = lightness[:, None, None]
     hls[:, 0].add_(hue[:, None, None])
-    hls[:, 1].mul_(1 - a.abs()).add_(a.clamp_min(0))
+    for channel, change in ((1, lightness), (2, saturation)):
+        if change is not None:
+            a = change[:, None, None]
+            hls[:, channel].mul_(1 - a.abs()).add_(a.clamp_min(0))
     return hls_to_rgb(hls)

@@ -51,14 +51,20 @@ def show_views(
     with created(pictures) as file:
         file["views"], file["labels"] = views, chosen
         if names := banks["train"].names():
-            of = image_numbers(chosen, len(names), task.images)
+            of = image_numbers(chosen, task.bank_images(len(names)), task.images)
             file["names"] = texts([" + ".join(names[identity] for identity in row) for row in of])
         write_attributes(file, {"task": name, "split": "train", "seed": seed})
         seal(file)
-    pictures_of = {split: task.bank_images(len(images)) for split, images in banks.items()}
+    pictures_of = {split: _pictures(task, images) for split, images in banks.items()}
     rows = [{"task": name, "split": s, "pictures": pictures_of[s], "labels": counts[s]} for s in SPLITS]
     write_csv(pd.DataFrame(rows), table)
     return {"seed": seed, "views": list(views.shape), "digests": view_digests(banks["train"], perlin)}
+
+
+def _pictures(task: Task, images: Bank) -> int:
+    """Return how many images of a split its mosaics may show."""
+    things = task.bank_images(images.things)
+    return things if images.identities is None else int(np.searchsorted(images.identities, things))
 
 
 def contact_sheet(mosaics: Mosaics, labels: np.ndarray, views: int, *, seed: int) -> np.ndarray:

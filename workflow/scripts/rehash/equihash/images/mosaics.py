@@ -83,7 +83,6 @@ class Mosaics:
             if self.perlin.size != self.task.shape[1:]:
                 found = "x".join(map(str, self.perlin.size))
                 raise InputError(f"Perlin bank: its fields are {found}; expected {size}, the size of the mosaics")
-        self.task.bank_images(len(self.bank))
         if self.task.labels == "classes" and self.classes is None:
             raise InputError(
                 "task: labels are classes, but the bank's images have none; take a bank of a dataset (reader digits), "
@@ -91,6 +90,7 @@ class Mosaics:
             )
         if self.task.kind == "instances":
             self._check_identities()
+        _ = self._shown  # refuses a bank_size beyond the bank
 
     def _check_identities(self) -> None:
         if self.classes is None:
@@ -230,7 +230,8 @@ class Mosaics:
         mosaics = self.plain(labels)
         if isinstance(draws, Noise):
             return mosaics.add_(self._here(draws.normal) * self.task.gaussian)
-        coloured = shift_colours(mosaics, self._here(draws.hue), self._here(draws.lightness))
+        saturation = self._here(draws.saturation) if self.task.saturation else None
+        coloured = shift_colours(mosaics, self._here(draws.hue), self._here(draws.lightness), saturation)
         strength = None if self.task.flow.strength is None else self._here(draws.strength)
         moved = self.task.flow.displace(coloured, *self.perlin.take(draws.fields, self.device), strength)
         return truncated(moved.clamp_(0, 1).mul_(255))

@@ -36,13 +36,14 @@ class Warp(NamedTuple):
 
     hue: float32 (n,), turns. lightness: float32 (n,), see `rehash.equihash.images.colour.shift_colours`. fields: int64
     (n, 2, 2), numbers of Perlin fields by axis (x, y) and resolution (coarse, fine). strength: float32 (n,), the factor
-    of each view's flow; (n, 0) where all have the same.
+    of each view's flow; (n, 0) where all have the same. saturation: as lightness; (n, 0) where it is left as it is.
     """
 
     hue: torch.Tensor
     lightness: torch.Tensor
     fields: torch.Tensor
     strength: torch.Tensor
+    saturation: torch.Tensor
 
 
 class Change(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from rehash.equihash.databases.labels import count_labels
+from rehash.equihash.databases.labels import bank_part, count_labels
 from rehash.equihash.images.classes import DIFFER
 from rehash.equihash.images.flow import Flow
 from rehash.equihash.images.noise import CHOICES, Change, Choice, Draws, Noise, Source, Warp
@@ -36,6 +36,7 @@ class Task:
         overlap: pixels that neighbours share, along the height and along the width.
         gaussian: standard deviation of the noise, for images on [0, 1]; noisy values are not clipped.
         hue: the largest shift of the hue, turns. lightness: the largest change of the lightness.
+        saturation: the largest change of the saturation; 0 leaves it, and draws nothing.
         flow: how far and where the flow moves.
         bank_size: labels are mosaics of the first so many images of a bank's split; None stands for all.
 
@@ -61,6 +62,7 @@ class Task:
     gaussian: float = 0.2
     hue: float = 1 / 16
     lightness: float = 0.2
+    saturation: float = 0.0
     flow: Flow = field(default_factory=Flow)
     colour: bool = False
     differ: str = "every_cell"
@@ -115,8 +117,8 @@ class Task:
             raise InputError(
                 f"{where}: overlap is {list(self.overlap)}; expected at most half an image of {_by(self.picture)}"
             )
-        bounds = {"gaussian": float("inf"), "hue": float("inf"), "lightness": 1, "shift": min(self.shape[1:])}
-        bounds |= {"rotation": 180, "scale": 0.9, "brightness": 1, "contrast": 1}
+        bounds = {"gaussian": float("inf"), "hue": float("inf"), "lightness": 1, "saturation": 1}
+        bounds |= {"shift": min(self.shape[1:]), "rotation": 180, "scale": 0.9, "brightness": 1, "contrast": 1}
         for name, most in bounds.items():
             if not 0 <= getattr(self, name) <= most:
                 raise InputError(f"{where}: {name} is {getattr(self, name)}; expected 0 to {most}")
@@ -166,12 +168,7 @@ class Task:
         Raises:
             InputError: the split has fewer than `bank_size`.
         """
-        if (self.bank_size or 0) > available:
-            raise InputError(
-                f"task: bank_size is {self.bank_size}, but the bank's split has {available} {self.of_what}; expected "
-                "at most these"
-            )
-        return self.bank_size or available
+        return bank_part(self.bank_size, available, self.of_what, "task")
 
     @property
     def of_what(self) -> str:
@@ -200,7 +197,8 @@ class Task:
         hue, lightness = (_within(source, n, most) for most in (self.hue, self.lightness))
         chosen, most = source.integers(fields, n, 2, 2), self.flow.strength
         strength = hue.new_empty(n, 0) if most is None else source.uniform(n).mul_(most**0.5).square_()
-        return Warp(hue, lightness, chosen, strength)
+        saturation = _within(source, n, self.saturation) if self.saturation else hue.new_empty(n, 0)
+        return Warp(hue, lightness, chosen, strength, saturation)
 
     def _draw_change(self, source: Source, n: int) -> Change:
         return Change(

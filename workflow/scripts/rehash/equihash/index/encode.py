@@ -19,7 +19,14 @@ from rehash.equihash.images.mosaics import Mosaics, view_dependencies, view_dige
 from rehash.equihash.images.noise import BLOCK
 from rehash.equihash.images.task import Task
 from rehash.equihash.index.fingerprints import Origin, write_shard
-from rehash.equihash.index.query_codes import QueryCodes, ViewList, config_digest, query_views
+from rehash.equihash.index.query_codes import (
+    QueryCodes,
+    ViewList,
+    config_digest,
+    logits_by_list,
+    query_views,
+    signed_count,
+)
 from rehash.equihash.learning.models import Model, open_model
 from rehash.equihash.learning.weights import Network
 from rehash.errors import InputError
@@ -61,10 +68,10 @@ class Encoding:
         views: the lists of views, in order.
         encode: a function that yields the logits of a list's views from a row on, in blocks: float32 (n, bits).
         bits: the length of a fingerprint.
-        kept: the number of first views whose |logits| are kept.
+        kept: the number of first views whose |logits| are kept. signed: the same, of logits with their signs.
 
     Attributes:
-        codes: uint8 (views, bits / 8). abs_logits: float32 (kept, bits).
+        codes: uint8 (views, bits / 8). abs_logits: float32 (kept, bits). logits: float32 (signed, bits).
     """
 
     def __init__(
@@ -74,12 +81,14 @@ class Encoding:
         bits: int,
         *,
         kept: int = 0,
+        signed: int = 0,
     ) -> None:
         self.views, self.encode = views, encode
         self.total = sum(len(each.labels) for each in views)
         self.finished_steps = 0  # counts views, so that progress is in items
         self.codes: Codes = np.zeros((self.total, bits // 8), np.uint8)
         self.abs_logits = np.zeros((min(kept, self.total), bits), np.float32)
+        self.logits = np.zeros((min(signed, self.total), bits), np.float32)
         self._blocks = self._encoded()
 
     @property
@@ -98,8 +107,9 @@ class Encoding:
                 f"view {item} of {self.total}: the network gives logits that are no numbers; train it again"
             )
         self.codes[start : start + len(found)] = pack(found > 0)
-        kept = self.abs_logits[start : start + len(found)]
-        kept[:] = np.abs(found[: len(kept)])
+        for values, of in ((self.abs_logits, np.abs(found)), (self.logits, found)):
+            kept = values[start : start + len(found)]
+            kept[:] = of[: len(kept)]
         self.finished_steps += len(found)
 
     def _encoded(self) -> Iterator[np.ndarray]:
@@ -114,6 +124,7 @@ class Encoding:
     def state(self) -> State:
         done = self.finished_steps
         parts = {"codes": self.codes[:done], "abs_logits": self.abs_logits[:done]}
+        parts |= {"logits": self.logits[:done]} if len(self.logits) else {}
         tensors = {name: torch.from_numpy(part) for name, part in parts.items()}
         return tensors, {"finished_steps": done}, tuple(tensors)
 
@@ -233,19 +244,24 @@ def encode_queries(
     saving: Saving,
     *,
     probed: int,
+    signed: bool = False,
 ) -> dict[str, Any]:
     """Encode a database's queries (`QueryCodes`), as `encode_shard` does its items.
 
     Args:
         probed: the number of positives of the largest size whose |logits| are kept, for multi-probing.
+        signed: whether the logits of all positive and negative queries are written, too.
     """
     encoder, asked = Encoder.open(model, bank, perlin, shown, compute), Queries.read(queries)
     about = encoder.about(asked.database)
     kept = min(probed, len(asked.positive[max(asked.positive)][0]))
-    views = list(query_views(asked).values())
-    job = Encoding(views, encoder.logits, encoder.bits, kept=kept)
+    by_list = query_views(asked)
+    views = list(by_list.values())
+    job = Encoding(views, encoder.logits, encoder.bits, kept=kept, signed=signed_count(by_list) if signed else 0)
     identity, title = encoder.identity(views, file_digest(queries), kept, about), Path(output).name
+    identity |= {"signed": True} if signed else {}
     with finished(job, output, identity, saving, encoder.mosaics.device, title=title, unit="item") as notes:
         whose = Origin(asked.database.n_items, encoder.bits, **about)
-        QueryCodes.cut(job.codes, job.abs_logits, asked, queries, whose).write(output)
+        found = QueryCodes.cut(job.codes, job.abs_logits, asked, queries, whose)
+        found.write(output, logits_by_list(job.logits, by_list) if signed else None)
         return {**notes, "items": job.total, "digests": encoder.digests}

@@ -11,7 +11,7 @@ from rehash.equihash.index.lookup import Index
 from rehash.errors import InputError
 from rehash.progress import progress
 
-_BLOCK = 2**16  # fingerprints that are compared at once
+_BITS = 2**22  # of the fingerprints that are compared at once: where all tie, each takes eight bytes
 
 
 class Nearest(NamedTuple):
@@ -54,8 +54,9 @@ def nearest(index: Index, logits: np.ndarray, count: int) -> list[Nearest]:
     found = [empty] * len(queries)
     for number in progress(range(index.partitions), "nearest fingerprints", "partition"):
         partition = index.partition(number)
-        for start in range(0, len(partition), _BLOCK):
-            rows = slice(start, start + _BLOCK)
+        step = max(1, _BITS // len(weights[0])) if len(weights) else len(partition)
+        for start in range(0, len(partition), step):
+            rows = slice(start, start + step)
             codes, ids = partition.codes[rows], partition.ids[rows]
             for place, (query, weight) in enumerate(zip(queries, weights)):
                 found[place] = _nearer(found[place], codes, ids, query, weight, count)

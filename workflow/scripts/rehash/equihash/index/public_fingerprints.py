@@ -21,7 +21,7 @@ from rehash.equihash.databases.queries import TRIPLET, Queries
 from rehash.equihash.index.fingerprints import Origin, write_shard
 from rehash.equihash.index.query_codes import QueryCodes, config_digest, query_views
 from rehash.errors import InputError
-from rehash.foreign_hdf5 import ForeignFile, foreign
+from rehash.foreign_hdf5 import ForeignFile, dataset, foreign
 from rehash.store import value_digest
 
 _WHAT = "a public file of fingerprints"
@@ -113,7 +113,7 @@ def _of_file(
 def _codes(
     file: ForeignFile,
     name: str,
-    rows: tuple[int, int],
+    wanted: tuple[int, int],
     shape: tuple[int, ...],
     dtype: type,
     least: int,
@@ -122,18 +122,21 @@ def _codes(
     """Return some rows of a dataset, each of this shape and dtype, of a file that has to have `least` of them."""
     found, kind, done = file.ask(_described, name)
     if kind != dtype or found[1:] != shape:
-        bits = f", which are {8 * found[-1]} bits" if kind == np.uint8 and len(found) == len(shape) + 1 else ""
+        bits = f", {8 * found[-1]} bits a row" if kind == np.uint8 and len(found) == len(shape) + 1 else ""
+        rows = ", ".join(map(str, ("n", *shape)))
         raise InputError(
-            f"{file.path}: {name} is {kind} {found}{bits}; expected {np.dtype(dtype)} {('n', *shape)}, for the model's "
+            f"{file.path}: {name} is {kind} {found}{bits}; expected {np.dtype(dtype)} ({rows}), for the model's "
             f"bits are {8 * shape[-1] if dtype == np.uint8 else shape[-1]}"
         )
     if done < found[0]:
         raise InputError(
-            f"{file.path}: is not finished: {done} of its {found[0]} rows are done, as its size says; expected all"
+            f"{file.path}: is not finished: {done} of its {found[0]} rows are done, as its size says; expected all. "
+            "(The public encode.py counts rows in steps of its flush_freq, 100,000 by default, and not the rest; "
+            "if that is why, run it again with a flush_freq that divides their number)"
         )
     if found[0] < least:
         raise InputError(f"{file.path}: {name} has {found[0]} rows; expected at least {least}, {whose}")
-    start, stop = rows
+    start, stop = wanted
     held, at = np.empty((stop - start, *shape), dtype), 0
     for part in file.slices(name, (stop, *shape), dtype, start):
         held[at : at + len(part)] = part
@@ -143,8 +146,6 @@ def _codes(
 
 def _described(file: h5py.File, name: str) -> tuple[tuple[int, ...], np.dtype, int]:
     """Return the shape and dtype of a dataset, and how many of its rows are done."""
-    if name not in file:
-        raise InputError(f"it has no dataset {name}; it has {', '.join(sorted(file)) or 'none'}")
-    found = file[name]
+    found = dataset(file, name)
     done = int(file["size"][0]) if "size" in file else found.shape[0]
     return found.shape, found.dtype, done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from rehash.errors import InputError
 from rehash.hdf5 import add_group, check_seal, created, opened, read_attributes, seal, write_attributes
 from rehash.store import file_digest, value_digest
 
+_CHUNK = 1024  # queries whose logits are read together
+
 
 @dataclass(frozen=True, eq=False)
 class ViewList:
@@ -28,6 +31,10 @@ class ViewList:
     start: int
     name: str
     kind: str
+
+    def one(self, number: int) -> ViewList:
+        """Return the list of its view of this number alone, from 0."""
+        return ViewList(self.labels[number : number + 1], self.start + number, self.name, self.kind)
 
 
 def item_view(database: Database, item: int, label: int) -> ViewList:
@@ -55,6 +62,18 @@ def query_views(queries: Queries) -> dict[str, ViewList]:
     return lists
 
 
+def logits_by_list(logits: np.ndarray, views: Mapping[str, ViewList]) -> dict[str, np.ndarray]:
+    """Split the logits of the positive and negative queries, one list after the other, by their codes' path."""
+    lists = [path for path in views if path not in TRIPLET]
+    edges = np.cumsum([len(views[path].labels) for path in lists])
+    return dict(zip(lists, np.split(logits, edges[:-1])))
+
+
+def signed_count(views: Mapping[str, ViewList]) -> int:
+    """Return how many positive and negative queries there are, which come before all pairs."""
+    return sum(len(each.labels) for path, each in views.items() if path not in TRIPLET)
+
+
 def config_digest(database: Database, seed: int, views: dict[str, Any]) -> str:
     """Return a digest of what fingerprints depend on besides their network: labels, noise and images."""
     return value_digest({"database": database.described, "seed": seed, "views": views})
@@ -80,13 +99,21 @@ class QueryCodes:
     triplets: tuple[Codes, Codes, Codes]
     abs_logits: np.ndarray
 
-    def write(self, output: str | Path) -> None:
-        """Write the codes as HDF5: `positive/{size}`, `negative`, `pair_a1`, `pair_a2`, `pair_b1`, `abs_logits`."""
+    def write(self, output: str | Path, logits: Mapping[str, np.ndarray] | None = None) -> None:
+        """Write the codes as HDF5: `positive/{size}`, `negative`, `pair_a1`, `pair_a2`, `pair_b1`, `abs_logits`.
+
+        Args:
+            logits: of lists of queries by their codes' path, float32 (n, bits), each written as `logits/{path}` in
+                chunks that have checksums of their own, so that they can be read in parts; `read` leaves them alone.
+        """
         content = {f"positive/{size}": codes for size, codes in self.positive.items()}
         content |= {"negative": self.negative, **dict(zip(TRIPLET, self.triplets)), "abs_logits": self.abs_logits}
         with created(output) as file:
             add_group(file, "positive")
             file.update(content)
+            for path, values in (logits or {}).items():
+                chunks = {"chunks": (min(_CHUNK, len(values)), values.shape[1])} if len(values) else {}
+                file.create_dataset(f"logits/{path}", data=values, fletcher32=bool(chunks), **chunks)
             write_attributes(file, {**asdict(self.origin), "queries": self.queries})
             seal(file)
 

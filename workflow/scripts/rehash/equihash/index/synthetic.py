@@ -47,7 +47,14 @@ from rehash.equihash.databases.labels import LABEL_BLOCK, Database
 from rehash.equihash.databases.mixing import mix
 from rehash.equihash.databases.queries import ITEMS, Queries
 from rehash.equihash.index.fingerprints import Origin, write_shard
-from rehash.equihash.index.query_codes import QueryCodes, ViewList, config_digest, query_views
+from rehash.equihash.index.query_codes import (
+    QueryCodes,
+    ViewList,
+    config_digest,
+    logits_by_list,
+    query_views,
+    signed_count,
+)
 from rehash.errors import InputError
 from rehash.progress import progress
 from rehash.seeds import stream
@@ -111,27 +118,33 @@ def generate_fingerprints(labels: str | Path, output: str | Path, **settings: An
 
 
 def generate_query_codes(
-    queries: str | Path, output: str | Path, expected: str | Path, *, probed: int, **settings: Any
+    queries: str | Path, output: str | Path, expected: str | Path, *, probed: int, signed: bool = False, **settings: Any
 ) -> dict[str, Any]:
     """Write the fingerprints of a database's queries (`QueryCodes`) and its expected metrics (`predicted`, CSV).
 
     Args:
         probed: the number of positives of the largest size whose |logits| are kept.
+        signed: whether the logits of all positive and negative queries are written, too.
         settings: see `generate_fingerprints`.
     """
     about, asked = _about(settings), Queries.read(queries)
     codes, kept = [np.empty((0, settings["bits"] // 8), np.uint8)], [np.empty((0, settings["bits"]), np.float32)]
     positives = len(asked.positive[max(asked.positive)][0])
     wanted = min(probed, positives)
-    for views in query_views(asked).values():
+    by_list, signs = query_views(asked), [np.empty((0, settings["bits"]), np.float32)]
+    left = signed_count(by_list) if signed else 0
+    for views in by_list.values():
         for logits in synthetic_logits(views, **settings):
             codes.append(pack(logits > 0))
+            signs.append(logits[:left].astype(np.float32))
+            left -= len(signs[-1])
             kept.append(np.abs(logits[:wanted]))
             wanted -= len(kept[-1])
     digests = {**about, "config": config_digest(asked.database, settings["seed"], {})}
     whose = Origin(asked.database.n_items, settings["bits"], **digests)
     write_csv(predicted(asked, **{name: settings[name] for name in ("bits", "flips", "name_bits")}), expected)
-    QueryCodes.cut(np.concatenate(codes), np.concatenate(kept), asked, queries, whose).write(output)
+    found = QueryCodes.cut(np.concatenate(codes), np.concatenate(kept), asked, queries, whose)
+    found.write(output, logits_by_list(np.concatenate(signs), by_list) if signed else None)
     return {"items": sum(map(len, codes))}
 
 

@@ -55,7 +55,7 @@ class Watched:
             self.sums[name] = [total + value, max(most, value), count + 1]
 
     def taken(self, step: int) -> Rows:
-        """Return the rows of an evaluation (see `Diagnosis`), and forget the values."""
+        """Return the rows of an evaluation (see `diagnose`; `of` is all), and forget the values."""
         rows = []
         for name, (total, most, count) in self.sums.items():
             for statistic, value in (("mean", total / count), ("most", most)):

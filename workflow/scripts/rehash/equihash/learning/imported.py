@@ -11,7 +11,7 @@ import torch
 
 from rehash.equihash.learning.public_checkpoint import import_checkpoint
 from rehash.equihash.learning.public_evaluations import write_history
-from rehash.equihash.learning.weights import read_network, write_network
+from rehash.equihash.learning.weights import misfits, network_of, read_network, write_network
 from rehash.errors import InputError, unreadable
 from rehash.resources import shipped_networks
 from rehash.store import file_digest, read_csv
@@ -58,6 +58,11 @@ def import_network(
                 else f"{path}: it takes views of {_by(trained[key])} (channels, height, width), and the task's are "
                 f"{_by(identity[key])}; give the model to a task with such views"
             )
+    if wrong := misfits(network_of(identity).state_dict(), network.state_dict()):  # of the kind, and yet another
+        there = str(trained.get("batch_norm", True)).lower()
+        raise InputError(
+            f"{path}: not the model's {identity['network']}: {'; '.join(wrong)}. Set batch_norm: {there} in its block"
+        )
     if trained.get("task") != task:
         log.warning("%s: was trained on views of %s; here it is shown those of %s", path, trained.get("task"), task)
     shipped = Path(path) in shipped_networks().values()

@@ -41,7 +41,8 @@ def read_network(path: str | Path, device: torch.device) -> tuple[torch.nn.Modul
     """Read the network of a file, in evaluation mode, and its identity.
 
     Raises:
-        InputError: the file is truncated or not one of ours, or its tensors are not those of the network that it names.
+        InputError: the file is truncated or not one of ours, or its tensors are not those of the network that it names;
+            the way out is to make it again if it is a file of the graph, and otherwise to copy it again.
     """
     try:
         tensors, identity = read_tensors(path)
@@ -49,11 +50,10 @@ def read_network(path: str | Path, device: torch.device) -> tuple[torch.nn.Modul
         if found := misfits(network.state_dict(), tensors):
             raise ValueError("; ".join(found))
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise unreadable(
-            error,
-            path,
-            f"not a network of rehash, or damaged ({error}); make it again with: snakemake --cores all --force {path}",
-        ) from error
+        again = f"make it again with: snakemake --cores all --force {path}"
+        if Path(path).parts[:1] != ("results",):  # no target of the workflow
+            again = "copy it again from where it comes, or make it again there"
+        raise unreadable(error, path, f"not a network of rehash, or damaged ({error}); {again}") from error
     network.load_state_dict(tensors)
     return network.to(device).eval(), identity
 

@@ -12,7 +12,7 @@ import numpy as np
 from rehash.datasets.raw import one_path
 from rehash.equihash.images.banks import SPLITS, SplitImages
 from rehash.errors import InputError
-from rehash.foreign_hdf5 import foreign
+from rehash.foreign_hdf5 import dataset, foreign
 
 SOURCE = "DigiFace-1M (Bae et al. 2023): rendered faces, 5 images of each of 109,999 identities"
 LICENCE = "for non-commercial research only (Microsoft's DigiFace-1M licence)"
@@ -39,12 +39,9 @@ def read(raw: dict[str, str | Path], *, splits: Mapping[str, Sequence[int]] = PU
 
 
 def _shape(file: h5py.File) -> tuple[int, ...]:
-    if "images" not in file:
-        raise InputError(f"has no dataset images, but {', '.join(file) or 'nothing'}")
-    images = file["images"]
-    if not isinstance(images, h5py.Dataset) or images.dtype != np.uint8 or images.ndim != 5 or images.shape[4] != 3:
-        found = f"{images.dtype} {images.shape}" if isinstance(images, h5py.Dataset) else "a group"
-        raise InputError(f"images are {found}; expected uint8 (identities, instances, H, W, 3)")
+    images = dataset(file, "images")
+    if images.dtype != np.uint8 or images.ndim != 5 or images.shape[4] != 3:
+        raise InputError(f"images are {images.dtype} {images.shape}; expected uint8 (identities, instances, H, W, 3)")
     if images.shape[1] < 2 or 0 in images.shape:
         raise InputError(f"images are {images.shape}; expected two images or more of each identity")
     return images.shape

@@ -11,7 +11,7 @@ import numpy as np
 from rehash.datasets.raw import by_role
 from rehash.equihash.images.banks import SPLITS, SplitImages, check_images
 from rehash.errors import InputError
-from rehash.foreign_hdf5 import foreign
+from rehash.foreign_hdf5 import dataset, foreign
 
 
 def read(
@@ -63,7 +63,6 @@ def _slices(path: str | Path, what: str, name: str, shape: tuple[int, ...], star
 
 
 def _shape(file: h5py.File, name: str) -> tuple[int, ...]:
-    if name not in file:
-        raise InputError(f"it has no dataset {name}; it has {', '.join(sorted(file)) or 'none'}")
-    check_images(file[name], name)
-    return file[name].shape
+    images = dataset(file, name)
+    check_images(images, name)
+    return images.shape

@@ -50,8 +50,10 @@ def read(
     """
     contents = folder_contents(one_path(raw, "path"))
     root = contents.root
-    found = _split(contents, shares, seed)
-    kept = _with_several(root, found, (), skip_single)
+    bases = split_bases(contents, "identities")
+    found = _split(contents, bases, shares, seed)
+    by_name = None if bases else seed
+    kept = _with_several(root, found, (), skip_single, by_name)
     images = looked_at(
         root,
         [name for identities in kept.values() for names in identities.values() for name in names],
@@ -62,7 +64,7 @@ def read(
         skip_corrupt=skip_corrupt,
         max_pixels=max_pixels,
     )
-    kept, read_first = _with_several(root, kept, set(images.left_out), skip_single), kept
+    kept, read_first = _with_several(root, kept, set(images.left_out), skip_single, by_name), kept
     notes = [f"left out: {contents.left_out}"] if contents.left_out else []
     if outside := len(contents.images) - sum(len(names) for each in found.values() for names in each.values()):
         notes.append(f"left out: {outside:,} image{'s' * (outside > 1)} outside the folders of the identities")
@@ -84,9 +86,8 @@ def read(
     return splits
 
 
-def _split(contents: Contents, shares: dict[str, float], seed: int) -> dict[str, Identities]:
+def _split(contents: Contents, bases: dict[str, str], shares: dict[str, float], seed: int) -> dict[str, Identities]:
     """Return the identities of each split, in their fixed random order, each with its images in theirs."""
-    bases = split_bases(contents, "identities")
     if bases:
         return {split: _ordered(_identities(contents, base), seed) for split, base in bases.items()}
     whole, bounds = _ordered(_identities(contents, ""), seed), split_bounds(shares, contents.root)
@@ -94,7 +95,6 @@ def _split(contents: Contents, shares: dict[str, float], seed: int) -> dict[str,
     for folder, names in whole.items():
         at = _place(seed, folder)
         splits[next(split for split, (low, high) in bounds.items() if low <= at < high)][folder] = names
-    _check_shares(contents.root, splits, sorted(_place(seed, folder) for folder in whole))
     return splits
 
 
@@ -131,9 +131,13 @@ def _identities(contents: Contents, base: str) -> Identities:
 
 
 def _with_several(
-    root: Path, splits: dict[str, Identities], unreadable: Collection[str], skip_single: bool
+    root: Path, splits: dict[str, Identities], unreadable: Collection[str], skip_single: bool, by_name: int | None
 ) -> dict[str, Identities]:
-    """Return the identities that have two images or more that can be read."""
+    """Return the identities that have two images or more that can be read.
+
+    Args:
+        by_name: the seed, if identities are split by their names; None if by their folders.
+    """
     kept, single = {}, []
     for split, identities in splits.items():
         readable = {folder: [name for name in names if name not in unreadable] for folder, names in identities.items()}
@@ -146,35 +150,28 @@ def _with_several(
             f"({listed([*map(shown, single)])}); expected {_LEAST} or more, since the two views of a pair show two. "
             "Add images, or set skip_single: true to leave these identities out"
         )
-    for split, identities in kept.items():
-        if len(identities) < _LEAST:
-            raise InputError(
-                f"{shown(root)}: {split}: {len(identities)} identities with {_LEAST} images or more; expected {_LEAST} "
-                "or more. Add identities, lay them in the folders train, valid and test, or set shares"
-            )
+    if min(map(len, kept.values())) < _LEAST:
+        raise _too_few(root, kept, by_name)
     return kept
 
 
-def _check_shares(root: Path, splits: dict[str, Identities], places: list[float]) -> None:
-    """Raise an InputError that says which shares would do, if names put too few identities into a split."""
-    counts = {split: len(identities) for split, identities in splits.items()}
-    if min(counts.values()) >= _LEAST:
-        return
-    said = f"{shown(root)}: its {len(places)} identities are split by their names, {_listed_counts(counts)}"
-    need = f"expected {_LEAST} or more in each"
+def _too_few(root: Path, splits: dict[str, Identities], by_name: int | None) -> InputError:
+    """Return the error of splits with too few identities; it says which shares would do, if names decide."""
+    counts = ", ".join(f"{split} {len(identities)}" for split, identities in splits.items())
+    total, need = sum(map(len, splits.values())), f"expected {_LEAST} or more in each"
+    what = f"{total} {'identity' if total == 1 else 'identities'} with {_LEAST} images or more"
+    if by_name is None:
+        return InputError(f"{shown(root)}: its folders have {what}, {counts}; {need}: add identities")
+    said = f"{shown(root)}: it has {what}, which names split into {counts}"
+    places = sorted(_place(by_name, folder) for identities in splits.values() for folder in identities)
     if len(places) < _LEAST * len(SPLITS):
-        raise InputError(f"{said}; {need}: add identities, {_LEAST * len(SPLITS)} in all or more")
+        return InputError(f"{said}; {need}: add identities, {_LEAST * len(SPLITS)} in all or more")
     fitting = _fitting_shares(places)
     text = ", ".join(f"{split}: {share:g}" for split, share in fitting.items())
-    raise InputError(
+    return InputError(
         f"{said}; {need}: lay them in the folders train, valid and test, or set shares: {{{text}}}, which fit these "
         "names"
     )
-
-
-def _listed_counts(counts: dict[str, int]) -> str:
-    """Return counts by split as a text: `train 5, valid 0, test 1`."""
-    return ", ".join(f"{split} {count}" for split, count in counts.items())
 
 
 def _fitting_shares(places: list[float]) -> dict[str, float]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rehash.errors import InputError, unknown
+from rehash.tuple_entropy.bounds import check_groups, check_tuples
 
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
@@ -40,15 +41,31 @@ def defaults(name: str, where: str = "objective") -> dict[str, Any]:
         InputError: see `definition`; or a default is no plain value.
     """
     found = {}
-    for node in _class_of(name, where).body:
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
-            try:
-                found[node.target.id] = ast.literal_eval(node.value)
-            except ValueError as error:
-                raise InputError(
-                    f"objective {name}: the default of {node.target.id} is no plain number, text or truth value"
-                ) from error
+    for setting, node in _settings(name, where).items():
+        try:
+            found[setting] = ast.literal_eval(node.value)
+        except ValueError as error:
+            raise InputError(
+                f"objective {name}: the default of {setting} is no plain number, text or truth value"
+            ) from error
     return found
+
+
+def _settings(name: str, where: str) -> dict[str, ast.AnnAssign]:
+    return {
+        node.target.id: node
+        for node in _class_of(name, where).body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None
+    }
+
+
+def _choices(name: str, where: str) -> dict[str, tuple[Any, ...]]:
+    """Return the values that settings may have whose annotation says them, as in `Literal["soft", "hard"]`."""
+    return {
+        setting: tuple(ast.literal_eval(each) for each in getattr(of.slice, "elts", [of.slice]))
+        for setting, node in _settings(name, where).items()
+        if isinstance(of := node.annotation, ast.Subscript) and getattr(of.value, "id", None) == "Literal"
+    }
 
 
 def runs_twice(name: str, where: str = "objective") -> bool:
@@ -84,16 +101,28 @@ def complete(name: str, settings: Mapping[str, Any], where: str = "objective") -
     """Return all settings of an objective: the given ones, and its defaults for the others.
 
     Raises:
-        InputError: a setting is unknown, or its value is of another type than its default; the message says where.
+        InputError: a setting is unknown, its value is of another type than its default, or it is none of those that
+            its annotation says (`Literal`); the message says where.
     """
-    known = defaults(name, where)
+    known, choices = defaults(name, where), _choices(name, where)
     for key, value in settings.items():
         if key not in known:
             raise unknown(f"setting of {name}", key, known, where)
         kind = type(known[key])
         if type(value) is not kind and not (kind is float and type(value) is int):
             raise InputError(f"{where}: {key} of {name} is {value!r}; expected {_WORDS.get(kind, kind.__name__)}")
+        if value not in choices.get(key, [value]):
+            raise unknown(key, value, choices[key], where)
     return {key: type(default)(settings.get(key, default)) for key, default in known.items()}
+
+
+def check_terms(settings: Mapping[str, Any], bits: int, where: str) -> None:
+    """Raise an InputError if the tuples of bits that an objective's settings name cannot be had of so many bits."""
+    if "tuple_size" in settings:
+        check_tuples(bits, settings["tuple_size"], settings["covered"], settings["tuples"], f"{where}: its tuples")
+    if settings.get("group_lambda_s"):
+        sizes = (settings["group_size"], settings["group_bits"], settings["group_strided"])
+        check_groups(bits, *sizes, f"{where}: its groups")
 
 
 def load(name: str) -> type:

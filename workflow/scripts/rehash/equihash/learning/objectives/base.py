@@ -30,8 +30,9 @@ class Objective(torch.nn.Module):
     """An objective: which labels a step shows, and the loss of the logits.
 
     A subclass's annotated class attributes are its settings, with their defaults; the config's `settings` may give
-    other values, of the same type. Parameters that it makes in `begin` are trained and saved with the network's.
-    All random numbers come from the seed, the generators and the sources that the methods are given.
+    other values, of the same type. Where an annotation is `Literal["one", "other"]`, planning refuses any other text.
+    Parameters that it makes in `begin` are trained and saved with the network's. All random numbers come from the seed,
+    the generators and the sources that the methods are given.
 
     Attributes that are no settings, and so have no annotation:
         runs_twice: whether the public loop runs the network twice a step (`Schedule.forward` may be "twice").

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy, logsigmoid
@@ -13,6 +15,7 @@ from rehash.errors import InputError, unknown
 from rehash.seeds import stream
 
 _PUBLIC_SEED = 0xCAFE
+_PERMUTED = 500_000  # the public code permutes fewer labels than this
 _LEAST_BITS = {"heaviside": 0, "sign": -1}  # what a bit is that is not 1
 _SCORES = 2**25  # held at a time: 134 MB of float32, and its logarithms and gradient as much again each
 
@@ -20,16 +23,20 @@ _SCORES = 2**25  # held at a time: 134 MB of float32, and its logarithms and gra
 def public_labels(classes: int, label_count: int, cells: int) -> np.ndarray:
     """Return the labels that the public trainer classifies: int64 (classes,), distinct, the same for every seed.
 
-    They are drawn as its `generate_labels` does for banks as large as the published ones (numpy's RandomState; the
-    whole draw is repeated while two labels are equal) and converted to ours: the public code takes the first image of
-    a mosaic from the most significant digit of the label in base n, where we take it from the least significant one
+    They are drawn as its `generate_labels` does for banks as large as the published ones (numpy's RandomState): the
+    whole draw is repeated while two labels are equal or, where that would more likely than not go on, a permutation of
+    the labels of single images is cut. They are converted to ours: the public code takes the first image of a mosaic
+    from the most significant digit of the label in base n, where we take it from the least significant one
     (`rehash.equihash.images.mosaics`).
 
     Raises:
-        InputError: so many classes would more likely than not have two equal labels; the public code then draws in
-            another way.
+        InputError: two of so many labels would more likely than not be equal, and they are of mosaics or too many to
+            permute; the public code then draws in another way.
     """
-    if classes > label_count or np.log1p(-np.arange(classes) / label_count).sum() < np.log(0.5):
+    some_equal = classes > label_count or np.log1p(-np.arange(classes) / label_count).sum() < np.log(0.5)
+    if some_equal and cells == 1 and classes <= label_count < _PERMUTED:
+        return np.random.RandomState(_PUBLIC_SEED).permutation(label_count)[:classes].astype(np.int64)
+    if some_equal:
         raise InputError(
             f"objective jmlh: public: {classes} classes of {label_count} labels; the public draw is repeated only "
             "where equal ones are unlikely; expected fewer classes, a larger bank, or public: false"
@@ -68,7 +75,7 @@ class Jmlh(Objective):
     classes: int = 10_000
     kl_weight: float = 0.1
     public: bool = False
-    binarization: str = "heaviside"
+    binarization: Literal["heaviside", "sign"] = "heaviside"
     deterministic: bool = False
     classifier_bias: bool = True
 

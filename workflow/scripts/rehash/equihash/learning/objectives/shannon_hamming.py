@@ -24,7 +24,7 @@ class ShannonHamming(Objective):
 
     Settings:
         lambda_h, lambda_s: weights of the Hamming and of the Shannon term.
-        tuple_size: bits of a tuple, 2, 3 or 4. covered: 0 for all tuples; m for a random cover, in which every m bits
+        tuple_size: bits of a tuple, 2 to 8. covered: 0 for all tuples; m for a random cover, in which every m bits
             are in a tuple. tuples: the least number of tuples in the cover. permuted: permute the bits anew at each
             step.
         discrete: log ratios from counts of hard bits (the public code's `pseudo-smooth`), with `prior` added to each.
