@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.patches import Rectangle
+from PIL import Image
 
 from rehash.config import over_defaults, validated
 from rehash.equihash import plan
@@ -19,6 +20,8 @@ from rehash.equihash.index.encode import encode_queries
 from rehash.equihash.registry import WING
 from rehash.equihash.results import gallery_summary
 from rehash.errors import InputError
+from rehash.figures.drawing import draw_figure
+from rehash.figures.missing import MARK
 from rehash.intervals import clopper_pearson
 from rehash.job import Saving
 from small_index import merge
@@ -163,6 +166,14 @@ def test_a_gallery_of_queries_that_share_their_labels(small, shown, known, tmp_p
     with h5py.File(outputs["pictures"]) as file:
         for row, item, relevant in zip(*(file[name][:].tolist() for name in ("row", "item", "relevant"))):
             assert relevant == (labels[item] == labels[chosen[row]])
+
+
+def test_the_job_draws_a_gallery_without_a_warning(shown, tmp_path):
+    """With the settings of a job, whose layout is not the gallery's: every warning is an error here."""
+    tables = [shown[0] / name for name in ("g.h5", "g.csv", "r.csv")]
+    outputs = {kind: tmp_path / f"gallery.{kind}" for kind in ("pdf", "png")}
+    draw_figure(tables, outputs, draw="rehash.equihash.figures.gallery:draw_gallery", page="", settings={})
+    assert MARK not in Image.open(outputs["png"]).text
 
 
 def test_a_gallery_is_drawn(shown):

@@ -66,7 +66,8 @@ def draw_gallery(pictures: str | Path, table: pd.DataFrame, rates: pd.DataFrame)
     across = 2 * _SIDE + width + _GAP + _TEXT + most * (width + _GAP)
     title = 3 * _LINE + 0.1
     down = title + len(queries) * row_height + _FOOT
-    figure = plt.figure(figsize=(max(across, 7), down), layout="none")
+    figure = plt.figure(figsize=(max(across, 7), down))
+    figure.set_layout_engine("none")  # places are in inches; and not on creation, where the settings' own layout wins
     figure.suptitle(_title(about, rates), fontsize=9, y=1 - 0.06 / down, va="top")
     sheet = figure.add_axes((0, _FOOT / down, 1, (down - _FOOT - title) / down))
     sheet.set(xlim=(0, max(across, 7)), ylim=(len(queries) * row_height, 0))
