@@ -80,8 +80,8 @@ def _draw_watched(panel: Axes, table: pd.DataFrame, shown: _Panel) -> None:
     if shown.logarithmic and (rows.value > 0).any():
         panel.set_yscale("log")
     else:
-        panel.set_ylim(bottom=0)
-        panel.set_ylim(top=max(panel.get_ylim()[1], 1e-3))  # where nothing is clipped or saturated
+        # Above 0 even where nothing is clipped or saturated, and beyond the topmost mark.
+        panel.set_ylim(0, max(1.05 * panel.get_ylim()[1], 1e-3))
 
 
 def _draw_gradients(panel: Axes, rows: pd.DataFrame, name: str) -> None:
@@ -118,5 +118,5 @@ def _draw_agreement(panel: Axes, rows: pd.DataFrame, name: str) -> None:
         shares = counts.reindex(lows, fill_value=0) / counts.sum()
         look = {"color": COLOURS[place], "linestyle": DASHES[place], "linewidth": 1.3}
         panel.step(lows, shares, where="post", **look, label=f"{words}, step {rows.step.iloc[0]:,}")
-    panel.set_ylim(bottom=0)
+    panel.set_ylim(0, 1.25 * panel.get_ylim()[1])  # the legend stands above the histograms
     panel.legend(fontsize=6.5, loc="upper left")
