@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import ast
 import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from rehash.errors import InputError
 
@@ -49,6 +51,11 @@ class _Module:
                 self.definitions.setdefault(name, []).append(node)
             if not names:
                 self.loose.append(node)
+        self.read = cache(self._read)  # a definition is part of dozens of scripts' digests
+
+    def _read(self, name: str) -> list[_Reading]:
+        """Read a definition, or the statements outside definitions."""
+        return [_Reading(node, self) for node in (self.loose if name == _EVERYTHING else self.definitions[name])]
 
     def _bind(self, name: str, target: tuple[str, str | None], node: ast.AST) -> None:
         if self.imports.setdefault(name, target) != target:
@@ -76,98 +83,134 @@ def reached_definitions(
     The name '*' stands for a module's statements outside definitions; module '' is the script itself, under '*' as a
     whole.
     """
-    scripts = Path(scripts)
-    path = scripts / f"{script}.py"
+    package = _Package(Path(scripts))
+    path = package.scripts / f"{script}.py"
     if not path.is_file():
         raise InputError(f"{path}: no such script")
     entry = _Module("", path)
-    reached: dict[tuple[str, str], str] = {}
-    nodes = [*entry.loose, *(node for group in entry.definitions.values() for node in group)]
-    reached["", _EVERYTHING] = "\n".join(sorted({_meaning(node, entry) for node in nodes}))
-    todo = [*also, *(target for node in nodes for target in _references(node, entry, scripts))]
+    whole = [part for name in (_EVERYTHING, *entry.definitions) for part in entry.read(name)]
+    reached = {("", _EVERYTHING): "\n".join(sorted({part.text for part in whole}))}
+    todo = [*also, *package.meant(whole)]
     while todo:
         module_name, name = todo.pop()
         if (module_name, name) in reached or module_name in _BOOKKEEPING:
             continue
-        module = _load(module_name, scripts)
+        module = package.load(module_name)
         if parent := module_name.rpartition(".")[0]:
             todo.append((parent, _EVERYTHING))  # a package's own statements run when a module of it is imported
-        if name == _EVERYTHING:
-            nodes = module.loose
-        elif name in module.definitions:
-            nodes = module.definitions[name]
-            todo.append((module_name, _EVERYTHING))
-        elif name in module.imports:
-            todo.extend(_imported(module.imports[name], scripts))
+        if name != _EVERYTHING and name not in module.definitions:
+            if name not in module.imports:
+                raise InputError(f"{module.path}: has no '{name}', which {script}.py reaches")
+            todo.extend(package.imported(module.imports[name]))
             continue
-        else:
-            raise InputError(f"{module.path}: has no '{name}', which {script}.py reaches")
-        reached[module_name, name] = "\n".join(_meaning(node, module) for node in nodes)
-        todo.extend(target for node in nodes for target in _references(node, module, scripts))
+        todo.append((module_name, _EVERYTHING))
+        read = module.read(name)
+        reached[module_name, name] = "\n".join(part.text for part in read)
+        todo.extend(package.meant(read))
     return reached
 
 
-def _meaning(node: ast.AST, module: _Module) -> str:
-    """Return the normalised tree of a node, and what the imported names in it stand for."""
-    names = {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
-    aliases = sorted(f"{name}={module.imports[name]}" for name in names if name in module.imports)
-    return "\n".join([_normalised(node), *aliases])
+class _Mention(NamedTuple):
+    """A name in the code of a module: one that the module defines, or an import, perhaps with attributes after it."""
+
+    own: str | None = None
+    imported: tuple[str, str | None] | None = None
+    attributes: tuple[str, ...] | None = None
 
 
-def _references(node: ast.AST, module: _Module, scripts: Path) -> list[tuple[str, str]]:
-    """List the package's definitions that the names in `node` refer to, seen from `module`."""
-    found: list[tuple[str, str]] = []
-    chained = set()
-    for child in ast.walk(node):
-        if isinstance(child, ast.Attribute):
-            chain = _chain(child)
-            if chain and chain[0] in module.imports:
-                resolved = _along(module.imports[chain[0]], chain[1:], scripts)
-                found.extend(resolved)
-                chained.update(id(part) for part in ast.walk(child) if isinstance(part, ast.Name))
-    for child in ast.walk(node):
-        if isinstance(child, ast.Name) and id(child) not in chained:
-            if child.id in module.definitions and module.name:
-                found.append((module.name, child.id))
-            elif child.id in module.imports:
-                found.extend(_imported(module.imports[child.id], scripts))
-    return found
+class _Reading:
+    """One pass over the syntax tree of code of a module: its text, and what it mentions.
+
+    text: the tree without positions, comments and docstrings, the same in Python 3.11 and later, and what the imported
+    names in it stand for. mentions: names of the package, or of others, each once.
+    """
+
+    def __init__(self, node: ast.AST, module: _Module) -> None:
+        self.module, self.mentions, self._imported = module, dict[_Mention, None](), set[str]()
+        text = self._text(node)
+        aliases = sorted(f"{name}={module.imports[name]}" for name in self._imported)
+        self.text = "\n".join([text, *aliases])
+
+    def _text(self, node: object, chained: bool = False) -> str:
+        """Return the text of a part of the tree; `chained` is whether it is what an attribute belongs to."""
+        if isinstance(node, list):
+            return f"[{','.join([self._text(each) for each in node])}]"
+        if not isinstance(node, ast.AST):
+            return repr(node)
+        kind, fields = type(node), []
+        if kind is ast.Name:
+            self._name(node.id, chained)
+        elif kind is ast.Attribute and (chain := _chain(node)) and chain[0] in self.module.imports:
+            chained = True
+            self.mentions[_Mention(imported=self.module.imports[chain[0]], attributes=tuple(chain[1:]))] = None
+        else:
+            chained = False
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if name == "body" and kind in _DOCUMENTED and _is_docstring(value[0]):
+                value = value[1:]
+            if value is not None and value != []:  # newer Pythons have more fields, empty where they are not used
+                fields.append(f"{name}={self._text(value, chained)}")
+        return f"{kind.__name__}({','.join(fields)})"
+
+    def _name(self, name: str, chained: bool) -> None:
+        module = self.module
+        if name in module.imports:
+            self._imported.add(name)
+        if not chained:
+            if name in module.definitions and module.name:
+                self.mentions[_Mention(own=name)] = None
+            elif name in module.imports:
+                self.mentions[_Mention(imported=module.imports[name])] = None
 
 
-def _along(imported: tuple[str, str | None], attributes: list[str], scripts: Path) -> list[tuple[str, str]]:
-    """Follow `alias.part.part` through submodules to a definition; a module used otherwise counts as a whole."""
-    module, name = imported
-    if name and _source(f"{module}.{name}", scripts):
-        module, name = f"{module}.{name}", None
-    if name or not _source(module, scripts):
-        return _imported(imported, scripts)
-    for attribute in attributes:
-        if not _source(f"{module}.{attribute}", scripts):
-            return [(module, attribute)]
-        module = f"{module}.{attribute}"
-    return _imported((module, None), scripts)
+class _Package:
+    """The modules below a folder, as they are while one digest is computed: each is looked for once."""
 
+    def __init__(self, scripts: Path) -> None:
+        self.scripts = scripts
+        self.source, self.load = cache(self._source), cache(self._load)
 
-def _imported(imported: tuple[str, str | None], scripts: Path) -> list[tuple[str, str]]:
-    """List what an import used as a bare name reaches; nothing if it is not of the package."""
-    module, name = imported
-    if name and name != "*" and _source(f"{module}.{name}", scripts):
-        module, name = f"{module}.{name}", None
-    if not _source(module, scripts):
-        return []
-    if name and name != "*":
-        return [(module, name)]
-    return [(module, each) for each in [_EVERYTHING, *_load(module, scripts).definitions]]
+    def meant(self, read: Iterable[_Reading]) -> Iterator[tuple[str, str]]:
+        """Yield the package's definitions that the names in code refer to."""
+        for part in read:
+            for own, imported, attributes in part.mentions:
+                if own:
+                    yield part.module.name, own
+                else:
+                    yield from self.imported(imported) if attributes is None else self._along(imported, attributes)
 
+    def imported(self, imported: tuple[str, str | None]) -> list[tuple[str, str]]:
+        """List what an import used as a bare name reaches; nothing if it is not of the package."""
+        module, name = imported
+        if name and name != "*" and self.source(f"{module}.{name}"):
+            module, name = f"{module}.{name}", None
+        if not self.source(module):
+            return []
+        if name and name != "*":
+            return [(module, name)]
+        return [(module, each) for each in [_EVERYTHING, *self.load(module).definitions]]
 
-def _source(module: str, scripts: Path) -> Path | None:
-    base = scripts.joinpath(*module.split("."))
-    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
+    def _along(self, imported: tuple[str, str | None], attributes: Sequence[str]) -> list[tuple[str, str]]:
+        """Follow `alias.part.part` through submodules to a definition; a module used otherwise counts as a whole."""
+        module, name = imported
+        if name and self.source(f"{module}.{name}"):
+            module, name = f"{module}.{name}", None
+        if name or not self.source(module):
+            return self.imported(imported)
+        for attribute in attributes:
+            if not self.source(f"{module}.{attribute}"):
+                return [(module, attribute)]
+            module = f"{module}.{attribute}"
+        return self.imported((module, None))
 
+    def _source(self, module: str) -> Path | None:
+        base = self.scripts.joinpath(*module.split("."))
+        return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
 
-def _load(module: str, scripts: Path) -> _Module:
-    path = _source(module, scripts)
-    return _parse(module, path, path.stat().st_mtime_ns)
+    def _load(self, module: str) -> _Module:
+        path = self.source(module)
+        return _parse(module, path, path.stat().st_mtime_ns)
 
 
 @cache
@@ -204,18 +247,3 @@ def _bound_names(node: ast.AST) -> list[str]:
 
 def _is_docstring(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-
-
-def _normalised(node: object) -> str:
-    """Return a syntax tree as text, without positions, comments and docstrings; the same in Python 3.11 and later."""
-    if isinstance(node, list):
-        return f"[{','.join(map(_normalised, node))}]"
-    if not isinstance(node, ast.AST):
-        return repr(node)
-    fields = []
-    for name, value in ast.iter_fields(node):
-        if name == "body" and isinstance(node, _DOCUMENTED) and _is_docstring(value[0]):
-            value = value[1:]
-        if value is not None and value != []:  # newer Pythons have more fields, empty where they are not used
-            fields.append(f"{name}={_normalised(value)}")
-    return f"{type(node).__name__}({','.join(fields)})"
