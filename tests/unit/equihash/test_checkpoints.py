@@ -129,6 +129,8 @@ def test_step_0_is_the_untrained_network(bank, monkeypatch, forward):
     last = [{key: value for key, value in row.items() if key not in ("step", "loss")} for row in untrained.history]
     assert str(first) == str(last) and [row["step"] for row in trained.history] == [0, 0, 2, 2]
     assert bytes_of(trained.state()[0]) == bytes_of(blind.state()[0])
+    assert all(parameter.grad is None for parameter in untrained.parameters)
+    assert not {row["quantity"] for row in untrained.diagnostics} & {"clipped", "largest_gradient"}
     ends = bytes_of(untrained.network.state_dict())
     assert kept[0] == ends and kept[2] == bytes_of(trained.network.state_dict()) != ends
 

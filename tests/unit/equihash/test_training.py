@@ -93,9 +93,12 @@ def test_the_public_loops_second_pass_updates_running_statistics_again(bank):
 
 
 def test_the_public_jmlh_never_clears_the_gradient_of_its_classifier(bank):
-    """G_t = clip(G_(t-1) + g_t), where ours has clip(g_t); the network's is made anew by both. Nothing is trained."""
+    """G_t = clip(G_(t-1) + g_t), where ours has clip(g_t); the network's is made anew by both.
+
+    The learning rate is so small that nothing is trained.
+    """
     settings = {"classes": 40, "public": True}
-    public, ours = (job(bank, "jmlh", s, clip=0.01, learning_rate=0.0) for s in (settings, {"classes": 40}))
+    public, ours = (job(bank, "jmlh", s, clip=0.01, learning_rate=1e-30) for s in (settings, {"classes": 40}))
     ours.objective.labels = public.objective.labels
     summed, apart = None, 0.0
     for _ in range(4):
@@ -249,7 +252,7 @@ class Steep(Objective):
 
 
 def test_a_gradient_that_is_no_number_reaches_neither_parameters_nor_a_state(bank, monkeypatch):
-    training = job(bank, Steep(16, 30**4, 5), learning_rate=0.0)
+    training = job(bank, Steep(16, 30**4, 5), learning_rate=1e-30)
     norm = torch.nn.utils.get_total_norm
     monkeypatch.setattr(
         torch.nn.utils, "get_total_norm", lambda *g: norm(*g) * (np.inf if training.finished_steps == 3 else 1)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,7 +55,7 @@ class Schedule:
             views of its pairs; the loss sees them all.
         optimiser: "adam", with torch's defaults except for what is said here, or "sgd" with this `momentum`; or another
             class of torch.optim by its name, with torch's defaults. optimiser_arguments: more keyword arguments of it.
-        learning_rate: 0 trains nothing but BatchNorm's running statistics. From each of `milestones` on, a number of
+        learning_rate: 0 trains nothing but BatchNorm's running statistics, and computes no gradient. From each of `milestones` on, a number of
             finished steps, it is multiplied by `decay` once more.
         weight_decay: of adam and sgd; its product with each parameter, those of BatchNorm and of the objective too, is
             added to the clipped gradient (torch's).
@@ -185,40 +184,33 @@ class HashTraining:
         due = step + 1 == self.total or (step + 1) % schedule.evaluate_every == 0
         batch, views = self._shown(step)
         self.network.train()
-        with torch.set_grad_enabled(schedule.forward == "once"):
+        # Without a learning rate only BatchNorm's running statistics change, for which no gradient is needed.
+        learns = schedule.learning_rate > 0
+        with torch.set_grad_enabled(learns and schedule.forward == "once"):
             outputs = [self._logits(shown) for shown in views]
         logits = torch.cat(outputs).detach().unflatten(0, (-1, 2)).requires_grad_()
-        self.network.zero_grad()
-        if not self.objective.keeps_gradient:
-            self.objective.zero_grad()
         targets = torch.from_numpy(np.ascontiguousarray(batch.targets)).to(self.device)
         terms = self.objective(logits, targets, step, self._source("objective", step))
         loss = torch.stack(list(terms.values())).sum()
         seen = diagnose(terms, logits, batch.labels, self.objective.beta(step)) if due else ([], [])
-        loss.backward()
-        gradients = logits.grad.flatten(0, 1).split([len(shown) for shown in views])
-        if schedule.forward == "once":
-            with gradient_arithmetic(schedule.precision):
-                torch.autograd.backward(outputs, gradients)
-        else:
-            with self._second_pass():
-                for shown, gradient in zip(views, gradients):
-                    again = self._logits(shown)
-                    with gradient_arithmetic(schedule.precision):
-                        again.backward(gradient)
-        steep = [p.grad for p in self.parameters if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(steep)
+        steep = self._gradient(loss, logits, outputs, views) if learns else []
+        if not learns and schedule.forward == "twice":
+            self._again(views)
         # All numbers of a step come from a GPU together, since each time it would wait for the next step's work.
-        numbers = [loss.detach(), norm, largest(steep), *saturation(logits), *(v.detach() for v in terms.values())]
-        lost, steepness, steepest, saturated, largest_logit, *values = torch.stack(numbers).tolist()
+        sizes = [torch.nn.utils.get_total_norm(steep), largest(steep)] if learns else []
+        numbers = [loss.detach(), *saturation(logits), *(value.detach() for value in terms.values()), *sizes]
+        lost, saturated, largest_logit, *values = torch.stack(numbers).tolist()
         self._check(lost, "the loss")
-        self._check(steepness, "the gradient")
-        clipped = clipped_share(steep, schedule.clip) if steepest > schedule.clip else 0.0
-        self.watched.add(clipped=clipped, largest_gradient=steepest, saturated=saturated, largest_logit=largest_logit)
-        torch.nn.utils.clip_grad_value_(self.parameters, schedule.clip)
-        for group in self.optimiser.param_groups:
-            group["lr"] = schedule.rate(step)
-        self.optimiser.step()
+        self.watched.add(saturated=saturated, largest_logit=largest_logit)
+        if learns:
+            steepness, steepest = values[len(terms) :]
+            self._check(steepness, "the gradient")
+            clipped = clipped_share(steep, schedule.clip) if steepest > schedule.clip else 0.0
+            self.watched.add(clipped=clipped, largest_gradient=steepest)
+            torch.nn.utils.clip_grad_value_(self.parameters, schedule.clip)
+            for group in self.optimiser.param_groups:
+                group["lr"] = schedule.rate(step)
+            self.optimiser.step()
         for term, value in {"loss": lost, **dict(zip(terms, values))}.items():
             self.sums[term] = self.sums.get(term, 0.0) + value
         self.finished_steps += 1
@@ -229,6 +221,43 @@ class HashTraining:
             self.histograms += [{"step": self.finished_steps, "split": "train", **found} for found in histograms]
             self._evaluate()
         self._keep()
+
+    def _gradient(
+        self, loss: torch.Tensor, logits: torch.Tensor, outputs: list[torch.Tensor], views: list[torch.Tensor]
+    ) -> list[torch.Tensor]:
+        """Compute and return the gradient of a step's loss by all parameters.
+
+        Args:
+            logits: (pairs, 2, bits), of which the loss was computed. outputs: the network's, one for each of views.
+        """
+        self.network.zero_grad()
+        if not self.objective.keeps_gradient:
+            self.objective.zero_grad()
+        loss.backward()
+        gradients = logits.grad.flatten(0, 1).split([len(shown) for shown in views])
+        if self.schedule.forward == "once":
+            with gradient_arithmetic(self.schedule.precision):
+                torch.autograd.backward(outputs, gradients)
+        else:
+            self._again(views, gradients)
+        return [p.grad for p in self.parameters if p.grad is not None]
+
+    def _again(self, views: list[torch.Tensor], gradients: Sequence[torch.Tensor] = ()) -> None:
+        """Run the second pass over a step's views, for their logits' gradients if these are given.
+
+        If `forward` is "recomputed", its update of BatchNorm's running statistics is undone: the first pass has updated
+        them already. The public loop ("twice") updates them again.
+        """
+        before = [buffer.clone() for buffer in self.network.buffers()]
+        for part, shown in enumerate(views):
+            with torch.set_grad_enabled(len(gradients) > 0):
+                again = self._logits(shown)
+            if len(gradients):
+                with gradient_arithmetic(self.schedule.precision):
+                    again.backward(gradients[part])
+        if self.schedule.forward == "recomputed":
+            for buffer, value in zip(self.network.buffers(), before):
+                buffer.copy_(value)
 
     def _shown(self, step: int) -> tuple[Batch, list[torch.Tensor]]:
         """Return the labels and targets of a step, and its views, a tensor for each micro-batch."""
@@ -267,18 +296,6 @@ class HashTraining:
             views = views.contiguous(memory_format=torch.channels_last)
         with arithmetic(self.schedule.precision, self.device):
             return self.network(views)
-
-    @contextmanager
-    def _second_pass(self) -> Iterator[None]:
-        """Run a second pass; if `forward` is "recomputed", undo its update of BatchNorm's running statistics.
-
-        The first pass has updated them already; the public loop ("twice") updates them again.
-        """
-        before = [buffer.clone() for buffer in self.network.buffers()]
-        yield
-        if self.schedule.forward == "recomputed":
-            for buffer, value in zip(self.network.buffers(), before):
-                buffer.copy_(value)
 
     def _check(self, value: float, what: str) -> None:
         """Raise an InputError if a value is not finite, before it reaches the parameters or a saved state."""
@@ -414,7 +431,8 @@ def train_hash(
         diagnostics: a table of keys, seed, step, quantity, of, statistic and value: those of
             `rehash.equihash.learning.diagnostics.diagnose` of the step before each evaluation, and the mean and the
             most since the last one of `clipped` (the share of the elements of the gradient that were clipped),
-            `largest_gradient`, `saturated` (the share of logits beyond 9) and `largest_logit`.
+            `largest_gradient`, `saturated` (the share of logits beyond 9) and `largest_logit`; the first two only if
+            there is a learning rate, without which no gradient is computed.
         histograms: a table of keys, seed and `rehash.equihash.learning.diagnostics.histogram_table`.
 
     Returns:
