@@ -55,8 +55,8 @@ class Schedule:
             views of its pairs; the loss sees them all.
         optimiser: "adam", with torch's defaults except for what is said here, or "sgd" with this `momentum`; or another
             class of torch.optim by its name, with torch's defaults. optimiser_arguments: more keyword arguments of it.
-        learning_rate: 0 trains nothing but BatchNorm's running statistics, and computes no gradient. From each of `milestones` on, a number of
-            finished steps, it is multiplied by `decay` once more.
+        learning_rate: 0 trains nothing but BatchNorm's running statistics, and computes no gradient. From each of
+            `milestones` on, a number of finished steps, it is multiplied by `decay` once more.
         weight_decay: of adam and sgd; its product with each parameter, those of BatchNorm and of the objective too, is
             added to the clipped gradient (torch's).
         clip: gradients are clipped to plus and minus this, element by element.
