@@ -213,7 +213,8 @@ def pages() -> dict[Path, str]:
             *map(markdown, (tgsh.notebook_errors(), tgsh.printed())),
         ],
         "docs/equihash.md": [
-            *map(markdown, (equihash.after_100_steps(), equihash.recall_by_step(), equihash.scale(), equihash.known())),
+            *map(markdown, (equihash.after_100_steps(), equihash.recall_by_step(), equihash.scale_runs())),
+            *map(markdown, (equihash.scale(), equihash.known())),
             markdown(equihash.known_items()),
         ],
         "docs/comparison.md": [

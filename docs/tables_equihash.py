@@ -22,13 +22,27 @@ def scale() -> pd.DataFrame:
     return shown
 
 
+def scale_runs() -> pd.DataFrame:
+    """What each database of known fingerprints took as a whole."""
+    runs, jobs = (pd.read_csv(RESULTS / f"{name}.csv") for name in ("equihash_scale_runs", "equihash_scale"))
+    largest = jobs.groupby("database").agg({"items": "first", "peak_mb": "max"})
+    runs = runs.join(largest, on="database").sort_values("items")
+    shown = pd.DataFrame({"database": runs.database, "items": runs["items"].map("{:,}".format)})
+    shown["whole run"] = [f"{int(row.seconds) // 60} min {int(row.seconds) % 60} s" for row in runs.itertuples()]
+    shown["killed"] = runs.kills.map({0: "", 1: "once", 2: "twice"})
+    shown["jobs started, and done"] = [f"{row.jobs_started}, {row.jobs_done}" for row in runs.itertuples()]
+    shown["largest job (MB)"] = runs.peak_mb.map("{:,.0f}".format)
+    shown["most disk (GB)"] = (runs.disk_mb / 1000).map("{:.1f}".format)
+    return shown
+
+
 def known() -> pd.DataFrame:
     """What known fingerprints had to come to, and what an index found, with its 95% interval."""
     table = pd.read_csv(RESULTS / "equihash_known.csv")
     shown = pd.DataFrame({"database": table.database, "first items": table.database_size.map("{:,}".format)})
     shown["metric"], shown["predicted"] = table.metric, table.expected.map("{:.5g}".format)
     shown["found"] = [f"{row.value:.5g} ({row.low:.5g} to {row.high:.5g})" for row in table.itertuples()]
-    return shown[table.database == "known_100m"]
+    return shown[(table.database == "known_1b") & table.metric.isin([*_METRICS, "irrelevant_collision_rate"])]
 
 
 def known_items() -> pd.DataFrame:

@@ -34,6 +34,19 @@ ROWS: list[tuple[str, str, Callable[[dict[str, Any]], str]]] = [
         lambda found: _each(found["precisions"], "microseconds_a_view", "{} µs"),
     ),
     (
+        "a captured block of 512 such views equals an eager one, and is packed as on a CPU",
+        "blocks",
+        lambda found: _each(found["precisions"], "equal"),
+    ),
+    (
+        "such views made and hashed in captured blocks",
+        "blocks",
+        lambda found: (
+            f"{_each(found['precisions'], 'views_a_second', '{:,} a second')}; "
+            f"10^9 in {_each(found['precisions'], 'hours_for_1e9', '{} h')}"
+        ),
+    ),
+    (
         "entropies of tuples of 64 bits and their gradient, 4,096 rows",
         "entropies",
         lambda found: _each(found["sizes"], "milliseconds", "{} ms"),

@@ -37,10 +37,8 @@ def label_file(path: Path) -> dict[str, np.ndarray]:
     return {**{name: each.reshape(*each.shape[:-2], 2).astype(int) for name, each in cells.items()}, "truth": truth}
 
 
-def shards_of(folder: Path, name="db.hdf5", shards=2, items=ITEMS, **changed) -> list[Path]:
+def labels_of(folder: Path, name="db.hdf5", items=ITEMS, **changed) -> Path:
     settings = {"database": "d", "split": "test", "items": items, "grid": GRID, "bank_size": BANK, "seed": 5}
-    paths = [folder / f"{shard}-of-{shards}.h5" for shard in range(shards)]
-    for shard, path in enumerate(paths):
-        which = {"content": "md5", "shard": shard, "shards": shards, **settings, **changed}
-        read_labels(folder / name, which.pop("bank", None), path, **which)
-    return paths
+    which = {"content": "md5", **settings, **changed}
+    read_labels(folder / name, which.pop("bank", None), folder / "labels.h5", **which)
+    return folder / "labels.h5"

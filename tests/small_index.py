@@ -9,10 +9,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from rehash.equihash.databases.labels import Database, draw_labels, shard_range
+from rehash.equihash.databases.label_files import write_database
+from rehash.equihash.databases.labels import Database, shard_range
 from rehash.equihash.evaluation.counts import evaluate_partition
 from rehash.equihash.evaluation.summary import evaluate_index
-from rehash.equihash.index.fingerprints import write_shard
+from rehash.equihash.index.fingerprints import GROUPS, Shard, write_shard
 from rehash.equihash.index.partitions import merge_partition
 from rehash.equihash.plan import TABLES
 
@@ -40,12 +41,10 @@ def counted(numbers) -> np.ndarray:
     return np.asarray(numbers).astype(">i8").view(np.uint8).reshape(-1, 8)
 
 
-def draw_shards(database: Database, folder: Path, shards: int) -> list[Path]:
-    """The label files of a database."""
-    paths = [folder / f"{database.name}_{shard}-of-{shards}.h5" for shard in range(shards)]
-    for shard, path in enumerate(paths):
-        draw_labels(path, database, *shard_range(database.n_items, shards, shard))
-    return paths
+def describe(database: Database, folder: Path) -> Path:
+    """The file of a database's labels."""
+    write_database(folder / f"{database.name}_labels.h5", database)
+    return folder / f"{database.name}_labels.h5"
 
 
 def write_shards(folder: Path, codes: np.ndarray, shards: int, **about) -> list[Path]:
@@ -55,6 +54,13 @@ def write_shards(folder: Path, codes: np.ndarray, shards: int, **about) -> list[
         start, stop = shard_range(len(codes), shards, shard)
         write_shard(path, codes[start:stop], start=start, n_items=len(codes), **ABOUT | about)
     return paths
+
+
+def read_shard(shard: Shard, groups: range = range(GROUPS)) -> tuple[np.ndarray, np.ndarray]:
+    """Codes and ids of a run of groups, all of them by default."""
+    none = np.empty((0, shard.origin.width), np.uint8), np.empty(0, shard.origin.id_dtype)
+    codes, ids = map(np.concatenate, zip(none, *shard.blocks(groups)))
+    return codes, ids
 
 
 def build(folder: Path, codes: np.ndarray, shards: int = 2, partitions: int = 3, **about) -> list[Path]:
@@ -102,25 +108,25 @@ def slow_ranges(codes: np.ndarray, queries: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def evaluate(
-    folder: Path, shards: list[Path], codes: Path, queries: Path, labels: list[Path], partitions: int, **how
+    folder: Path, shards: list[Path], codes: Path, queries: Path, labels: Path, partitions: int, **how
 ) -> list[Path]:
     """An index is merged, asked and evaluated by the functions of the rules; its counts, beside tables (CSV).
 
     how: keys, probes, item_pairs (2,000 if left out) and seed.
     """
-    counts = []
-    for partition in merge(folder, shards, partitions):
+    counts, index = [], merge(folder, shards, partitions)
+    for partition in index:
         counts.append(partition.with_name(partition.name.replace("partition", "counts")))
         evaluate_partition(partition, codes, queries, labels, counts[-1], probes=how["probes"])
     outputs = {name: folder / f"{name}.csv" for name in TABLES}
-    evaluate_index(counts[::-1], codes, queries, shards, labels, outputs, **{"item_pairs": 2000, **how})
+    evaluate_index(counts[::-1], codes, queries, index, labels, outputs, **{"item_pairs": 2000, **how})
     return counts
 
 
 FULL_DISK = """
 import resource, signal, sys
 import numpy as np
-from rehash.equihash.index.fingerprints import write_shard
+from rehash.equihash.index.fingerprints import GROUPS, Shard, write_shard
 from rehash.equihash.index.partitions import merge_partition
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)

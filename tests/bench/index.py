@@ -1,6 +1,6 @@
 """The inverted index against faiss, a dictionary and a chained table: building it, its size, and look-ups.
 
-With 10^6 and with 10^7 fingerprints.
+With 10^6 and with 10^7 fingerprints. And an index that has one large bucket, in bounded memory and without a bound.
 """
 
 import subprocess
@@ -22,6 +22,7 @@ from rehash.bits import pack
 from rehash.equihash.databases.labels import shard_range
 from rehash.equihash.evaluation.collisions import bucket_sizes, internal_collisions, matching_pairs
 from rehash.equihash.evaluation.retrieval import add_up
+from rehash.equihash.index import partitions as partitions_module
 from rehash.equihash.index.fingerprints import write_shard
 from rehash.equihash.index.lookup import Index
 from rehash.equihash.index.partitions import merge_partition
@@ -254,7 +255,31 @@ def rows_of(n: int):
             yield "look-ups one by one", items, ours * 1e6, theirs * 1e6, name, "µs"
 
 
+def rows_of_a_large_bucket(n: int):
+    """(stage, work, ours, peer, peer's name, unit) for n fingerprints, nine in ten of them one and the same."""
+    codes = fingerprints(n)
+    codes[np.arange(n) % 10 > 0] = 200
+    work, labels = f"{n:,} fingerprints, nine in ten of them equal", np.random.default_rng(2).integers(0, n // 3, n)
+    whole, bound, found = partitions_module._SORTED, n // 16, {}
+    with TemporaryDirectory() as folder:
+        shard, path = Path(folder, "shard.h5"), Path(folder, "partition.h5")
+        write_shard(shard, codes, start=0, n_items=n, model="bench", config="bench")
+        for size in (bound, whole):
+            partitions_module._SORTED = size
+            taken = seconds(lambda: merge_partition([shard], path, partition=0, partitions=1), 1)
+            found[size] = taken, path.read_bytes()
+        assert found[bound][1] == found[whole][1]
+        about = f"{work}, {bound:,} sorted at a time"
+        yield "merging a partition", about, found[bound][0], found[whole][0], "all at once", "s"
+        index = Index.open([path])
+        assert collisions_of(labels, index) == grouped_collisions(codes, labels)
+        counts = (lambda: collisions_of(labels, index), lambda: grouped_collisions(codes, labels))
+        ours, theirs = (seconds(count, 1) for count in counts)
+        yield "internal collisions", work, ours, theirs, "pandas.groupby", "s"
+
+
 def rows():
     """(stage, work, ours, peer, peer's name, unit) for a million fingerprints; and for ten, which takes its time."""
     yield from rows_of(ITEMS)
     yield from rows_of(10 * ITEMS)
+    yield from rows_of_a_large_bucket(10 * ITEMS)

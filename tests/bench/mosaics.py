@@ -1,4 +1,4 @@
-"""Views of both tasks against the direct way, one item after the other: microseconds an item."""
+"""Views of both tasks against the direct way, one item after the other, and against plain torch: microseconds an item."""
 
 import numpy as np
 import torch
@@ -6,10 +6,12 @@ from timing import seconds
 from torch.nn.functional import grid_sample
 
 from rehash.equihash.images.flow import PerlinFields
+from rehash.equihash.images.layout import image_numbers
 from rehash.equihash.images.mosaics import Mosaics
-from rehash.equihash.images.noise import BLOCK, Warp, block_source, cut
+from rehash.equihash.images.noise import BLOCK, PositionSource, Warp
 from rehash.equihash.images.perlin import fields
 from rehash.equihash.images.task import Task
+from rehash.equihash.images.views import warped
 from rehash.training import set_reproducible
 
 DIGITS = Task("noisy", (2, 2), (28, 28))
@@ -71,7 +73,7 @@ def photos_loop(mosaics: Mosaics, labels: np.ndarray, draws: Warp) -> np.ndarray
     weight = (1 / (1 + np.exp(-np.linspace(-logit, logit, 90))))[:, None]
     xs, ys = np.linspace(-1, 1, 270), np.linspace(-1, 1, 180)[:, None]
     fade_x, fade_y = (np.clip((1 - abs(at)) / (127 / 320 + 127 / 640), 0, 1) for at in (xs, ys))
-    for label, hue, a, numbers in zip(labels, *(drawn.numpy() for drawn in draws)):
+    for label, hue, a, numbers in zip(labels, *(drawn.numpy() for drawn in draws[:3])):
         left, right = (mosaics.bank.images[label // size**cell % size].astype(float) for cell in range(2))
         blend = left[:, 90:] * (1 - weight) + right[:, :90] * weight
         mosaic = np.concatenate([left[:, :90], blend, right[:, 90:]], 1).astype(np.uint8)
@@ -83,15 +85,25 @@ def photos_loop(mosaics: Mosaics, labels: np.ndarray, draws: Warp) -> np.ndarray
     return np.stack(views)
 
 
+def photos_in_torch(mosaics: Mosaics, labels: np.ndarray, draws: Warp) -> torch.Tensor:
+    """The same operations as torch has them, for several items together."""
+    numbers = image_numbers(labels, len(mosaics.bank), 2).reshape(-1, 1, 2)
+    return warped(mosaics.task, mosaics.bank.images, numbers, mosaics.perlin, draws)
+
+
 def check_equal(photos: Mosaics, labels: np.ndarray, draws: Warp) -> None:
-    """Stops if the two ways differ by more than roundings make of a truncation: one level, in a few of 1,000 values."""
-    ours = photos.views(labels, draws).numpy().astype(int)
-    apart = np.abs(ours - photos_loop(photos, labels, draws))
+    """Stops if two ways differ: the loop by more than roundings make of a truncation, torch by a single bit.
+
+    That is by more than a level, or in more than a few of 1,000 values.
+    """
+    ours = photos.views(labels, draws)
+    assert torch.equal(ours, photos_in_torch(photos, labels, draws))
+    apart = np.abs(ours.numpy().astype(int) - photos_loop(photos, labels, draws))
     assert (apart > 1).mean() < 1e-4 and (apart > 0).mean() < 0.02, (apart.max(), (apart > 0).mean())
 
 
 def rows():
-    """(stage, work, ours, peer, peer's name, unit) for each task and number of threads."""
+    """(stage, work, ours, peer, peer's name, unit) for each task and peer, and for the noise of digits; one thread."""
     perlin = PerlinFields(
         *(
             fields(0, 256, height=180, width=270, lattice=cells, amplitude=127, seed=0, name="bench")
@@ -102,16 +114,28 @@ def rows():
         "digits": Mosaics(DIGITS, RandomBank((28, 28), 5000)),
         "photos": Mosaics(PHOTOS, RandomBank((180, 180, 3), 500), perlin),
     }
+    set_reproducible(1)
+    chance = np.random.default_rng(0)
     for name, mosaics in tasks.items():
         n, few = ITEMS[name], ITEMS[name] // 8
+        shape = f"{mosaics.task.shape[1]} x {mosaics.task.shape[2]}"
         labels = np.random.default_rng(0).integers(0, mosaics.task.label_count(len(mosaics.bank)), n)
-        draws = cut(mosaics.draw(block_source(0, "bench", "database", 0), BLOCK), slice(0, few))
+        draws = mosaics.draw(source(few), few)
+        ours = seconds(lambda: mosaics.items(labels, 0, seed=0, name="bench", kind="database")) / n  # noqa: B023
+        peers = {"numpy and torch, one by one": lambda: digits_loop(mosaics, labels[:few], chance)}  # noqa: B023
         if name == "photos":
             check_equal(mosaics, labels[:few], draws)
-        loop, drawn = (digits_loop, np.random.default_rng(0)) if name == "digits" else (photos_loop, draws)
-        for threads in (1, 2):
-            set_reproducible(threads)
-            ours = seconds(lambda: mosaics.items(labels, 0, seed=0, name="bench", kind="database")) / n  # noqa: B023
-            theirs = seconds(lambda: loop(mosaics, labels[:few], drawn)) / few  # noqa: B023
-            work = f"{name}, {mosaics.task.shape[1]} x {mosaics.task.shape[2]}, {threads} thread{'s' * (threads > 1)}"
-            yield "a view of a mosaic", work, ours * 1e6, theirs * 1e6, "numpy and torch, one by one", "µs"
+            peers = {
+                "numpy and torch, one by one": lambda: photos_loop(mosaics, labels[:few], draws),  # noqa: B023
+                "the same operations in torch": lambda: photos_in_torch(mosaics, labels[:few], draws),  # noqa: B023
+            }
+        for peer, work in peers.items():
+            yield "a view of a mosaic", f"{name}, {shape}", ours * 1e6, seconds(work) / few * 1e6, peer, "µs"
+    ours = seconds(lambda: source(BLOCK).normal(BLOCK, *DIGITS.shape)) / BLOCK
+    theirs = seconds(lambda: chance.standard_normal((BLOCK, *DIGITS.shape), np.float32)) / BLOCK
+    yield "noise of a view, by position", "3,136 normal numbers", ours * 1e6, theirs * 1e6, "numpy, in order", "µs"
+
+
+def source(count: int) -> PositionSource:
+    """The random numbers of the first items."""
+    return PositionSource.of(0, "bench", "database", np.arange(count), torch.device("cpu"))

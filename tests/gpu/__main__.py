@@ -17,11 +17,12 @@ The last line does all in miniature on the CPU in a minute, to show that the che
 
 MNIST is a folder of its four idx files, photos one of images of 180 x 180 pixels; without them the checks take images
 that packages embed, or random ones, and say so. A machine with torch, torchvision, numpy, scipy, pandas, h5py,
-safetensors, Pillow, PyYAML, threadpoolctl and tqdm, but without a network, needs a few wheels more, 20 MB in all:
+safetensors, Pillow, PyYAML, threadpoolctl and tqdm, but without a network, needs a few wheels more, 90 MB in all:
 
     python -m pip download --no-deps --only-binary=:all: --python-version 3.12 --implementation cp \
         --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 -d wheels faiss-cpu==1.15.1 \
-        jsonschema==4.26.0 jsonschema-specifications referencing rpds-py attrs simpleeval==1.0.8 mlxtend==0.25.0
+        jsonschema==4.26.0 jsonschema-specifications referencing rpds-py attrs simpleeval==1.0.8 mlxtend==0.25.0 \
+        numba==0.68.1 llvmlite==0.50.0
     python -m pip install --no-index --no-deps --target packages wheels/*.whl  # there
     PYTHONPATH=packages python tests/gpu ...
 """
@@ -49,6 +50,7 @@ CHECKS = [
     Task("views", "hashing:views", 40),
     Task("capacity", "mlps:capacity", 220),
     Task("encoding", "hashing:encoding", 80),
+    Task("blocks", "hashing:blocks", 80),
     Task("entropies", "hashing:entropies", 40),
     Task("shards", "hashing:shards", 60),
     Task("flynet", "flynet:flynet", 60),

@@ -17,6 +17,7 @@ NEEDED = {
     "h5py": "h5py", "safetensors": "safetensors", "faiss": "faiss-cpu", "tqdm": "tqdm", "PIL": "pillow",
     "threadpoolctl": "threadpoolctl", "yaml": "PyYAML", "jsonschema": "jsonschema", "simpleeval": "simpleeval",
     "referencing": "referencing", "rpds": "rpds-py", "attrs": "attrs", "jsonschema_specifications": "jsonschema-specifications",
+    "numba": "numba", "llvmlite": "llvmlite",
 }  # fmt: skip
 
 

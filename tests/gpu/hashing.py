@@ -9,7 +9,9 @@ import signal
 import sys
 import threading
 import time
-from inspect import signature
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +21,31 @@ import torch
 from material import NETWORKS, compute, published, shown_to, task_files, train_shortly, training_of
 from runner import Options, verdict
 
-from rehash.bits import unpack
+from rehash.bits import pack, unpack
+from rehash.captured import Captured
 from rehash.equihash.databases.labels import Database
 from rehash.equihash.images.banks import Bank
+from rehash.equihash.images.layout import image_numbers
 from rehash.equihash.images.mosaics import Mosaics
-from rehash.equihash.images.task import Task
-from rehash.equihash.index.encode import Shown, encode_shard
+from rehash.equihash.images.noise import BLOCK, item_draws, words_by_torch, words_on
+from rehash.equihash.images.task import FLOWS, Task
+from rehash.equihash.images.views import warped, warped_on
+from rehash.equihash.index.encode import Encoder, Shown, encode_shard
 from rehash.equihash.index.fingerprints import GROUPS, Shard
+from rehash.equihash.index.hashing import Hasher
+from rehash.equihash.learning.precision import PRECISIONS
 from rehash.equihash.learning.train import train_hash
 from rehash.equihash.plan import task_settings
 from rehash.job import Saving, discard_state
+from rehash.philox import words_at
 from rehash.seeds import stream
 from rehash.store import read_csv, write_bytes, write_csv
 from rehash.tensors import pack_tensors, read_tensors
 from rehash.training import set_reproducible
 from rehash.tuple_entropy.entropy import tuple_entropy
 from rehash.tuple_entropy.tuples import Tuples
-from small_index import draw_shards, merge
+from small_index import describe, merge
 
-# In which this library can encode; only the first where it takes none.
-PRECISIONS = ("float32", "tf32", "bfloat16")[: 3 if "precision" in signature(Shown).parameters else 1]
 _LAST_WORDS = 20.0  # seconds that a training has to save its state and to write its curves
 
 
@@ -67,28 +74,60 @@ def networks(options: Options) -> dict[str, Any]:
 
 
 def views(options: Options) -> dict[str, Any]:
-    """Compare the views that the device makes with the CPU's: noisy ones, and warped ones, whose pixels are whole."""
-    found = {}
-    for task, count in (("mnist", 1024), (shown_to(options, "resnet18"), 256)):
-        count = 8 if options.small else count
+    """Compare random words and views that the device makes with the CPU's; all have to be equal to the bit.
+
+    On a GPU, those that Triton compiled, which have to be in use, and those of plain torch operations.
+    """
+    device, key = torch.device(options.device), 2**63 + 9
+    items = stream(0, "views", "words").integers(2**63, size=2000 if options.small else 1_000_000)
+    numbers, words = torch.from_numpy(items).to(device), torch.from_numpy(words_at(items, 4, 4, key).astype(np.int64))
+    makers = {
+        "words_differing": words_on,
+        "words_of_torch_differing": lambda *given: words_by_torch(numbers, *given[1:4]),
+    }
+    found: dict[str, Any] = {name: _differing(make(items, 4, 4, key, device), words) for name, make in makers.items()}
+    equal, kinds, photos = not any(found.values()), {}, shown_to(options, "resnet18")
+    for kind, task, count in (("noisy", "mnist", 1024), ("warped", photos, 256), ("natural", photos, 256)):
         images, fields, about = task_files(options, task)
         bank, of = Bank.open(images, "test"), Task.of(task_settings(published(), task))
-        labels = stream(0, "views").integers(of.label_count(len(bank)), size=count)
-        seen = []
-        for device in ("cpu", options.device):
-            mosaics = Mosaics.open(of, bank, fields, torch.device(device))
-            seen.append(mosaics.items(labels, 0, seed=0, name=task, kind="database").cpu().float())
-        apart = (seen[0] - seen[1]).abs()
-        found[of.kind] = {
-            "task": task,
-            "views": count,
-            "share_differing": (apart > 0).double().mean().item(),
-            "share_beyond_one_level": (apart > (1 if of.kind == "warped" else 1 / 255)).double().mean().item(),
-            "largest_difference": apart.max().item(),
-            "views_of": about,
-        }
-    good = found["noisy"]["largest_difference"] <= 1e-5 and found["warped"]["share_differing"] <= 0.01
-    return {"status": verdict(good), "kinds": found}
+        if kind == "natural":
+            of = replace(of, kind=kind, flow=FLOWS[kind], saturation=0.3)
+        labels = stream(0, "views").integers(of.label_count(len(bank)), size=8 if options.small else count)
+        there, here = (Mosaics.open(of, bank, fields, on) for on in (device, torch.device("cpu")))
+        names = {"seed": 0, "name": task, "kind": "database"}
+        expected = here.items(labels, 0, **names)
+        numbers = {"share_differing": _differing(there.items(labels, 0, **names), expected)}
+        if kind != "noisy":
+            draws = item_draws(partial(there.draw, n=len(labels)), **names, items=np.arange(len(labels)), device=device)
+            shown = image_numbers(labels, len(bank), of.images).reshape(-1, *of.grid)
+            given = of, there.bank.images, shown, there.perlin, draws
+            numbers["of_torch_share_differing"] = _differing(warped(*given), expected)
+        equal &= not any(numbers.values())
+        if kind != "noisy":
+            make = warped_on(of, device)
+            equal &= make is not warped
+            numbers["microseconds_a_view"] = round(1e6 * _seconds(make, given, device) / len(labels), 2)
+        kinds[kind] = {"task": task, "views": len(labels), **numbers, "views_of": about}
+    return {"status": verdict(equal), **found, "kinds": kinds}
+
+
+def _seconds(make: Callable[..., Any], given: tuple[Any, ...], device: torch.device) -> float:
+    """Return how long a device takes for a call, the mean of some calls after a first one."""
+    times, begun = 10, 0.0
+    for turn in range(times + 1):
+        if turn == 1:
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            begun = time.perf_counter()
+        make(*given)
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return (time.perf_counter() - begun) / times
+
+
+def _differing(one: torch.Tensor, other: torch.Tensor) -> float:
+    """Return the share of values of two tensors that differ."""
+    return (one.cpu() != other.cpu()).double().mean().item()
 
 
 def encoding(options: Options) -> dict[str, Any]:
@@ -97,7 +136,7 @@ def encoding(options: Options) -> dict[str, Any]:
     weights = _start(options, "resnet18")
     found, exact = {}, None
     for precision in PRECISIONS:
-        how = {} if precision == "float32" else {"precision": precision}
+        how = {"precision": precision}
         # The first views take longer, since libraries are loaded and kernels are chosen.
         _encode(options, task, weights, f"warm {precision}", views // 16, **how)
         if options.device == "cuda":
@@ -118,6 +157,72 @@ def encoding(options: Options) -> dict[str, Any]:
         "shape": list(Task.of(task_settings(published(), task)).shape),
         "precisions": found,
     }
+
+
+def blocks(options: Options) -> dict[str, Any]:
+    """Hash blocks of photos in captured graphs and eagerly, at each precision, and tell how long a view takes.
+
+    Codes and logits have to be equal to the bit, also in blocks that are cut, and codes have to be the signs of the
+    logits as a CPU packs them. The time is that of whole blocks once the first is done: views are made, the network is
+    run, and codes come back. `of_it_the_network` is the replay of the graph alone, `eagerly` the same without one.
+    """
+    network = "small_photo_cnn" if options.small else "resnet18"
+    task, weights = shown_to(options, network), _start(options, network)
+    images, fields, about = task_files(options, task)
+    settings, whole = task_settings(published(), task), 2 if options.small else 40
+    found, good = {}, True
+    for precision in PRECISIONS:
+        shown = Shown(settings, "test", 0, precision)
+        encoder = Encoder.open(weights, images, fields, shown, compute(options))
+        mosaics = encoder.mosaics
+        labels = stream(0, "blocks").integers(mosaics.label_count, size=whole * BLOCK)
+        names = {"seed": 0, "name": "gpu", "kind": "database"}
+        graph, eager = (Hasher(encoder.network, mosaics, graph=graph) for graph in (True, False))
+        equal = True
+        for start, stop in ((100, BLOCK + 300), (0, 2 * BLOCK)):  # of two blocks each
+            one, other = ([*each.blocks(labels[start:stop], start, kept=stop, **names)] for each in (graph, eager))
+            for a, b in zip(one, other, strict=True):
+                equal &= np.array_equal(a.logits, b.logits) and np.array_equal(a.codes, b.codes)
+                equal &= np.array_equal(a.codes, pack(a.logits > 0)) and bool(a.numbers.all())
+        on_a_gpu = options.device == "cuda"
+        captured = isinstance(graph._hash, Captured)
+        good &= equal and captured == on_a_gpu
+        found[precision] = {"equal": equal, "captured": captured, "microseconds_a_view": {}}
+        told = found[precision]["microseconds_a_view"]
+        told["all"] = _microseconds(graph, labels, names)
+        views = next(mosaics.batches(labels[:BLOCK], 0, **names))[1]
+        for name, hasher in (("of_it_the_network", graph), ("eagerly", eager)):
+            told[name] = _microseconds_of_the_network(hasher, views, 1 if options.small else 20)
+        found[precision] |= {"views_a_second": round(1e6 / told["all"]), "hours_for_1e9": round(told["all"] / 3.6, 1)}
+    shape = list(Task.of(settings).shape)
+    return {"status": verdict(good), "views_of": about, "shape": shape, "precisions": found}
+
+
+def _microseconds(hasher: Hasher, labels: np.ndarray, names: dict[str, Any]) -> float:
+    """Return the time that a view takes in whole blocks, from the results of the first one to those of the last."""
+    results = hasher.blocks(labels, 0, **names)
+    next(results)
+    begun = time.monotonic()
+    count = sum(len(each.codes) for each in results)
+    return round(1e6 * (time.monotonic() - begun) / count, 2)
+
+
+def _microseconds_of_the_network(hasher: Hasher, views: torch.Tensor, turns: int) -> float:
+    """Return the time that a view of a whole block takes from the views on."""
+    with torch.inference_mode():
+        for turn in range(turns + 1):
+            if turn == 1:
+                _wait(views)
+                begun = time.monotonic()
+            for rows in views.split(hasher._rows):
+                hasher._hash(rows)
+        _wait(views)
+    return round(1e6 * (time.monotonic() - begun) / (turns * len(views)), 2)
+
+
+def _wait(tensor: torch.Tensor) -> None:
+    if tensor.is_cuda:
+        torch.cuda.synchronize()
 
 
 def shards(options: Options) -> dict[str, Any]:
@@ -153,11 +258,11 @@ def _encode(
     settings, folder = task_settings(published(), task), options.scratch / f"{task} {weights.stem} {name}"
     folder.mkdir()
     count = Task.of(settings).label_count(len(Bank.open(images, "test")))
-    labels = draw_shards(Database(0, "gpu", items, count), folder, shards)
-    paths, seconds = [folder / f"{path.stem}.codes.h5" for path in labels], 0.0
-    for drawn, path in zip(labels, paths):
-        shown = Shown(settings, "test", 0, **how)
-        notes = encode_shard(weights, images, fields, drawn, path, shown, compute(options), Saving())
+    labels = describe(Database(0, "gpu", items, count), folder)
+    paths, seconds = [folder / f"{shard}.codes.h5" for shard in range(shards)], 0.0
+    for shard, path in enumerate(paths):
+        shown, part = Shown(settings, "test", 0, **how), {"shard": shard, "shards": shards}
+        notes = encode_shard(weights, images, fields, labels, path, shown, compute(options), Saving(), **part)
         seconds += notes["training_seconds"]
         discard_state(path)
     return paths, seconds

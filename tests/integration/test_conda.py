@@ -19,8 +19,8 @@ TARGETS = (
 )
 # Snakemake puts its own place behind the environment's, for the object that a script is given. There libraries find
 # what they take where it is, and do without where it is not: joblib psutil, torch tabulate, jsonschema idna, docutils
-# pygments.
-FROM_SNAKEMAKE = ("snakemake", "charset_normalizer", "psutil", "tabulate", "idna", "pygments")
+# pygments, numba yaml.
+FROM_SNAKEMAKE = ("snakemake", "charset_normalizer", "psutil", "tabulate", "idna", "pygments", "yaml", "_yaml")
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +79,7 @@ def test_rules_run_in_the_environment_of_their_yaml(built, tmp_path, conda):
     found, expected = tables(tmp_path), tables(built)
     assert {name: expected[name] for name in found} == found and len(found) == 7 + 2  # two are the dataset's
     assert rules == {
-        *("draw_labels", "draw_queries", "generate_fingerprints", "generate_query_codes", "merge_index"),
+        *("describe_labels", "draw_queries", "generate_fingerprints", "generate_query_codes", "merge_index"),
         *("evaluate_partition", "evaluate_index", "generate_perlin", "measure_spectrum"),
     }
 

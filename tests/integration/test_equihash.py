@@ -11,7 +11,12 @@ from matplotlib.image import imread
 
 from graphs import SMALL, snakemake
 
-MANY = "results/equihash/databases/many/queries.h5"
+MANY = "results/equihash/databases/many"
+
+
+def files(shards: int) -> list[str]:
+    """The queries of the database, and its labels as files for others."""
+    return [f"{MANY}/queries.h5", *(f"{MANY}/labels/{shard}-of-{shards}.h5" for shard in range(shards))]
 
 
 def labels(folder, shards: int) -> np.ndarray:
@@ -28,7 +33,7 @@ def many(built, tmp_path_factory):
     directory = tmp_path_factory.mktemp("many")
     shutil.copytree(built / "results" / "equihash" / "banks", directory / "results" / "equihash" / "banks")
     shutil.copytree(built / "results" / "datasets", directory / "results" / "datasets")
-    snakemake(directory, MANY, "--cores", 2)
+    snakemake(directory, *files(3), "--cores", 2)
     return directory
 
 
@@ -54,7 +59,7 @@ def test_labels_and_queries_fit_together(built, many):
 
 def test_shards_change_no_label(many, tmp_path):
     (tmp_path / "shards.yaml").write_text("equihash: {databases: {many: {shards: 5}}}\n")
-    snakemake(tmp_path, MANY, "--cores", 2, configs=[SMALL, tmp_path / "shards.yaml"])
+    snakemake(tmp_path, *files(5), "--cores", 2, configs=[SMALL, tmp_path / "shards.yaml"])
     whole = many / "results" / "equihash" / "databases" / "many"
     again = tmp_path / "results" / "equihash" / "databases" / "many"
     assert (labels(again, 5) == labels(whole, 3)).all()

@@ -4,13 +4,15 @@ import os
 import re
 import shutil
 import subprocess
+from collections import Counter
 from pathlib import Path
 
+import pandas as pd
 import psutil
 import pytest
 import yaml
 
-from graphs import GPU_RULES, ROOT, RULES, SMALL, snakemake, tables
+from graphs import DEFAULT, GPU_RULES, PAPER, ROOT, RULES, SMALL, merged, snakemake, tables
 from rehash import graph
 from rehash.equihash.plan import variant_name
 
@@ -134,7 +136,7 @@ def test_a_part_of_every_wing(slurm, built, tmp_path):
     found = records(tmp_path)
     check_gpus(found)
     assert {record["JobState"] for record in found} == {"COMPLETED"}
-    rules = "train_mlps train_flynet train_hash measure_properties draw_labels"
+    rules = "train_mlps train_flynet train_hash measure_properties describe_labels write_labels"
     assert {*rules.split()} <= {record["rule"] for record in found}
     assert "figure_collect_study_plot_label_noise" in {record["rule"] for record in found}
     made, expected = tables(tmp_path), tables(built)
@@ -149,6 +151,29 @@ def test_the_whole_graph(slurm, built, tmp_path):
     assert {record["JobState"] for record in found} == {"COMPLETED"}
     assert {record["rule"] for record in found} >= GPU_RULES
     assert tables(tmp_path) == tables(built)
+
+
+@pytest.mark.long
+def test_a_billion_in_miniature(slurm, tmp_path):
+    """The jobs of a published database of 10^9 photographs, as many shards and partitions, for 10^6 small ones."""
+    published = merged(DEFAULT, PAPER)["equihash"]["databases"]["1bdb"]
+    few = {"task": "small_photos", "items": 10**6, "sizes": [1000, 10_000, 100_000], "item_pairs": 1000}
+    few |= {kind: 1000 for kind in ("positives", "negatives", "pairs")}
+    schedule = {"steps": 4, "micro_batches": 2, "pairs": 8, "evaluate_every": 4, "evaluation_pairs": 50}
+    models = {"small_photos": {"shannon_hamming": {"training": schedule}}}
+    (tmp_path / "few.yaml").write_text(
+        yaml.safe_dump({"equihash": {"databases": {"1bdb": published | few}, "models": models}})
+    )
+    target = "results/equihash/databases/1bdb/retrieval.csv"
+    words = (target, "--workflow-profile", PROFILES / "slurm", *ON_SLURM)
+    snakemake(tmp_path, *words, configs=[tmp_path / "few.yaml"], timeout=7200)
+    found = records(tmp_path)
+    check_gpus(found)
+    assert {record["JobState"] for record in found} == {"COMPLETED"}
+    counts = Counter(record["rule"] for record in found)
+    assert counts["encode_shard"] == 100 and counts["merge_index"] == counts["evaluate_partition"] == 64
+    table = pd.read_csv(tmp_path / target)
+    assert sorted(table.database_size.unique()) == [1000, 10_000, 100_000, 10**6]
 
 
 @pytest.mark.long

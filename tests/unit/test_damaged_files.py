@@ -32,15 +32,15 @@ from rehash.datasets import layout
 from rehash.datasets.build import build_dataset
 from rehash.datasets.fetch import fetch_file
 from rehash.datasets.layout import SPLITS, Dataset, Split, write_dataset
-from rehash.equihash.databases.label_files import LabelShards
-from rehash.equihash.databases.labels import Database, draw_labels
+from rehash.equihash.databases.label_files import Labels, write_database
+from rehash.equihash.databases.labels import Database
 from rehash.equihash.databases.queries import Queries, draw_queries
 from rehash.equihash.evaluation.counts import Counts, check_counts, evaluate_partition
 from rehash.equihash.images.banks import SPLITS as BANK_SPLITS
 from rehash.equihash.images.banks import Bank, build_bank
 from rehash.equihash.images.perlin import describe_perlin, measure_spectrum, open_fields, write_perlin
 from rehash.equihash.images.readers.hdf5 import hdf5_images
-from rehash.equihash.index.fingerprints import GROUPS, check_shards, write_shard
+from rehash.equihash.index.fingerprints import check_shards, unit_struct, write_shard
 from rehash.equihash.index.partitions import Partition, merge_partition
 from rehash.equihash.index.query_codes import QueryCodes
 from rehash.equihash.index.synthetic import generate_fingerprints, generate_query_codes
@@ -51,6 +51,7 @@ from rehash.errors import InputError
 from rehash.hdf5 import add_group, created, write_attributes
 from rehash.store import file_digest, read_csv, write_csv
 from rehash.training import StateFile
+from small_index import read_shard
 
 CASES, MANY = 25, 1000
 IMAGES = {"train": 8, "test": 4}
@@ -505,20 +506,16 @@ SYNTHETIC = {"bits": 72, "flips": 0.02, "name_bits": 8, "seed": 3}
 
 
 def make_labels(folder: Path):
-    database = Database(3, "tiny", 300, 90, 2.0)
-    draw_labels(folder / "labels0.h5", database, 0, 140)
-    draw_labels(folder / "labels1.h5", database, 140, 300)
+    write_database(folder / "labels.h5", Database(3, "tiny", 300, 90, 2.0))
 
 
 def read_labels(given: Path, _):
-    shards = LabelShards.open(sorted(given.glob("labels*.h5")))
-    return shards, list(shards.blocks("labels")), shards.take(np.arange(300)[::-7])
+    found = Labels.open(given / "labels.h5")
+    return found, list(found.blocks("labels")), found.take(np.arange(300)[::-7])
 
 
 def some_labels(whole, found):
-    assert (found[0].database.n_items, [(part.start, part.stop) for part in found[0].parts]) == (
-        whole[0].database.n_items, [(part.start, part.stop) for part in whole[0].parts],
-    )  # fmt: skip
+    assert found[0].database.n_items == whole[0].database.n_items
     for (at, labels), (expected_at, expected) in zip(found[1], whole[1], strict=True):
         assert at == expected_at and labels.dtype == np.int64 and labels.shape == expected.shape
         assert labels.min() >= 0 and labels.max() < found[0].database.label_count
@@ -527,7 +524,7 @@ def some_labels(whole, found):
 def make_queries(folder: Path):
     make_labels(folder)
     draw_queries(
-        sorted(folder.glob("labels*.h5")),
+        folder / "labels.h5",
         folder / "queries.h5",
         sizes=(100, 300),
         positives=20,
@@ -554,13 +551,7 @@ def make_shards(folder: Path):
 
 
 def read_shards(given: Path, _):
-    found = []
-    for shard in check_shards(sorted(given.glob("shard*.h5"))):
-        n = shard.count(range(GROUPS))
-        codes, ids = np.empty((n, shard.origin.width), np.uint8), np.empty(n, shard.origin.id_dtype)
-        shard.read(range(GROUPS), codes, ids)
-        found.append((shard, codes, ids))
-    return found
+    return [(shard, *read_shard(shard)) for shard in check_shards(sorted(given.glob("shard*.h5")))]
 
 
 def merge(given: Path, outputs: Path):
@@ -571,7 +562,8 @@ def merge(given: Path, outputs: Path):
 def make_partition(folder: Path):
     make_query_codes(folder)
     for number in (0, 1):
-        generate_fingerprints(folder / f"labels{number}.h5", folder / f"shard{number}.h5", **SYNTHETIC)
+        part = {"shard": number, "shards": 2}
+        generate_fingerprints(folder / "labels.h5", folder / f"shard{number}.h5", **part, **SYNTHETIC)
     merge_partition(sorted(folder.glob("shard*.h5")), folder / "partition.h5", partition=1, partitions=2)
 
 
@@ -579,7 +571,8 @@ def read_partition(given: Path, _):
     partition = Partition.open(given / "partition.h5")
     asked = np.r_[pixels(40, 9), QueryCodes.read(given / "codes.h5").positive[300]]
     about = partition.origin, partition.partition, partition.partitions
-    items = [partition.find(code.tobytes()) for code in asked]
+    unpack = unit_struct(partition.origin.width).unpack
+    items = [partition.find(unpack(code.tobytes())) for code in asked]
     return about, partition.codes, partition.ids, *partition.ranges(asked), items
 
 
@@ -593,7 +586,7 @@ def a_partition(whole, found):
 
 def evaluate(given: Path, outputs: Path):
     evaluate_partition(
-        given / "partition.h5", given / "codes.h5", given / "queries.h5", sorted(given.glob("labels*.h5")),
+        given / "partition.h5", given / "codes.h5", given / "queries.h5", given / "labels.h5",
         outputs / "counts.h5", probes=5,
     )  # fmt: skip
     return Counts.read(outputs / "counts.h5")
@@ -611,7 +604,7 @@ def make_counts(folder: Path):
     for number in (0, 1):
         partition = folder / f"p{number}.h5"
         merge_partition(sorted(folder.glob("shard*.h5")), partition, partition=number, partitions=2)
-        labels = sorted(folder.glob("labels*.h5"))
+        labels = folder / "labels.h5"
         evaluate_partition(
             partition, folder / "codes.h5", folder / "queries.h5", labels, folder / f"counts{number}.h5", probes=5
         )

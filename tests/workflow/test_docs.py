@@ -71,7 +71,7 @@ def test_commands_of_the_readme_plan(tmp_path):
     for (options, overlay), targets in together.items():
         words = (*targets, "-n", "--cores", "all", *options.split())
         output = snakemake(tmp_path, *words, configs=[ROOT / overlay] if overlay else [])
-        assert re.search("train_mlps|train_flynet|train_hash|draw_labels", output)
+        assert re.search("train_mlps|train_flynet|train_hash|describe_labels", output)
         for target in targets:
             assert re.search(rf"(output files: .*|localrule |rule ){re.escape(target)}\b", output), target
     made = set(re.findall(r"`make ([a-z-]+)`", (ROOT / "README.md").read_text()))

@@ -15,6 +15,7 @@ from rehash.comparison.kinds import KINDS
 SCRIPTS = ROOT / "workflow" / "scripts"
 # Import names that differ from the package's, and what a library needs at run time without our naming it.
 PACKAGES = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml", "faiss": "faiss-cpu"}
+PACKAGES |= {"triton": "torch"}  # which brings it where it can use a GPU; the library does without it, too
 # its progress bar; its pages that need no network
 NEEDED_WITH = {"pooch": {"tqdm"}, "altair": {"vl-convert-python"}}
 # What a script finds while it runs.
@@ -125,8 +126,8 @@ HEAVY = {
     "scipy.stats": "generate_fingerprints generate_query_codes",
     "sklearn": "",
 }
-NO_TABLES = "build_bank collect_provenance draw_labels draw_queries encode_model fetch_file fetch_weights merge_index "  # so without pandas
-NO_TABLES += "read_fingerprints read_labels read_queries read_query_codes take_checkpoint"
+NO_TABLES = "build_bank collect_provenance describe_labels draw_queries encode_model fetch_file fetch_weights merge_index "  # so without pandas
+NO_TABLES += "read_fingerprints read_labels read_queries read_query_codes take_checkpoint write_labels"
 
 
 @pytest.mark.parametrize("script", sorted(rule_environments()))

@@ -78,7 +78,7 @@ def test_default_graph(tmp_path):
         "collect_study": len(plan.COLLECTED),
         **dict.fromkeys(a_benchmark, 2),
         **dict.fromkeys(two_each, 2),
-        "draw_labels": 2,
+        "describe_labels": 2,
         # two networks of digits, one of photos
         **dict.fromkeys(
             ("encode_shard", "merge_index", "evaluate_partition", "encode_queries", "evaluate_index"), 2 + 1
@@ -138,11 +138,11 @@ def test_a_billion_items_are_hundreds_of_files(tmp_path):
     output = snakemake(tmp_path, "-n", target, configs=configs)
     jobs, models = planned(output), 5
     assert jobs["compare_models"] == jobs["compare_perfect_retrieval"] == 1
-    assert jobs["draw_labels"] == 100 and jobs["encode_shard"] == 100 * models
+    assert jobs["describe_labels"] == 1 and jobs["encode_shard"] == 100 * models
     assert jobs["merge_index"] == jobs["evaluate_partition"] == 64 * models
     assert jobs["draw_queries"] == 1 and jobs["encode_queries"] == jobs["evaluate_index"] == models
     files = set(re.findall(r"results/equihash/\S+?\.h5", output))
-    assert 300 < sum("shannon_hamming/" in path or "databases" in path for path in files) < 1000
+    assert 200 < sum("shannon_hamming/" in path or "databases" in path for path in files) < 1000
 
 
 def test_a_study_has_a_training_share_of_its_own():
@@ -585,3 +585,12 @@ def test_a_changed_area_plans_responses_and_what_follows(finished):
 def test_a_new_reader_plans_nothing(finished):
     """Readers are found while the job runs: another format does not rebuild what was read."""
     assert finished(datasets__readers__npz=("def read(", "def other():\n    return 1\n\n\ndef read(")) == set()
+
+
+def test_only_a_merge_reads_the_shards_of_fingerprints():
+    """So that they need not be kept."""
+    made = {"encode_shard", "generate_fingerprints", "read_fingerprints"}
+    parts = {name: rule.partition("output:") for name, rule in RULES.items()}
+    assert {name for name, (inputs, _, _) in parts.items() if "shard_files" in inputs} == {"merge_index"}
+    assert {name for name, (_, _, rest) in parts.items() if "FINGERPRINTS}" in rest} == made
+    assert not [name for name, (inputs, _, _) in parts.items() if "FINGERPRINTS" in inputs]

@@ -12,7 +12,7 @@ from graphs import PAPER, ROOT, merged, snakemake
 from public_files import label_file
 from rehash.config import over_defaults, validated
 from rehash.equihash import plan
-from rehash.equihash.databases.labels import draw_shard
+from rehash.equihash.databases.label_files import describe_labels
 from small_index import write_bank
 
 FINGERPRINTS = ROOT / "config" / "fingerprints.yaml"
@@ -48,7 +48,7 @@ def test_the_published_rates_are_planned_from_their_fingerprints(tmp_path):
     jobs = {
         words[0]: int(words[1]) for line in said.splitlines() if len(words := line.split()) == 2 and words[1].isdigit()
     }
-    expected = {"read_fingerprints": 2 * len(models), "read_query_codes": len(models), "draw_labels": 2}
+    expected = {"read_fingerprints": 2 * len(models), "read_query_codes": len(models), "describe_labels": 1}
     expected |= {"draw_queries": 1, "merge_index": 5, "evaluate_partition": 5, "evaluate_index": 5}
     expected |= dict.fromkeys(("compare_models", "compare_perfect_retrieval", "plot_perfect_retrieval"), 1)
     assert {name: count for name, count in jobs.items() if name != "total"} == expected, said
@@ -85,15 +85,11 @@ def test_the_documented_items(tmp_path, monkeypatch):
     """The lines of Python as they stand, where the workflow has made the labels of the default config's database."""
     config = validated(over_defaults({}))
     monkeypatch.chdir(tmp_path)
-    files = [
-        tmp_path / path for path in (plan.task_inputs(config, "digits")["bank"], *plan.label_files(config, "small"))
-    ]
-    for path in files:
+    bank, labels = tmp_path / plan.task_inputs(config, "digits")["bank"], tmp_path / plan.labels_file("small")
+    for path in (bank, labels):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_bank(files[0], 30, 28, 28)
-    for shard, path in enumerate(files[1:]):
-        which = {"database": "small", "shard": shard, "shards": len(files) - 1}
-        draw_shard(files[0], path, **which, **plan.label_params(config, "small"))
+    write_bank(bank, 30, 28, 28)
+    describe_labels(bank, labels, database="small", **plan.label_params(config, "small"))
     found: dict = {}
     exec(blocks("python")[0], found)
     items = found["items"]

@@ -128,40 +128,35 @@ rule show_views:
         "../scripts/show_views.py"
 
 
-rule draw_labels:
-    """Draw random labels for the items of one shard of a database."""
+rule describe_labels:
+    """Write how the labels of a database are computed, each from the number of its item."""
     input:
         unpack(of(equihash.label_inputs)),
     output:
         labels=equihash.LABELS,
-        provenance=f"{equihash.DATABASE}labels/{{shard}}-of-{{shards}}.json",
+        provenance=f"{equihash.DATABASE}labels.json",
     log:
-        log_of("draw_labels", equihash.LABELS),
-    benchmark:
-        benchmark_of("draw_labels", equihash.LABELS)
+        log_of("describe_labels", equihash.LABELS),
     wildcard_constraints:
         database=equihash.names_of(config, "databases", "labels", "file", others=True),
     conda:
         "../../envs/analysis.yaml"
-    resources:
-        mem_mb=of(graph.growing, amount=2000),
-        runtime=time_of(sizes.label_minutes),
     params:
-        code=digest("draw_labels"),
+        code=digest("describe_labels"),
         labels=of(equihash.label_params),
     message:
-        "Drawing labels of the database {wildcards.database}, shard {wildcards.shard} of {wildcards.shards}"
+        "Describing the labels of the database {wildcards.database}"
     script:
-        "../scripts/draw_labels.py"
+        "../scripts/describe_labels.py"
 
 
 rule read_labels:
-    """Read the labels of one shard of a database from a public file."""
+    """Read the labels of a database from a public file."""
     input:
         unpack(of(equihash.label_inputs)),
     output:
         labels=equihash.LABELS,
-        provenance=f"{equihash.DATABASE}labels/{{shard}}-of-{{shards}}.json",
+        provenance=f"{equihash.DATABASE}labels.json",
     log:
         log_of("read_labels", equihash.LABELS),
     benchmark:
@@ -179,15 +174,37 @@ rule read_labels:
         content=of(equihash.label_content, look=looking),
         labels=of(equihash.file_labels),
     message:
-        "Reading labels of the database {wildcards.database}, shard {wildcards.shard} of {wildcards.shards}"
+        "Reading labels of the database {wildcards.database}"
     script:
         "../scripts/read_labels.py"
+
+
+rule write_labels:
+    """Write the labels of one shard of a database as a file, for others to read."""
+    input:
+        labels=equihash.LABELS,
+    output:
+        shard=equihash.LABEL_SHARD,
+        provenance=f"{equihash.DATABASE}labels/{{shard}}-of-{{shards}}.json",
+    log:
+        log_of("write_labels", equihash.LABEL_SHARD),
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=of(graph.growing, amount=1000),
+        runtime=time_of(sizes.label_minutes),
+    params:
+        code=digest("write_labels"),
+    message:
+        "Writing labels of the database {wildcards.database}, shard {wildcards.shard} of {wildcards.shards}"
+    script:
+        "../scripts/write_labels.py"
 
 
 rule draw_queries:
     """Draw the positive and negative queries and the pairs of labels of a database."""
     input:
-        shards=of(equihash.label_files),
+        labels=equihash.LABELS,
     output:
         queries=equihash.QUERIES,
         provenance=f"{equihash.DATABASE}queries.json",
@@ -215,7 +232,7 @@ rule read_queries:
     """Read the queries of a database from the public file that has its labels."""
     input:
         unpack(of(equihash.label_inputs)),
-        shards=of(equihash.label_files),
+        labels=equihash.LABELS,
     output:
         queries=equihash.QUERIES,
         provenance=f"{equihash.DATABASE}queries.json",

@@ -1,13 +1,17 @@
 # Rules from fingerprints to metrics: shards are encoded, partitions merged and queried, and their counts added up.
 
 
+# What a network has computed costs hours to make again; all other shards are deleted once they are merged.
+kept = (lambda path: path) if config["equihash"]["keep_shards"] else temp
+
+
 rule encode_shard:
     """Compute a model's fingerprints of the items of one shard of a database; it resumes if killed."""
     input:
         unpack(of(equihash.encoding_inputs)),
         labels=equihash.LABELS,
     output:
-        fingerprints=f"{equihash.FINGERPRINTS}.h5",
+        fingerprints=kept(f"{equihash.FINGERPRINTS}.h5"),
         provenance=f"{equihash.FINGERPRINTS}.json",
     log:
         log_of("encode_shard", equihash.FINGERPRINTS),
@@ -73,7 +77,7 @@ rule generate_fingerprints:
     input:
         labels=equihash.LABELS,
     output:
-        fingerprints=f"{equihash.SYNTHETIC_FINGERPRINTS}.h5",
+        fingerprints=temp(f"{equihash.SYNTHETIC_FINGERPRINTS}.h5"),
         provenance=f"{equihash.SYNTHETIC_FINGERPRINTS}.json",
     log:
         log_of("generate_fingerprints", equihash.SYNTHETIC_FINGERPRINTS),
@@ -125,7 +129,7 @@ rule read_fingerprints:
     input:
         labels=equihash.LABELS,
     output:
-        fingerprints=f"{equihash.GIVEN_FINGERPRINTS}.h5",
+        fingerprints=temp(f"{equihash.GIVEN_FINGERPRINTS}.h5"),
         provenance=f"{equihash.GIVEN_FINGERPRINTS}.json",
     log:
         log_of("read_fingerprints", equihash.GIVEN_FINGERPRINTS),
@@ -232,7 +236,7 @@ rule evaluate_index:
         unpack(of(equihash.count_inputs)),
         counts=of(equihash.count_files),
         codes=f"{equihash.QUERY_CODES}.h5",
-        fingerprints=of(equihash.shard_files),
+        partitions=of(equihash.partition_files),
     output:
         **{name: f"{equihash.INDEXED}{name}.csv" for name in equihash.TABLES},
         provenance=f"{equihash.INDEXED}evaluation.json",
@@ -345,7 +349,7 @@ rule compare_models:
     """Collect the evaluations of all networks on a database into tables that compare them."""
     input:
         unpack(of(equihash.compared)),
-        labels=of(equihash.first_labels),
+        labels=equihash.LABELS,
     output:
         **{name: f"{equihash.DATABASE}{name}.csv" for name in equihash.COMPARED},
         provenance=f"{equihash.DATABASE}retrieval.json",

@@ -4,4 +4,4 @@ from rehash.equihash.databases.queries import draw_queries
 from rehash.job import recorded
 
 with recorded(snakemake) as notes:
-    notes |= draw_queries(snakemake.input.shards, snakemake.output.queries, **snakemake.params.queries)
+    notes |= draw_queries(snakemake.input.labels, snakemake.output.queries, **snakemake.params.queries)

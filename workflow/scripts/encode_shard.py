@@ -9,4 +9,5 @@ with recorded(snakemake) as notes:
     inputs, shown, compute = snakemake.input, Shown(**snakemake.params.shown), Compute(**snakemake.params.compute)
     model = asked_model(inputs, snakemake.params.codes)
     files = (model, inputs.bank, inputs.get("perlin"), inputs.labels, snakemake.output.fingerprints)
-    notes |= encode_shard(*files, shown, compute, saving(snakemake))
+    part = {name: int(snakemake.wildcards[name]) for name in ("shard", "shards")}
+    notes |= encode_shard(*files, shown, compute, saving(snakemake), **part)

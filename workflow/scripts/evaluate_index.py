@@ -7,5 +7,5 @@ with recorded(snakemake) as notes:
     inputs, params = snakemake.input, snakemake.params
     outputs = {name: snakemake.output[name] for name in params.tables}
     keys = {name: snakemake.wildcards[name] for name in ("task", "model", "variant", "seed", "database")}
-    files = (inputs.counts, inputs.codes, inputs.queries, inputs.fingerprints, inputs.labels, outputs)
+    files = (inputs.counts, inputs.codes, inputs.queries, inputs.partitions, inputs.labels, outputs)
     notes |= evaluate_index(*files, keys=keys, **params.evaluation)

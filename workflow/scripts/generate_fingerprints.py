@@ -4,4 +4,6 @@ from rehash.equihash.index.synthetic import generate_fingerprints
 from rehash.job import recorded
 
 with recorded(snakemake) as notes:
-    notes |= generate_fingerprints(snakemake.input.labels, snakemake.output.fingerprints, **snakemake.params.synthetic)
+    files = (snakemake.input.labels, snakemake.output.fingerprints)
+    part = {name: int(snakemake.wildcards[name]) for name in ("shard", "shards")}
+    notes |= generate_fingerprints(*files, **part, **snakemake.params.synthetic)

@@ -6,4 +6,5 @@ from rehash.job import recorded, untracked
 with recorded(snakemake) as notes:
     path, params = untracked(snakemake, "place")["items"], snakemake.params
     files = (path, snakemake.input.labels, snakemake.output.fingerprints)
-    notes |= read_fingerprints(*files, content=params.content, **params.given)
+    part = {name: int(snakemake.wildcards[name]) for name in ("shard", "shards")}
+    notes |= read_fingerprints(*files, **part, content=params.content, **params.given)

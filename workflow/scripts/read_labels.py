@@ -1,10 +1,9 @@
-"""Read the labels of one shard of a database from a public file."""
+"""Read the labels of a database from a public file."""
 
 from rehash.equihash.databases.public_labels import read_labels
 from rehash.job import recorded, untracked
 
 with recorded(snakemake) as notes:
     path, params = untracked(snakemake, "place")["labels"], snakemake.params
-    database, shard, shards = (snakemake.wildcards[name] for name in ("database", "shard", "shards"))
-    which = {"database": database, "shard": int(shard), "shards": int(shards), "content": params.content}
+    which = {"database": snakemake.wildcards.database, "content": params.content}
     notes |= read_labels(path, snakemake.input.get("bank"), snakemake.output.labels, **which, **params.labels)

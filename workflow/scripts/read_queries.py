@@ -5,5 +5,5 @@ from rehash.job import recorded, untracked
 
 with recorded(snakemake) as notes:
     place, inputs = untracked(snakemake, "place"), snakemake.input
-    files = (place["labels"], inputs.get("bank"), inputs.shards, snakemake.output.queries)
+    files = (place["labels"], inputs.get("bank"), inputs.labels, snakemake.output.queries)
     notes |= read_queries(*files, ground_truth=place.get("ground_truth"), **snakemake.params.queries)

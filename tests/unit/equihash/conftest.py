@@ -19,7 +19,7 @@ from rehash.equihash.learning.architectures import build_network
 from rehash.equihash.learning.weights import write_network
 from rehash.job import Saving
 from rehash.training import Compute
-from small_index import draw_shards, write_bank
+from small_index import describe, write_bank
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Small:
 
     Attributes:
         weights: two networks of 8 bits that are not trained, but whose bits are not constant.
-        labels: the database's label files.
+        labels: the file of the database's labels.
     """
 
     task: ClassVar = {"kind": "noisy", "grid": [1, 2], "picture": [20, 10], "gaussian": 0.1}
@@ -38,12 +38,13 @@ class Small:
     folder: Path
     bank: Path
     weights: list[Path]
-    labels: list[Path]
+    labels: Path
     queries: Path
 
     def encode(self, of: Path, output: Path, number: int = 0, every_s: float = 30, **changed) -> dict:
-        """The fingerprints of a label file, or of the queries; `changed` is of what the network is shown."""
-        more = {"signed": changed.pop("signed", False), "probed": 20} if of == self.queries else {}
+        """The fingerprints of a shard, or of the queries; `changed` is of what the network is shown, or which shard."""
+        part = {name: changed.pop(name, default) for name, default in (("shard", 0), ("shards", 1))}
+        more = {"signed": changed.pop("signed", False), "probed": 20} if of == self.queries else part
         encode = encode_queries if of == self.queries else encode_shard
         source = self.weights[number], self.bank, None, of, output
         return encode(*source, replace(self.shown, **changed), self.compute, Saving(every_s=every_s), **more)
@@ -51,9 +52,9 @@ class Small:
     @cached_property
     def shards(self) -> list[Path]:
         """The fingerprints of the database."""
-        paths = [path.with_name(f"shard_{path.name}") for path in self.labels]
-        for labels, path in zip(self.labels, paths):
-            self.encode(labels, path)
+        paths = [self.folder / f"shard_{shard}.h5" for shard in range(2)]
+        for shard, path in enumerate(paths):
+            self.encode(self.labels, path, shard=shard, shards=2)
         return paths
 
     @cached_property
@@ -92,6 +93,6 @@ def small(tmp_path_factory) -> Small:
         keys = {"task": "t", "model": "m", "variant": "default"}
         about = {"keys": keys, "network": "mosaic_cnn", "bits": 8, "shape": [1, 20, 20], "seed": seed}
         write_network(path, network, about)
-    bank, labels = write_bank(folder / "bank.h5", 30, 20, 10), draw_shards(Small.database, folder, 2)
-    draw_queries(labels[::-1], folder / "queries.h5", sizes=(400, 1500), positives=70, negatives=60, pairs=50, seed=5)
+    bank, labels = write_bank(folder / "bank.h5", 30, 20, 10), describe(Small.database, folder)
+    draw_queries(labels, folder / "queries.h5", sizes=(400, 1500), positives=70, negatives=60, pairs=50, seed=5)
     return Small(folder, bank, weights, labels, folder / "queries.h5")

@@ -24,7 +24,7 @@ from rehash.equihash.index.query_codes import QueryCodes, query_views
 from rehash.equihash.learning.models import CodeSource, asked_model, asked_sources, open_model
 from rehash.errors import InputError
 from rehash.job import Saving
-from small_index import evaluate
+from small_index import evaluate, read_shard
 
 BITS = 16
 SEEN = []
@@ -73,17 +73,20 @@ def expected(small, source, views: torch.Tensor) -> np.ndarray:
     return 2 * (shown - 0.5) @ np.load(source.files["planes"]).astype(float)
 
 
+def encoded(small, source, folder: Path) -> tuple[list[Path], dict]:
+    """The database's fingerprints by the encoder, in two shards, and the notes of the last."""
+    paths = [folder / f"{shard}.codes" for shard in range(2)]
+    for shard, path in enumerate(paths):
+        files, part = (source, small.bank, None, small.labels, path), {"shard": shard, "shards": 2}
+        notes = encode_shard(*files, small.shown, small.compute, Saving(), **part)
+    return paths, notes
+
+
 def test_fingerprints_are_signs_of_the_encoders_logits_of_clipped_views(small, source, tmp_path):
-    paths = [tmp_path / f"{path.stem}.codes" for path in small.labels]
-    for of, path in zip(small.labels, paths):
-        notes = encode_shard(source, small.bank, None, of, path, small.shown, small.compute, Saving())
-    n, at = small.database.n_items, 0
-    codes, ids = np.empty((n, BITS // 8), np.uint8), np.empty(n, np.uint32)
-    for shard in check_shards(paths):
-        part = slice(at, at + shard.stop - shard.start)
-        shard.read(range(1024), codes[part], ids[part])
-        at = part.stop
-    views = small.mosaics.items(labels(small.database, 0, n), 0, seed=5, name="d", kind="database")
+    paths, notes = encoded(small, source, tmp_path)
+    n = small.database.n_items
+    codes, ids = map(np.concatenate, zip(*map(read_shard, check_shards(paths))))
+    views = small.mosaics.items(labels(small.database, np.arange(n)), 0, seed=5, name="d", kind="database")
     assert ((views < 0) | (views > 1)).float().mean() > 0.02, "noise goes beyond black and white"
     logits = expected(small, source, views)[ids]
     clear = np.abs(logits) > 1e-3
@@ -139,9 +142,7 @@ def test_all_that_codes_depend_on_is_in_their_origin(small, source, tmp_path):
 
 
 def test_an_index_of_codes_is_asked_probed_and_evaluated(small, source, tmp_path):
-    shards = [tmp_path / f"{path.stem}.codes" for path in small.labels]
-    for of, path in zip(small.labels, shards):
-        encode_shard(source, small.bank, None, of, path, small.shown, small.compute, Saving())
+    shards, _ = encoded(small, source, tmp_path)
     encode_queries(
         source, small.bank, None, small.queries, tmp_path / "q.h5", small.shown, small.compute, Saving(), probed=20
     )
@@ -163,10 +164,10 @@ def test_an_index_of_codes_is_asked_probed_and_evaluated(small, source, tmp_path
 
 
 def test_an_index_of_two_sources_is_refused(small, source, tmp_path):
-    paths = [tmp_path / f"{path.stem}.codes" for path in small.labels]
-    for number, (of, path) in enumerate(zip(small.labels, paths)):
-        mine = changed(source, settings={"times": 1.0 + number})
-        encode_shard(mine, small.bank, None, of, path, small.shown, small.compute, Saving())
+    paths = [tmp_path / f"{shard}.codes" for shard in range(2)]
+    for shard, path in enumerate(paths):
+        mine, part = changed(source, settings={"times": 1.0 + shard}), {"shard": shard, "shards": 2}
+        encode_shard(mine, small.bank, None, small.labels, path, small.shown, small.compute, Saving(), **part)
     with pytest.raises(InputError, match=r"is of model .*; expected model"):
         check_shards(paths)
 
@@ -205,7 +206,7 @@ def test_what_does_not_fit_is_named_and_nothing_is_written(small, source, tmp_pa
             changed(source, **values),
             small.bank,
             None,
-            small.labels[0],
+            small.labels,
             tmp_path / "o.h5",
             small.shown,
             small.compute,

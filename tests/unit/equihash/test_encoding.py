@@ -2,28 +2,33 @@
 
 import hashlib
 import json
+import multiprocessing
+import random
+import signal
+from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-import torch
 
 from rehash import provenance
 from rehash.bits import pack
-from rehash.equihash.databases.labels import draw_labels, draw_shard, labels
+from rehash.equihash.databases.label_files import describe_labels, write_database
+from rehash.equihash.databases.labels import labels
 from rehash.equihash.databases.queries import Queries, draw_queries
 from rehash.equihash.images import flow
 from rehash.equihash.images.flow import uploaded
 from rehash.equihash.images.mosaics import CPU, DeviceBank
-from rehash.equihash.images.noise import BLOCK
 from rehash.equihash.index import encode
-from rehash.equihash.index.encode import Encoding, logits
+from rehash.equihash.index.encode import Encoding
 from rehash.equihash.index.fingerprints import check_shards
+from rehash.equihash.index.hashing import Hashed
 from rehash.equihash.index.query_codes import QueryCodes, ViewList, query_views
 from rehash.equihash.index.synthetic import generate_fingerprints
 from rehash.errors import InputError
 from rehash.training import StateFile, device_kind, run
-from small_index import damage, draw_shards, merge
+from small_index import damage, describe, merge, read_shard
 
 N = 1500
 
@@ -31,16 +36,15 @@ N = 1500
 @pytest.fixture(scope="module")
 def drawn(small) -> np.ndarray:
     """The labels of the database."""
-    return labels(small.database, 0, N)
+    return labels(small.database, np.arange(N))
 
 
 def encoded(small, folder, shards: int, number: int = 0):
     """The database's fingerprints in other shards than its own."""
     folder.mkdir(exist_ok=True)
-    of = draw_shards(small.database, folder, shards)
-    paths = [path.with_suffix(".codes") for path in of]
-    for path, output in zip(of, paths):
-        small.encode(path, output, number)
+    paths = [folder / f"{shard}-of-{shards}.h5" for shard in range(shards)]
+    for shard, path in enumerate(paths):
+        small.encode(small.labels, path, number, shard=shard, shards=shards)
     return paths
 
 
@@ -62,28 +66,9 @@ def signs_agree(codes: np.ndarray, expected: np.ndarray) -> np.ndarray:
 
 def test_fingerprints_are_signs_of_logits(small, tmp_path, drawn):
     (path,) = check_shards(encoded(small, tmp_path, 1))
-    codes, ids = np.empty((N, 1), np.uint8), np.empty(N, np.uint32)
-    path.read(range(1024), codes, ids)
+    codes, ids = read_shard(path)
     expected = small.logits(small.mosaics.items(drawn, 0, seed=5, name="d", kind="database")).numpy()
     assert 0.2 < (expected > 0).mean() < 0.8 and signs_agree(codes, expected[ids]).all()
-
-
-@pytest.mark.parametrize(("start", "stop"), [(0, 512), (3, 4), (100, 300), (130, 1400), (511, 513), (7, 7)])
-def test_a_cut_block_is_rounded_as_a_whole_one(small, drawn, start, stop):
-    """With a network whose rows depend on how many there are, as a product's may."""
-    seen = []
-
-    def network(views):
-        seen.append(len(views))
-        at = torch.arange(len(views))[:, None] + len(views) * 1000.0
-        return views.flatten(1)[:, :4].double() + at
-
-    names = {"seed": 5, "name": "d", "kind": "database"}
-    whole = np.concatenate(list(logits(network, small.mosaics, drawn, 0, **names)))
-    part = [*logits(network, small.mosaics, drawn[start:stop], start, **names)]
-    assert (np.concatenate([whole[:0], *part]) == whole[start:stop]).all()
-    assert set(seen) == {128} and BLOCK % 128 == 0
-    assert torch.ones(1, requires_grad=True).mul(2).requires_grad, "inference mode is off again"
 
 
 def lists(*lengths: int) -> list[ViewList]:
@@ -98,10 +83,22 @@ def made(each: ViewList, skipped: int):
         yield values.astype(np.float32)
 
 
+def hashed(blocks):
+    """What `Encoding` is given of blocks of logits; those that are not asked for are left out."""
+
+    def encode(each: ViewList, skipped: int, kept: int):
+        for block in blocks(each, skipped):
+            numbers = np.isfinite(block).all(1)
+            yield Hashed(pack(block > 0), numbers, block if kept > 0 else None)
+            kept -= len(block)
+
+    return encode
+
+
 @pytest.mark.parametrize("stopped_after", [0, 1, 2, 3, 4, 5, 7])
 def test_a_killed_encoding_ends_with_the_same_bytes(tmp_path, stopped_after):
     views = lists(20, 0, 9, 15)
-    undisturbed = Encoding(views, made, 8, kept=23, signed=30)
+    undisturbed = Encoding(views, hashed(made), 8, kept=23, signed=30)
     while not undisturbed.done:
         undisturbed.step()
     expected = np.concatenate([block for each in views for block in made(each, 0)])
@@ -109,7 +106,7 @@ def test_a_killed_encoding_ends_with_the_same_bytes(tmp_path, stopped_after):
     assert (undisturbed.abs_logits == np.abs(expected[:23])).all() and (undisturbed.logits == expected[:30]).all()
 
     def again() -> tuple[Encoding, StateFile]:
-        return Encoding(views, made, 8, kept=23, signed=30), StateFile(tmp_path / "out", {"a": 1})
+        return Encoding(views, hashed(made), 8, kept=23, signed=30), StateFile(tmp_path / "out", {"a": 1})
 
     job, state = again()
     with state:
@@ -125,7 +122,7 @@ def test_a_killed_encoding_ends_with_the_same_bytes(tmp_path, stopped_after):
 
 def test_an_encoding_writes_what_is_new_since_it_was_saved_last(tmp_path):
     views = lists(20, 0, 9, 15)
-    job, state, sizes = Encoding(views, made, 8, kept=23), StateFile(tmp_path / "out", {"a": 1}), []
+    job, state, sizes = Encoding(views, hashed(made), 8, kept=23), StateFile(tmp_path / "out", {"a": 1}), []
     while not job.done:
         job.step()
         state.save(*job.state())
@@ -134,8 +131,99 @@ def test_an_encoding_writes_what_is_new_since_it_was_saved_last(tmp_path):
     assert lengths == {"codes": 44, "abs_logits": 23 * 8 * 4} and max(sizes) - min(sizes) < 50
 
 
+def transferred(what: str) -> int:
+    """Bytes that this process has read ("rchar") or written ("wchar") so far, as the system counts them."""
+    lines = Path("/proc/self/io").read_text(encoding="utf-8").splitlines()
+    return int(dict(line.split(": ") for line in lines)[what])
+
+
+def test_an_encoding_writes_each_fingerprint_once(tmp_path):
+    """As the system counts the bytes: however often it is saved, each saving adds a few hundred to them."""
+
+    def blocks(each: ViewList, skipped: int):
+        for low in range(skipped, 20_000, 512):
+            yield np.full((min(512, 20_000 - low), 64), 1 - low % 3, np.float32)
+
+    job, before, saved = Encoding(lists(20_000), hashed(blocks), 64), transferred("wchar"), 0
+    with StateFile(tmp_path / "out", {}) as state:
+        while not job.done:
+            job.step()
+            state.save(*job.state())
+            saved += 1
+    assert saved == 40 and 8 * 20_000 < transferred("wchar") - before < 8 * 20_000 + 1000 * saved
+
+
+@pytest.fixture(scope="module")
+def saved_in_the_middle(tmp_path_factory):
+    """The files of a state of which the last rows were appended and do not count yet; and how it has to end."""
+    folder, views = tmp_path_factory.mktemp("state"), lists(20, 9, 15)
+    job, state = Encoding(views, hashed(made), 8, kept=40), StateFile(folder / "out", {"a": 1})
+    for saved in (True, True, True, True, False):
+        job.step()
+        before = state.path.read_bytes() if not saved else b""
+        state.save(*job.state())
+    state.path.write_bytes(before)  # as if it had been killed before this file was replaced
+    while not job.done:
+        job.step()
+    return {path.name: path.read_bytes() for path in folder.iterdir()}, views, (job.codes, job.abs_logits)
+
+
+@pytest.mark.parametrize("of", ["codes", "abs_logits"])
+def test_a_state_that_was_cut_anywhere_ends_with_the_same_bytes(tmp_path, saved_in_the_middle, of, caplog):
+    """Within a row or between two; what counts goes on from where it was, and less than that starts anew."""
+    caplog.set_level("INFO", "rehash")
+    files, views, expected = saved_in_the_middle
+    (name,) = (name for name in files if name.endswith(f".{of}"))
+    content, went_on = files[name], []
+    cuts = (
+        [*range(len(content) + 1)]
+        if of == "codes"
+        else [*range(0, len(content), 41), 27 * 32 - 1, 27 * 32, len(content)]
+    )
+    for cut in [*cuts, None]:
+        for path, whole in files.items():
+            (tmp_path / path).write_bytes(whole)
+        (tmp_path / name).write_bytes(content + b"torn" if cut is None else content[:cut])
+        caplog.clear()
+        job = Encoding(views, hashed(made), 8, kept=40)
+        with StateFile(tmp_path / "out", {"a": 1}) as state:
+            run(job, state, unit="item")
+        assert all(np.array_equal(*pair) for pair in zip((job.codes, job.abs_logits), expected, strict=True)), cut
+        went_on.append("going on from item 27" in caplog.text)
+        assert went_on[-1] != ("starting anew" in caplog.text)
+    counted = 27 if of == "codes" else 27 * 8 * 4
+    assert went_on == [cut is None or cut >= counted for cut in [*cuts, None]]
+
+
+def test_a_process_killed_at_any_moment_loses_nothing_that_counts(tmp_path):
+    """By SIGKILL, while it saves its state after each block."""
+    views = lists(400, 300)
+    undisturbed = Encoding(views, hashed(made), 8, kept=500)
+    while not undisturbed.done:
+        undisturbed.step()
+
+    def encode() -> None:
+        job = Encoding(views, hashed(made), 8, kept=500)
+        with StateFile(tmp_path / "out", {"a": 1}) as state:
+            run(job, state, save_every_s=0, unit="item")
+
+    chance, died = random.Random(0), 0
+    for _ in range(6):
+        process = multiprocessing.get_context("fork").Process(target=encode)
+        process.start()
+        process.join(chance.uniform(0.005, 0.08))
+        process.kill()
+        process.join()
+        died += process.exitcode == -signal.SIGKILL
+    job, state = Encoding(views, hashed(made), 8, kept=500), StateFile(tmp_path / "out", {"a": 1})
+    with state:
+        run(job, state, unit="item")
+    assert died > 0 and np.array_equal(job.codes, undisturbed.codes)
+    assert np.array_equal(job.abs_logits, undisturbed.abs_logits)
+
+
 def test_nothing_to_encode(tmp_path):
-    job = Encoding(lists(0, 0), made, 8, kept=3)
+    job = Encoding(lists(0, 0), hashed(made), 8, kept=3)
     with StateFile(tmp_path / "out", {}) as state:
         run(job, state, unit="item")
     assert job.codes.shape == (0, 1) and job.abs_logits.shape == (0, 8)
@@ -171,13 +259,12 @@ def test_queries_have_noise_of_their_own(small, tmp_path):
 
 def test_provenance_reads_none_of_the_large_files(small, tmp_path, monkeypatch):
     """Every job that has images or labels as inputs hands their digests over, and these are those of the files."""
-    files = {"bank": str(small.bank), "labels": str(small.labels[0]), "weights": str(small.weights[0])}
+    files = {"bank": str(small.bank), "labels": str(small.labels), "weights": str(small.weights[0])}
+    expected = {files["weights"]: hashlib.sha256(small.weights[0].read_bytes()).hexdigest()}
     with h5py.File(files["labels"]) as file:
-        drawn = file["labels"][()].tobytes()
-    sha = {"labels": drawn, "weights": small.weights[0].read_bytes()}
-    expected = {files[name]: hashlib.sha256(content).hexdigest() for name, content in sha.items()}
+        expected[files["labels"]] = file.attrs["checksum"].decode()
     expected[files["bank"]] = "none"  # as this bank says; of a real one see test_mosaics.py
-    found = small.encode(small.labels[0], tmp_path / "s.h5")["digests"]
+    found = small.encode(small.labels, tmp_path / "s.h5")["digests"]
     assert found == expected
     of_queries = small.encode(small.queries, tmp_path / "q.h5")["digests"]
     assert of_queries == {path: value for path, value in expected.items() if path != files["labels"]}
@@ -185,12 +272,11 @@ def test_provenance_reads_none_of_the_large_files(small, tmp_path, monkeypatch):
     assert generate_fingerprints(files["labels"], tmp_path / "g.h5", **settings)["digests"] == {
         files["labels"]: expected[files["labels"]]
     }
-    drawing = {"database": "d", "split": "test", "items": 50, "images": 2, "multiplicity": 1, "shards": 1, "seed": 1}
-    shard = draw_shard(files["bank"], tmp_path / "l.h5", shard=0, **drawing)
-    assert shard["digests"] == {files["bank"]: expected[files["bank"]]}
+    settings = {"database": "d", "split": "test", "items": 50, "images": 2, "multiplicity": 1, "seed": 1}
+    described = describe_labels(files["bank"], tmp_path / "l.h5", **settings)
+    assert described["digests"] == {files["bank"]: expected[files["bank"]]}
     drawn = draw_queries(small.labels, tmp_path / "queries.h5", positives=3, negatives=3, pairs=3, seed=5)
-    assert list(drawn["digests"]) == [str(path) for path in small.labels]
-    assert drawn["digests"][files["labels"]] == expected[files["labels"]]
+    assert drawn["digests"] == {files["labels"]: expected[files["labels"]]}
 
     monkeypatch.setattr(provenance, "file_digest", lambda path: pytest.fail(f"{path} is read"))
     facts = {"rule": "r", "params": {}, "seconds": 1.0, "notes": {}}
@@ -198,11 +284,30 @@ def test_provenance_reads_none_of_the_large_files(small, tmp_path, monkeypatch):
     assert json.loads((tmp_path / "p.json").read_text())["inputs"] == expected
 
 
+def test_a_bank_of_any_size_costs_a_job_nothing(small, tmp_path):
+    """As the system counts the bytes that are read: of a bank of 400 MB, most of it a hole, only the images shown.
+
+    Those are memory-mapped and not counted, so that what is left is the network, the labels and small things.
+    """
+    bank = tmp_path / "bank.h5"
+    with h5py.File(bank, "w") as file:
+        images = file.create_dataset("test/images", (2 * 10**6, 20, 10), np.uint8, fill_time="never")
+        images[-1] = 0  # this allocates them all
+        file.attrs.update({"name": "large", "checksum": "its own"})
+    assert bank.stat().st_size > 4 * 10**8
+    before = transferred("rchar")
+    notes = replace(small, bank=bank).encode(small.labels, tmp_path / "s.h5")
+    inputs = [str(bank), str(small.labels), str(small.weights[0])]
+    facts = {"rule": "r", "params": {}, "seconds": 1.0, "notes": {}}
+    provenance.write_provenance(tmp_path / "p.json", inputs=inputs, digests=notes["digests"], **facts)
+    assert 10**5 < transferred("rchar") - before < 5 * 10**6
+
+
 def test_another_network_noise_split_or_seed_another_origin(small, tmp_path):
-    (of,), found = draw_shards(small.database, tmp_path, 1), []
+    found = []
     noisier = {"task": {**small.task, "gaussian": 0.2}}
     for number, changed in enumerate(({}, {"number": 1}, noisier, {"split": "valid"}, {"seed": 6})):
-        small.encode(of, tmp_path / f"{number}.h5", **changed)
+        small.encode(small.labels, tmp_path / f"{number}.h5", **changed)
         found.append(check_shards([tmp_path / f"{number}.h5"])[0].origin)
     first, other, *rest = found
     assert first.model != other.model and first.config == other.config
@@ -215,7 +320,7 @@ def test_shards_of_two_kinds_of_device_are_not_merged(small, tmp_path, monkeypat
     one = check_shards(paths)[0].origin
     assert one.device == device_kind(CPU) and one.device.startswith("cpu ") and one.precision == "float32"
     monkeypatch.setattr(encode, "device_kind", lambda device: "another GPU")
-    small.encode(small.labels[1], paths[1])
+    small.encode(small.labels, paths[1], shard=1, shards=2)
     with pytest.raises(
         InputError, match=r"is of device another GPU; expected device cpu \w+, as .*; encode all shards"
     ):
@@ -225,20 +330,20 @@ def test_shards_of_two_kinds_of_device_are_not_merged(small, tmp_path, monkeypat
 def test_fingerprints_of_two_precisions_are_not_mixed(small, tmp_path):
     """Not in an index, not with queries, and not in one shard after a restart."""
     paths = [tmp_path / "one.h5", tmp_path / "two.h5"]
-    small.encode(small.labels[0], paths[0])
-    small.encode(small.labels[1], paths[1], precision="bfloat16")
+    small.encode(small.labels, paths[0], shards=2)
+    small.encode(small.labels, paths[1], shard=1, shards=2, precision="bfloat16")
     with pytest.raises(InputError, match=r"is of precision bfloat16; expected precision float32, as .*; encode all"):
         check_shards(paths)
     small.encode(small.queries, tmp_path / "q.h5", precision="bfloat16")
     assert QueryCodes.read(tmp_path / "q.h5").origin.precision == "bfloat16"
     with pytest.raises(InputError, match="config: equihash: unknown precision 'bfloat61'; did you mean 'bfloat16'"):
-        small.encode(small.labels[0], tmp_path / "x.h5", precision="bfloat61")
+        small.encode(small.labels, tmp_path / "x.h5", precision="bfloat61")
 
 
 def test_on_a_cpu_tf32_is_float32(small, tmp_path):
     found = []
     for precision in ("float32", "tf32", "bfloat16"):
-        small.encode(small.labels[0], tmp_path / f"{precision}.h5", precision=precision)
+        small.encode(small.labels, tmp_path / f"{precision}.h5", shards=2, precision=precision)
         with h5py.File(tmp_path / f"{precision}.h5") as file:
             order = np.argsort(file["ids"][:])
             found.append(file["codes"][:][order])
@@ -258,7 +363,7 @@ class Killed(BaseException):
     """In the middle of a job."""
 
 
-def stopped(small, of, output, blocks: int, monkeypatch) -> None:
+def stopped(small, of, output, blocks: int, monkeypatch, **part) -> None:
     """An encoding that saves its state after each block and is killed after some."""
     step, seen = Encoding.step, []
 
@@ -271,20 +376,19 @@ def stopped(small, of, output, blocks: int, monkeypatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(Encoding, "step", counted)
         with pytest.raises(Killed):
-            small.encode(of, output, every_s=0)
+            small.encode(of, output, every_s=0, **part)
 
 
-@pytest.mark.parametrize("blocks", [1, 2])
-def test_a_killed_shard_goes_on_where_it_was(small, tmp_path, monkeypatch, blocks, caplog):
-    """From item 250 on, within a block: images and noise are those of their items after a restart, too."""
+@pytest.mark.parametrize(("shards", "blocks", "at"), [(2, 1, 274), (1, 2, 1024)])
+def test_a_killed_shard_goes_on_where_it_was(small, tmp_path, monkeypatch, shards, blocks, at, caplog):
+    """Also from item 750 on, within a block: images and noise are those of their items after a restart, too."""
     caplog.set_level("INFO", "rehash")
-    of = tmp_path / "labels"
-    draw_labels(of, small.database, 250, N)
-    small.encode(of, tmp_path / "whole.h5")
-    stopped(small, of, tmp_path / "s.h5", blocks, monkeypatch)
+    of, part = small.labels, {"shard": shards - 1, "shards": shards}
+    small.encode(of, tmp_path / "whole.h5", **part)
+    stopped(small, of, tmp_path / "s.h5", blocks, monkeypatch, **part)
     assert not (tmp_path / "s.h5").exists() and len([*tmp_path.glob(".s.h5.*.state")]) == 1
-    small.encode(of, tmp_path / "s.h5")
-    assert f"going on from item {(262, 774)[blocks - 1]}" in caplog.text
+    small.encode(of, tmp_path / "s.h5", **part)
+    assert f"going on from item {at}" in caplog.text
     assert (tmp_path / "s.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
 
 
@@ -297,9 +401,8 @@ def test_killed_queries_go_on_where_they_were(small, tmp_path, monkeypatch, bloc
 
 @pytest.mark.parametrize("other", ["labels", "network", "noise", "split", "device", "precision"])
 def test_a_state_is_never_continued_on_something_else(small, tmp_path, monkeypatch, other, caplog):
-    """Labels of other code have the same seed, name and number."""
     caplog.set_level("INFO", logger="rehash")
-    (of,) = draw_shards(small.database, tmp_path, 1)
+    of = describe(small.database, tmp_path)
     changed = {
         "network": {"number": 1},
         "noise": {"seed": 6},
@@ -310,7 +413,7 @@ def test_a_state_is_never_continued_on_something_else(small, tmp_path, monkeypat
     if other == "device":
         monkeypatch.setattr(encode, "device_kind", lambda device: "another GPU")
     if other == "labels":
-        damage(of, labels=lambda labels: labels[::-1], checksum="of others")
+        write_database(of, replace(small.database, name="e"))
     for name in ("s.h5", "fresh.h5"):
         small.encode(of, tmp_path / name, **changed)
     assert (tmp_path / "s.h5").read_bytes() == (tmp_path / "fresh.h5").read_bytes()
@@ -323,7 +426,7 @@ def test_logits_that_are_no_numbers_stop_the_job():
             block[each.labels[: len(block)] == 105, 2] = np.nan
             yield block
 
-    job = Encoding(lists(20, 9), broken, 8)
+    job = Encoding(lists(20, 9), hashed(broken), 8)
     with pytest.raises(InputError, match="view 25 of 29: the network gives logits that are no numbers"):
         while not job.done:
             job.step()

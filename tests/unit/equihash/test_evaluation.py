@@ -19,7 +19,7 @@ from rehash.equihash.evaluation.retrieval import distance_statistics
 from rehash.equihash.evaluation.summary import evaluate_index
 from rehash.errors import InputError
 from rehash.seeds import stream
-from small_index import draw_shards, evaluate, places
+from small_index import build, describe, evaluate, places, random_codes
 
 KEYS = {"task": "t", "model": "m", "variant": "default", "seed": 1, "database": "d"}
 
@@ -43,7 +43,7 @@ def test_evaluation_is_what_a_dictionary_says(small, tmp_path):
     def fingerprints(*shown) -> list[tuple[bool, ...]]:
         return [tuple(row) for row in (logits_of(*shown) > 0).tolist()]
 
-    labels, asked = labels_of(small.database, 0, 1500), Queries.read(small.queries)
+    labels, asked = labels_of(small.database, np.arange(1500)), Queries.read(small.queries)
     codes, strangers = fingerprints(labels, "database"), fingerprints(asked.negative, "negative")
     sizes, asked_buckets = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("bucket_sizes", "query_buckets"))
     for size in (400, 1500):
@@ -131,7 +131,7 @@ def test_files_that_do_not_fit_together(small, tmp_path):
     partition, half, foreign = (tmp_path / name for name in ("partition_0.h5", "half.h5", "foreign.h5"))
     half.write_bytes(partition.read_bytes()[:500])
     small.encode(queries, foreign, 1)
-    other, few = draw_shards(Database(5, "other", 200, 900, 2), tmp_path, 1), {"positives": 5, "negatives": 5}
+    other, few = describe(Database(5, "other", 200, 900, 2), tmp_path), {"positives": 5, "negatives": 5}
     for name, of in (("otherq", other), ("fewer", labels)):
         draw_queries(of, tmp_path / f"{name}.h5", **few, pairs=1, seed=9)
     for words, message in [
@@ -162,10 +162,13 @@ def test_files_that_do_not_fit_together(small, tmp_path):
         with pytest.raises(InputError, match=message):
             check_counts(counts)
     settings = {"keys": {}, "probes": 3, "item_pairs": 5, "seed": 9}
+    index = sorted(tmp_path.glob("partition_*.h5"))
+    strange = build(tmp_path / "strange", random_codes(1500, 1), 1, 2)
     for words, message in [
-        ((tmp_path / "fewer.h5", small.shards, labels), r"codes\.h5: fingerprints of other queries than .*fewer\.h5"),
-        ((queries, small.shards[:1], labels), r"the shard with items 750 to 1500 is missing"),
-        ((queries, small.shards, other), r"queries\.h5: queries of .*'d'.*expected .*'other'"),
+        ((tmp_path / "fewer.h5", index, labels), r"codes\.h5: fingerprints of other queries than .*fewer\.h5"),
+        ((queries, index[:1], labels), r"partition 1 is missing; expected those from 0 to 1"),
+        ((queries, strange, labels), r"strange/partition_0\.h5: is of model m.*; expected model \w+.*counts_0\.h5 is"),
+        ((queries, index, other), r"queries\.h5: queries of .*'d'.*expected .*'other'"),
     ]:
         with pytest.raises(InputError, match=message):
             evaluate_index(whole, codes, *words, {}, **settings)

@@ -2,6 +2,7 @@
 
 import hashlib
 from functools import partial
+from math import gcd
 from operator import le, lt
 from pathlib import Path
 
@@ -18,28 +19,24 @@ from rehash.equihash.index.fingerprints import (
     GROUPS,
     Origin,
     Shard,
+    big_endian,
     check_shards,
     compare_words,
     groups_of,
     partition_of,
     route,
-    take_codes,
+    unit_struct,
+    units,
     words,
     write_shard,
 )
 from rehash.errors import InputError
 from small_index import counted, damage, meets_a_full_disk, random_codes
+from small_index import read_shard as read
 
 ABOUT = {"model": "a1b2", "config": "c3d4", "device": "cpu AVX2", "precision": "float32"}
 WIDTHS = [1, 2, 3, 8, 12, 16]
 write_shards = partial(small_index.write_shards, **ABOUT)
-
-
-def read(shard: Shard, groups: range) -> tuple[np.ndarray, np.ndarray]:
-    n = shard.count(groups)
-    codes, ids = np.empty((n, shard.origin.width), np.uint8), np.empty(n, shard.origin.id_dtype)
-    shard.read(groups, codes, ids)
-    return codes, ids
 
 
 def datasets(path: Path) -> dict[str, np.ndarray]:
@@ -71,6 +68,19 @@ def test_words_are_compared_as_bytes_are(width, below, slow):
     assert compare_words(words(a), words(b), below).tolist() == list(map(slow, map(bytes, a), map(bytes, b)))
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_units_are_ordered_as_bytes_are(width):
+    """And are as few numbers as fill a code."""
+    codes = np.random.default_rng(0).choice(np.array([0, 1, 128, 255], np.uint8), (100, width))
+    found = units(codes)
+    assert found.itemsize == max(size for size in (1, 2, 4, 8) if width % size == 0)
+    numbers = [[int(big_endian(number)) for number in row] for row in found.reshape(100, -1)]
+    assert sorted(range(100), key=lambda i: numbers[i]) == sorted(range(100), key=lambda i: codes[i].tobytes())
+    assert (units(np.asfortranarray(codes)) == found).all()
+    one = np.array(unit_struct(width).unpack(codes[7].tobytes()))
+    assert (one.astype(found.dtype) == found.reshape(100, -1)[7]).all()
+
+
 def slow_partition(code: bytes, partitions: int) -> int:
     """In exact integers, reduced once a step."""
     mixed = 0
@@ -90,7 +100,9 @@ def test_partitions_are_those_of_exact_integers(width, partitions):
     found = partition_of(codes, partitions)
     assert found.dtype == np.int64
     assert found.tolist() == [slow_partition(code.tobytes(), partitions) for code in codes]
-    assert found.tolist() == [route(code, partitions) for code in words(codes).tolist()]
+    assert found.tolist() == [
+        route(unit_struct(width).unpack(code.tobytes()), gcd(width, 8), partitions) for code in codes
+    ]
     assert partition_of(codes[:0], partitions).shape == (0,)
 
 
@@ -98,8 +110,8 @@ def test_the_mixer_is_splitmix64s():
     """Its first output of the seed 0 is published: 0xE220A8397B1DCDAF."""
     assert mix(0x9E3779B97F4A7C15) == 0xE220A8397B1DCDAF
     assert mix(np.array([0x9E3779B97F4A7C15], np.uint64)).tolist() == [0xE220A8397B1DCDAF]
-    assert route([0x9E3779B97F4A7C15], 2**10) == 0xE220 >> 6
-    assert route([0x9E3779B97F4A7C15], 10) == (0xE220 >> 6) * 10 // 2**10
+    code = counted([0x9E3779B97F4A7C15 - 2**64])
+    assert partition_of(code, 2**10) == 0xE220 >> 6 and partition_of(code, 10) == (0xE220 >> 6) * 10 // 2**10
 
 
 @pytest.mark.parametrize("partitions", [1, 2, 3, 7, 37, 1000, GROUPS])
@@ -351,17 +363,22 @@ def test_a_disk_that_fills(tmp_path):
     meets_a_full_disk(WRITE, 200_000, tmp_path)
 
 
-@pytest.mark.parametrize("shards, together", [(1, 2**20), (3, 2**20), (3, 40), (7, 1)])
-def test_fingerprints_of_items(tmp_path, monkeypatch, shards, together):
-    """Whatever is read at once; a shard without an item that is asked for is not opened."""
-    monkeypatch.setattr(fingerprints, "_READ", together)
-    codes = random_codes(500, 3)
-    parts = check_shards(write_shards(tmp_path, codes, shards))
-    for items in (np.arange(500), np.array([0, 3, 499]), np.empty(0, np.int64), np.array([123])):
-        assert (take_codes(parts, items) == codes[items]).all()
-    if shards == 3:
-        Path(parts[0].path).unlink()
-        assert (take_codes(parts, np.array([400])) == codes[[400]]).all()
-        damage(Path(parts[2].path), codes=lambda codes: codes ^ 1)
-        with pytest.raises(InputError, match=r"the content of group \d+ does not have its checksum"):
-            take_codes(parts, np.array([400]))
+def test_a_group_that_is_read_in_parts(tmp_path, monkeypatch):
+    """As one that holds most of a database; where its end is damaged, that is known after its last part."""
+    codes = random_codes(300, 3)
+    codes[::2] = codes[0]
+    (path,) = write_shards(tmp_path, codes, 1)
+    shard, group = Shard.open(path), int(partition_of(codes[:1], GROUPS)[0])
+    whole = read(shard)
+    monkeypatch.setattr(fingerprints, "_READ", 40)
+    assert all((mine == other).all() for mine, other in zip(read(shard), whole))
+    assert max(len(ids) for _, ids in shard.blocks(range(GROUPS))) == 40 and shard.count(range(group, group + 1)) > 120
+    last = int(shard.offsets[group + 1]) - 1
+    for name in ("codes", "ids"):
+        damage(path, **{name: lambda rows: np.concatenate([rows[:last], rows[last : last + 1] ^ 1, rows[last + 1 :]])})
+        blocks = shard.blocks(range(group, group + 1))
+        for _ in range(0, shard.count(range(group, group + 1)), 40):
+            next(blocks)
+        with pytest.raises(InputError, match=f"the content of group {group} does not have its checksum"):
+            next(blocks)
+        write_shards(tmp_path, codes, 1)

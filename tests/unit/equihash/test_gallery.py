@@ -89,7 +89,7 @@ def shown(small, tmp_path_factory):
 @pytest.fixture(scope="module")
 def known(small):
     """Labels of the items, their fingerprints, and the logits of the queries that are probed."""
-    labels, asked = labels_of(small.database, 0, 1500), Queries.read(small.queries)
+    labels, asked = labels_of(small.database, np.arange(1500)), Queries.read(small.queries)
     items = small.logits(small.mosaics.items(labels, 0, seed=5, name="d", kind="database")).numpy() > 0
     wanted = asked.positive[1500][0]
     queries = small.logits(small.mosaics.items(wanted, 0, seed=5, name="d 1500", kind="positive")).numpy()
@@ -198,9 +198,9 @@ def test_a_gallery_is_drawn(shown):
     for patch in bars.patches:
         if isinstance(patch, Rectangle):
             widths.setdefault(round(patch.get_y() + patch.get_height() / 2), []).append(patch.get_width())
-    assert [widths[place] for place in range(3)] == [
-        rates[rates.probes == probes].set_index("outcome").value[list(gallery.OUTCOMES)].tolist() for probes in PROBES
-    ]
+    for place, probes in enumerate(PROBES):
+        of_it = rates[rates.probes == probes].set_index("outcome").value[list(gallery.OUTCOMES)]
+        assert widths[place] == pytest.approx(of_it.tolist())
     hatches = {patch.get_hatch() for patch in bars.patches}
     assert len(hatches) == 4, "told apart in grey"
     plt.close(figure)

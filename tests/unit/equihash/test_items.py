@@ -10,8 +10,7 @@ from PIL import Image
 
 from rehash.config import load_schema, over_defaults, validated
 from rehash.equihash import plan
-from rehash.equihash.databases.label_files import LabelShards
-from rehash.equihash.databases.labels import draw_shard
+from rehash.equihash.databases.label_files import Labels, describe_labels
 from rehash.equihash.images.banks import SPLITS, Bank, build_bank
 from rehash.equihash.images.layout import image_numbers
 from rehash.equihash.images.mosaics import CPU, Mosaics
@@ -29,7 +28,7 @@ def checked(wing: dict) -> dict:
 
 @pytest.fixture(scope="module")
 def items(small) -> Items:
-    return Items(LabelShards.open(small.labels), small.mosaics, 5)
+    return Items(Labels.open(small.labels), small.mosaics, 5)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +44,7 @@ def items(small) -> Items:
     ],
 )
 def test_items_are_those_of_the_whole_database(small, items, index):
-    labels = np.concatenate([part.map() for part in items.shards.parts])
+    labels = items.known.between(0, 1500)
     whole = small.mosaics.items(labels, 0, seed=5, name="d", kind="database")
     wanted = np.arange(1500)[index if isinstance(index, slice) else np.asarray(index, int)].copy()
     assert torch.equal(items[index], whole[wanted]) and (items.labels(index) == labels[wanted]).all()
@@ -71,12 +70,13 @@ def test_the_items_of_a_config(tmp_path):
     found = {}
     for name, keys in {"plain": {}, "noise": {"noise_seed": 9}, "few": {"bank_size": 5}}.items():
         config = block_of(**keys)
-        output = tmp_path / plan.label_files(config, "d")[0]
-        draw_shard(bank, output, database="d", shard=0, shards=1, **plan.label_params(config, "d"))
+        output = tmp_path / plan.labels_file("d")
+        output.parent.mkdir(parents=True, exist_ok=True)
+        describe_labels(bank, output, database="d", **plan.label_params(config, "d"))
         found[name] = open_items(config, "d", tmp_path)
         views, labels = found[name][:], found[name].labels(slice(None))
         numbers = image_numbers(labels, keys.get("bank_size", 30), 2)
-        assert found[name].shards.database.label_count == keys.get("bank_size", 30) ** 2
+        assert found[name].known.database.label_count == keys.get("bank_size", 30) ** 2
         with h5py.File(bank) as file:
             images = file["test/images"][:][numbers] / 255
         assert np.abs(views[:, 0].numpy() - np.concatenate([*images.swapaxes(0, 1)], axis=-1)).mean() < 0.2
@@ -88,7 +88,7 @@ def test_the_items_of_a_config(tmp_path):
             InputError, match=rf"split test of .*: bank_size is {size}, but the bank's split has 30 images"
         ):
             params = plan.label_params(block_of(bank_size=size), "d")
-            draw_shard(bank, tmp_path / "x.h5", database="d", shard=0, shards=1, **params)
+            describe_labels(bank, tmp_path / "x.h5", database="d", **params)
         with pytest.raises(InputError, match=rf"bank_size is {size}, but the bank's split has 30 images"):
             task = Task.of({"kind": "noisy", "grid": [1, 2], "picture": [20, 10], "bank_size": size})
             Mosaics(task, Bank.open(bank, "test"), None, CPU)
@@ -97,8 +97,8 @@ def test_the_items_of_a_config(tmp_path):
 def test_items_without_labels_cannot_be_seen(tmp_path):
     """Their numbers, which stand for labels, would be taken for mosaics of the bank."""
     config = block_of(labels="unknown", asked="items", positives=9, negatives=0, pairs=0, bank_size=30)
-    draw_shard(None, tmp_path / "l.h5", database="d", shard=0, shards=1, **plan.label_params(config, "d"))
-    bank, labels = tmp_path / plan.BANK.format(bank="b"), tmp_path / plan.label_files(config, "d")[0]
+    describe_labels(None, tmp_path / "l.h5", database="d", **plan.label_params(config, "d"))
+    bank, labels = tmp_path / plan.BANK.format(bank="b"), tmp_path / plan.labels_file("d")
     for path in (bank, labels):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_bank(bank, 30, 20, 10)

@@ -12,26 +12,25 @@ import pytest
 from scipy import stats
 
 from rehash.equihash.databases import queries
-from rehash.equihash.databases.label_files import LabelShards
-from rehash.equihash.databases.labels import LABEL_BLOCK, Database, count_labels, draw_labels, labels, shard_range
-from rehash.equihash.databases.philox import integers_at, philox
+from rehash.equihash.databases.label_files import BLOCK, Labels, write_labels
+from rehash.equihash.databases.labels import UNKNOWN, Database, count_labels, labels, shard_range
 from rehash.equihash.databases.queries import Queries, draw_queries
 from rehash.errors import InputError
 from rehash.hdf5 import read_attributes
-from small_index import damage, draw_shards, places
+from small_index import damage, describe, places
 
 
 def plausible(p_value: float) -> bool:
     return 1e-4 < p_value < 1 - 1e-4
 
 
-def write_labels(path: Path, values: np.ndarray, start: int = 0, **about) -> Path:
-    """A label file by hand."""
-    known = {"seed": 0, "name": "d", "n_items": len(values), "label_count": 40, "multiplicity": 1.0}
+def by_hand(path: Path, values: np.ndarray, **about) -> Path:
+    """A file of labels by hand, as they are read from a file of others."""
+    known = {"seed": 0, "name": "d", "n_items": len(values), "label_count": 40, "multiplicity": 1.0, "source": "others"}
     known["checksum"] = hashlib.sha256(values.astype(np.int64)).hexdigest()
     with h5py.File(path, "w") as file:
         file["labels"] = values
-        file.attrs.update({**known, "start": start, "stop": start + len(values), **about})
+        file.attrs.update({**known, **about})
     return path
 
 
@@ -41,57 +40,46 @@ def content(path: Path, name: str = "labels") -> np.ndarray:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Random numbers by position
-
-
-def test_philox_is_numpys():
-    key = np.array([2**63 + 11, 5], np.uint64)
-    counters = np.array([1, 2, 77, 2**32, 2**63 + 3], np.uint64)
-    for column, counter in zip(philox(counters, key).T, counters):
-        theirs = np.random.Philox(key=int(key[0]) + (int(key[1]) << 64), counter=int(counter) - 1)
-        assert (column == theirs.random_raw(4)).all()
-
-
-@pytest.mark.parametrize("high", [1, 7, 10**10, 2**63 - 1])
-def test_integers_are_exact_fractions(high):
-    """Against Python's integers of any size."""
-    key, positions = np.array([3, 4], np.uint64), np.arange(500)
-    first, second = philox(positions.astype(np.uint64), key)[:2].tolist()
-    expected = [(a * 2**64 + b) * high // 2**128 for a, b in zip(first, second)]
-    found = integers_at(positions, high, key)
-    assert found.dtype == np.int64 and found.tolist() == expected
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 # Labels
 
 
 @pytest.mark.parametrize("multiplicity", [1, 3.5])
-def test_the_number_of_shards_changes_nothing(tmp_path, multiplicity):
-    database = Database(7, "d", 2 * LABEL_BLOCK + 1234, 10**10, multiplicity)
-    whole = labels(database, 0, database.n_items)
+def test_a_label_follows_from_its_items_number_alone(tmp_path, multiplicity):
+    """In any order, part, block or file."""
+    database = Database(7, "d", 2 * BLOCK + 1234, 10**10, multiplicity)
+    whole = labels(database, np.arange(database.n_items))
     assert whole.dtype == np.int64 and whole.min() >= 0 and whole.max() < 10**10
+    known = Labels.open(describe(database, tmp_path))
+    assert known.database == database and len(known) == len(whole)
+    items = np.random.default_rng(0).permutation(database.n_items)[:5000].astype(np.uint32)
+    assert (known.take(items) == whole[items]).all()
+    for size in (None, BLOCK + 5):
+        blocks = [*known.blocks("labels", size)]
+        assert np.concatenate([block for _, block in blocks]).tobytes() == whole[:size].tobytes()
+        assert [first for first, _ in blocks] == [*range(0, size or len(whole), BLOCK)]
     for shards in (1, 2, 7):
-        parts = [content(path) for path in draw_shards(database, tmp_path, shards)]
-        assert np.concatenate(parts).tobytes() == whole.tobytes()
-    for start, stop in ((0, 1), (65_535, 65_537), (131_000, 131_000), (70_001, 132_000), (132_305, 132_306)):
-        assert (labels(database, start, stop) == whole[start:stop]).all()
+        parts = [known.shard(shard, shards) for shard in range(shards)]
+        assert np.concatenate(parts).tobytes() == whole.tobytes() and sum(map(len, parts)) == len(whole)
+    part = known.part(100, 500)
+    assert (np.asarray(part[7:][:50]) == whole[107:157]).all() and len(part[390:900]) == 10 and len(part[5:2]) == 0
+    with pytest.raises(InputError, match="expected a slice without a step"):
+        part[::2]
 
 
 def test_labels_follow_from_seed_and_name():
     databases = [Database(0, "a", 999, 10**10), Database(1, "a", 999, 10**10), Database(0, "b", 999, 10**10)]
     databases += [Database(0, "a", 999, 10**10, 1.5)]
-    drawn = [labels(database, 0, 999) for database in databases]
+    drawn = [labels(database, np.arange(999)) for database in databases]
     assert len(np.unique(np.concatenate([drawn[i] for i in range(3)]))) == 3 * 999, "three streams that never meet"
     assert not set(drawn[0]) & set(drawn[3])
-    longer = labels(Database(0, "a", 10**9, 10**10), 0, 999)
+    longer = labels(Database(0, "a", 10**9, 10**10), np.arange(0, 999))
     assert (longer == drawn[0]).all(), "more items move no label"
 
 
 @pytest.mark.parametrize("multiplicity", [1, 2])
 def test_labels_are_uniform(multiplicity):
     database = Database(3, "d", 300_000, 100, multiplicity)
-    counts = np.bincount(labels(database, 0, 300_000), minlength=100)
+    counts = np.bincount(labels(database, np.arange(0, 300_000)), minlength=100)
     if multiplicity == 1:
         assert plausible(stats.chisquare(counts).pvalue)
     else:  # of the pool's 150,000 random labels
@@ -103,7 +91,7 @@ def test_labels_are_uniform(multiplicity):
 def test_multiplicity_is_that_of_a_pool(multiplicity):
     """Items per label of the pool are Poisson, so of N / m labels a share e^-m has none."""
     n_items = 200_000
-    drawn = labels(Database(5, "d", n_items, 10**15, multiplicity), 0, n_items)
+    drawn = labels(Database(5, "d", n_items, 10**15, multiplicity), np.arange(0, n_items))
     pool = round(n_items / multiplicity)
     found = np.bincount(list(Counter(drawn.tolist()).values()))
     found[0] = pool - found.sum()
@@ -111,30 +99,37 @@ def test_multiplicity_is_that_of_a_pool(multiplicity):
     likely = expected > 20
     table = [np.append(each[likely], pool - each[likely].sum()) for each in (found, expected)]
     assert plausible(stats.chisquare(*table).pvalue)
-    few = np.unique(labels(Database(5, "d", n_items, 10**15, n_items / 3), 0, n_items))
-    assert len(few) == 3 and len(np.unique(labels(Database(5, "d", 50, 10**15, 50), 0, 50))) == 1
+    few = np.unique(labels(Database(5, "d", n_items, 10**15, n_items / 3), np.arange(0, n_items)))
+    assert len(few) == 3 and len(np.unique(labels(Database(5, "d", 50, 10**15, 50), np.arange(0, 50)))) == 1
 
 
-def test_label_files_say_whose_they_are(tmp_path):
+def test_labels_are_written_for_others(tmp_path):
     database = Database(2, "d", 100_000, 10**6, 4)
-    draw_labels(tmp_path / "l.h5", database, 65_000, 66_000)
-    with h5py.File(tmp_path / "l.h5") as file:
+    source = describe(database, tmp_path)
+    parts = [tmp_path / f"{shard}.h5" for shard in range(3)]
+    for shard, path in enumerate(parts):
+        write_labels(source, path, shard=shard, shards=3)
+    with h5py.File(parts[1]) as file:
         about = {"seed": 2, "name": "d", "n_items": 100_000, "label_count": 10**6, "multiplicity": 4}
         checksum = hashlib.sha256(file["labels"][:].tobytes()).hexdigest()
-        assert read_attributes(file) == {**about, "start": 65_000, "stop": 66_000, "checksum": checksum}
+        assert read_attributes(file) == {**about, "start": 33_333, "stop": 66_666, "checksum": checksum}
         assert file["labels"].dtype == np.int64 and file["labels"].chunks is None
-    draw_labels(tmp_path / "none.h5", database, 70_000, 70_000)
-    assert content(tmp_path / "none.h5").shape == (0,)
+    assert (np.concatenate([content(path) for path in parts]) == labels(database, np.arange(100_000))).all()
+    unknown = describe(Database(0, "u", 5, 9, source=UNKNOWN), tmp_path)
+    assert Labels.open(unknown).between(1, 4).tolist() == [1, 2, 3]
+    with pytest.raises(InputError, match="database u: its labels are unknown, so that there are none to write"):
+        write_labels(unknown, tmp_path / "u.h5", shard=0, shards=1)
+    assert not (tmp_path / "u.h5").exists()
 
 
-def test_drawing_labels_takes_the_memory_of_a_block(tmp_path):
-    for multiplicity, blocks in ((1, 6), (2, 24)):
-        database = Database(0, "d", 48 * LABEL_BLOCK + 5, 10**10, multiplicity)
-        tracemalloc.start()
-        draw_labels(tmp_path / "l.h5", database, 1, database.n_items)
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        assert peak < blocks * LABEL_BLOCK * 8, "the pool's numbers are made of several words each"
+def test_labels_take_the_memory_of_a_block(tmp_path):
+    source = describe(Database(0, "d", 48 * BLOCK + 5, 10**10, 2), tmp_path)
+    write_labels(source, tmp_path / "l.h5", shard=0, shards=9)  # compiles
+    tracemalloc.start()
+    write_labels(source, tmp_path / "l.h5", shard=0, shards=1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * BLOCK * 8
 
 
 @pytest.mark.parametrize(("n_items", "shards"), [(10, 1), (10, 3), (10, 10), (3, 8), (10**9, 7), (0, 2), (65_536, 5)])
@@ -171,11 +166,8 @@ def test_requests_that_make_no_sense(tmp_path):
             Database(**{"seed": 0, "name": "d", "n_items": 10, "label_count": 5, **changed})
     database = Database(0, "d", 10, 5)
     for start, stop in ((-1, 3), (3, 11), (4, 3)):
-        for request in (lambda *span: labels(database, *span), lambda *span: draw_labels("l.h5", database, *span)):
-            with pytest.raises(
-                InputError, match=f"database d: labels {start} to {stop}; expected a range within 0 to 10"
-            ):
-                request(start, stop)
+        with pytest.raises(InputError, match=f"database d: labels {start} to {stop}; expected a range within 0 to 10"):
+            Labels.open(describe(database, tmp_path)).part(start, stop)
     for shard in (-1, 3):
         with pytest.raises(InputError, match=f"shard {shard} of 3; expected 0 to 2"):
             shard_range(10, 3, shard)
@@ -191,9 +183,8 @@ def test_requests_that_make_no_sense(tmp_path):
 def test_queries_by_brute_force(tmp_path, label_count, multiplicity):
     database = Database(1, "d", 70_001 if label_count > 2000 else 3000, label_count, multiplicity)
     count = 400
-    shards = draw_shards(database, tmp_path, 3)
-    draw_queries(shards, tmp_path / "q.h5", positives=count, negatives=count, pairs=count, seed=4)
-    carriers = places(labels(database, 0, database.n_items).tolist())
+    draw_queries(describe(database, tmp_path), tmp_path / "q.h5", positives=count, negatives=count, pairs=count, seed=4)
+    carriers = places(labels(database, np.arange(database.n_items)).tolist())
     with h5py.File(tmp_path / "q.h5") as file:
         positive, offsets, ids = (
             file[f"positive/{database.n_items}/{name}"][:] for name in ("labels", "offsets", "ids")
@@ -212,10 +203,10 @@ def test_queries_by_brute_force(tmp_path, label_count, multiplicity):
 
 def test_all_labels_there_are(tmp_path):
     database = Database(1, "d", 3000, 2000)
-    [path] = draw_shards(database, tmp_path, 1)
-    carriers = places(content(path).tolist())
+    path = describe(database, tmp_path)
+    carriers = places(labels(database, np.arange(3000)).tolist())
     lacking = 2000 - len(carriers)
-    draw_queries([path], tmp_path / "q.h5", positives=len(carriers), negatives=lacking, pairs=0, seed=0)
+    draw_queries(path, tmp_path / "q.h5", positives=len(carriers), negatives=lacking, pairs=0, seed=0)
     assert {*content(tmp_path / "q.h5", "positive/labels").tolist()} == {*carriers}
     assert {*content(tmp_path / "q.h5", "negative/labels").tolist()} == {*range(2000)} - {*carriers}
     assert sorted(content(tmp_path / "q.h5", "positive/ids").tolist()) == list(range(3000))
@@ -227,7 +218,7 @@ def test_all_labels_there_are(tmp_path):
         ({"negatives": lacking + 1}, f"{lacking + 1} negative queries, but it lacks {lacking} of the 2000 labels;"),
     ]:
         with pytest.raises(InputError, match=f"database d: {message}"):
-            draw_queries([path], tmp_path / "r.h5", **{"positives": 1, "negatives": 1, "pairs": 1, "seed": 0, **more})
+            draw_queries(path, tmp_path / "r.h5", **{"positives": 1, "negatives": 1, "pairs": 1, "seed": 0, **more})
     assert not (tmp_path / "r.h5").exists()
 
 
@@ -240,10 +231,10 @@ def test_queries_are_uniform_over_labels_however_many_items_carry_them(tmp_path,
     rng = np.random.default_rng(0)
     there = np.arange(0, 40, 2)
     values = rng.permutation(np.repeat(there, np.linspace(1, 45, 20).astype(int) ** 2))
-    path = write_labels(tmp_path / "l.h5", values)
+    path = by_hand(tmp_path / "l.h5", values)
     drawn = {kind: [] for kind in ("positive", "negative", "pairs")}
     for seed in range(100):
-        draw_queries([path], tmp_path / "q.h5", positives=5, negatives=5, pairs=5, seed=seed)
+        draw_queries(path, tmp_path / "q.h5", positives=5, negatives=5, pairs=5, seed=seed)
         for kind, found in drawn.items():
             found.append(content(tmp_path / "q.h5", f"{kind}/labels"))
     for kind, support in (("positive", there), ("negative", there + 1)):
@@ -261,42 +252,30 @@ def test_queries_are_uniform_over_labels_however_many_items_carry_them(tmp_path,
 
 def test_negatives_that_can_hardly_be_found(tmp_path, monkeypatch):
     monkeypatch.setattr(queries, "_DENSE", 0)
-    path = write_labels(tmp_path / "l.h5", np.arange(1, 1000), label_count=1000)
+    path = by_hand(tmp_path / "l.h5", np.arange(1, 1000), label_count=1000)
     with pytest.raises(
         InputError,
         match="d: 2 negative queries, but it lacks about 1 of the 1000 labels, mosaics of the 10 identities of the "
         "split test; ask for fewer",
     ):
         made_of = {"split": "test", "images": 3, "things": "identities"}
-        draw_queries([path], tmp_path / "q.h5", positives=1, negatives=2, pairs=0, seed=0, **made_of)
-    draw_queries([path], tmp_path / "q.h5", positives=1, negatives=1, pairs=0, seed=0)
+        draw_queries(path, tmp_path / "q.h5", positives=1, negatives=2, pairs=0, seed=0, **made_of)
+    draw_queries(path, tmp_path / "q.h5", positives=1, negatives=1, pairs=0, seed=0)
     assert content(tmp_path / "q.h5", "negative/labels").tolist() == [0]
-
-
-def test_the_number_and_order_of_shards_change_no_query(tmp_path):
-    database = Database(1, "d", 70_001, 10**7, 2)
-    wanted = {"positives": 300, "negatives": 300, "pairs": 300, "seed": 0}
-    contents = []
-    for shards in (1, 5):
-        draw_queries(draw_shards(database, tmp_path, shards)[::-1], tmp_path / "q.h5", **wanted)
-        contents.append((tmp_path / "q.h5").read_bytes())
-    small = Database(1, "s", 5, 10)
-    draw_queries(draw_shards(small, tmp_path, 8), tmp_path / "q.h5", positives=1, negatives=1, pairs=1, seed=0)
-    assert contents[0] == contents[1], "and empty shards do no harm"
 
 
 def test_the_kinds_of_queries_have_streams_of_their_own(tmp_path):
     database = Database(0, "d", 20_000, 10**10)
-    [path] = draw_shards(database, tmp_path, 1)
+    path = describe(database, tmp_path)
     names = ("positive/labels", "negative/labels", "pairs/labels")
 
     def drawn(**changed):
         wanted = {"positives": 500, "negatives": 500, "pairs": 500, "seed": 0, **changed}
-        draw_queries([path], tmp_path / "q.h5", **wanted)
+        draw_queries(path, tmp_path / "q.h5", **wanted)
         return [content(tmp_path / "q.h5", name) for name in names]
 
     first = drawn()
-    parts = [labels(database, 0, 20_000), first[1], first[2][:, 0], first[2][:, 1]]
+    parts = [labels(database, np.arange(0, 20_000)), first[1], first[2][:, 0], first[2][:, 1]]
     assert len(np.unique(np.concatenate(parts))) > 21_490, "of 10^10 none are met twice but by chance"
     for changed, kept in (({"positives": 50}, (1, 2)), ({"negatives": 50}, (0, 2)), ({"pairs": 50}, (0, 1))):
         again = drawn(**changed)
@@ -308,115 +287,86 @@ def test_the_kinds_of_queries_have_streams_of_their_own(tmp_path):
 
 def test_drawing_queries_takes_the_memory_of_the_queries(tmp_path, monkeypatch):
     monkeypatch.setattr(queries, "_TABLE_BITS", 16)
-    database = Database(0, "d", 40 * LABEL_BLOCK, 10**10)
-    shards = draw_shards(database, tmp_path, 2)
+    database = Database(0, "d", 40 * BLOCK, 10**10)
+    path = describe(database, tmp_path)
     tracemalloc.start()
-    draw_queries(shards, tmp_path / "q.h5", positives=1000, negatives=1000, pairs=1000, seed=0)
+    draw_queries(path, tmp_path / "q.h5", positives=1000, negatives=1000, pairs=1000, seed=0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 8 * LABEL_BLOCK * 8, "a fifth of the labels"
+    assert peak < 8 * BLOCK * 8, "a fifth of the labels"
 
 
-@pytest.fixture
-def halves(tmp_path) -> list[Path]:
-    """Two shards of 100 items, by hand."""
-    values = np.arange(100) % 40
-    return [
-        write_labels(tmp_path / "a.h5", values[:60], n_items=100),
-        write_labels(tmp_path / "b.h5", values[60:], start=60, n_items=100),
-    ]
+def test_files_of_labels_that_are_damaged(tmp_path):
+    path = by_hand(tmp_path / "l.h5", np.arange(100) % 40)
+    whole, again = path.read_bytes(), r"l\.h5: not the labels of a database, or damaged .*make it again with: snakemake"
 
-
-@pytest.mark.parametrize(
-    ("start", "about", "message"),
-    [
-        (61, {"n_items": 101}, "b.h5: labels of Database.*n_items=101.*, but .*a.h5 has those of .*n_items=100"),
-        (60, {"seed": 1}, "b.h5: labels of .*seed=1"),
-        (60, {"name": "e"}, "b.h5: labels of .*'e'.*a.h5 has those of .*'d'"),
-        (60, {"label_count": 41}, "label_count=41"),
-        (60, {"multiplicity": 2.0}, r"multiplicity=2\.0"),
-        (61, {}, "b.h5: starts at item 61, expected 60: the shards leave a gap"),
-        (59, {}, "b.h5: starts at item 59, expected 60: the shards overlap"),
-        (0, {}, "a.h5: starts at item 0, expected 40: the shards overlap"),
-        (60, {"stop": 99}, r"b.h5: not a file of labels.*labels are int64 \(40,\); expected int64 \(39,\)"),
-        (60, {"n_items": 0}, "b.h5: not a file of labels.*n_items is 0"),
-    ],
-)
-def test_shards_that_do_not_fit_together(tmp_path, halves, start, about, message):
-    damage(halves[1], **{"start": start, "stop": start + 40, **about})
-    with pytest.raises(InputError, match=message):
-        draw_queries(halves, tmp_path / "q.h5", positives=1, negatives=0, pairs=0, seed=0)
-    assert not (tmp_path / "q.h5").exists()
-
-
-def test_shards_that_are_missing_or_damaged(tmp_path, halves):
-    def fails(paths: list[Path], message: str) -> None:
+    def fails(message: str, **changes) -> None:
+        path.write_bytes(whole)
+        damage(path, **changes)
         with pytest.raises(InputError, match=message):
-            draw_queries(paths, tmp_path / "q.h5", positives=1, negatives=0, pairs=0, seed=0)
-
-    draw_queries(halves, tmp_path / "whole.h5", positives=40, negatives=0, pairs=0, seed=0)
-    assert len(content(tmp_path / "whole.h5", "positive/ids")) == 100
-    fails([], "no label files")
-    fails(halves[:1], "a.h5: ends at item 60, expected 100: the last shards are missing")
-    fails(halves[1:], "b.h5: starts at item 60, expected 0: the shards leave a gap")
-    again = "not a file of labels, or damaged .*make it again with: snakemake --cores all --force .*b.h5"
-    whole = halves[1].read_bytes()
-    for broken in (whole[:-50], b"text"):
-        halves[1].write_bytes(broken)
-        fails(halves, again)
-    halves[1].write_bytes(whole)
-
-    def relabelled(number: int):
-        return lambda labels: np.where(np.arange(40) == 7, number, labels)
+            draw_queries(path, tmp_path / "q.h5", positives=1, negatives=0, pairs=0, seed=0)
+        assert not (tmp_path / "q.h5").exists()
 
     for number in (-1, 40):
-        damage(halves[1], labels=relabelled(number))
-        fails(halves, r"b\.h5: labels from .* in the 65536 items from 60; expected 0 to 39")
-    damage(halves[1], labels=relabelled(28))
-    fails(halves, r"b\.h5: .*its labels have the checksum \w{64}; expected \w{64}.*make it again")
-    damage(halves[1], labels=lambda labels: labels.astype(np.int32))
-    fails(halves, r"labels are int32 \(40,\); expected int64 \(40,\)")
-    damage(halves[1], seed=None)
-    fails(halves, again)
+        fails(
+            r"l\.h5: labels from .* in the 100 items from 0; expected 0 to 39",
+            labels=lambda labels, number=number: np.where(np.arange(100) == 7, number, labels),
+        )
+    changed = {"labels": lambda labels: np.where(np.arange(100) == 7, 28, labels)}
+    fails(r"l\.h5: its labels have the checksum \w{64}; expected \w{64}", **changed)
+    fails(r"labels are int32 \(100,\); expected int64 \(100,\)", labels=lambda labels: labels.astype(np.int32))
+    fails(r"labels are int64 \(99,\); expected int64 \(100,\)", labels=lambda labels: labels[1:])
+    fails("its labels are not contiguous", labels={"chunks": (10,)})
+    fails("it has no labels, though they are of a file of others", labels=None)
+    fails(again, seed=None)
+    fails(again + ".*|.*n_items is 0", n_items=0)
+    for broken in (whole[:-50], b"text", b""):
+        path.write_bytes(broken)
+        with pytest.raises(InputError, match=again):
+            Labels.open(path)
+    described = describe(Database(0, "d", 50, 9), tmp_path)
+    damage(described, label_count=10)
+    with pytest.raises(InputError, match=r"its content has the checksum \w{64}; expected \w{64}"):
+        Labels.open(described)
 
 
 def test_pairs_need_two_labels(tmp_path):
-    path = write_labels(tmp_path / "l.h5", np.zeros(9, np.int64), label_count=1)
+    path = by_hand(tmp_path / "l.h5", np.zeros(9, np.int64), label_count=1)
     with pytest.raises(InputError, match="database d: pairs of different labels, but there is one label only"):
-        draw_queries([path], tmp_path / "q.h5", positives=1, negatives=0, pairs=1, seed=0)
-    draw_queries([path], tmp_path / "q.h5", positives=1, negatives=0, pairs=0, seed=0)
+        draw_queries(path, tmp_path / "q.h5", positives=1, negatives=0, pairs=1, seed=0)
+    draw_queries(path, tmp_path / "q.h5", positives=1, negatives=0, pairs=0, seed=0)
     assert content(tmp_path / "q.h5", "positive/ids").tolist() == list(range(9))
 
 
 def test_the_first_items_are_a_database_of_their_own(tmp_path):
     """Of each size, queries are what a database of that size would be asked."""
     values = np.random.default_rng(3).integers(0, 900, 2000)
-    whole = write_labels(tmp_path / "whole.h5", values, label_count=5000)
+    whole = by_hand(tmp_path / "whole.h5", values, label_count=5000)
     about = {"positives": 200, "negatives": 50, "pairs": 20, "seed": 4}
-    draw_queries([whole], tmp_path / "q.h5", sizes=(500, 1300, 2000), **about)
+    draw_queries(whole, tmp_path / "q.h5", sizes=(500, 1300, 2000), **about)
     found = Queries.read(tmp_path / "q.h5")
     assert list(found.positive) == [500, 1300, 2000]
     for size, (positive, relevant) in found.positive.items():
         carriers = places(values[:size].tolist())
         ids = [relevant.ids[low:high].tolist() for low, high in pairwise(relevant.offsets)]
         assert dict(zip(positive.tolist(), ids)) == {label: carriers[label] for label in positive.tolist()}
-        alone = write_labels(tmp_path / "alone.h5", values[:size], label_count=5000)
-        draw_queries([alone], tmp_path / "a.h5", **about)
+        alone = by_hand(tmp_path / "alone.h5", values[:size], label_count=5000)
+        draw_queries(alone, tmp_path / "a.h5", **about)
         assert content(tmp_path / "a.h5", "positive/labels").tolist() == positive.tolist()
     assert not set(found.negative.tolist()) & set(values.tolist()) and len(found.pairs) == 20
-    assert found.database == Database(0, "d", 2000, 5000)
+    assert found.database == Database(0, "d", 2000, 5000, source="others")
     for size in (0, 2001):
         with pytest.raises(InputError, match=f"database d: a size of {size}; expected 1 to 2000, its items"):
-            draw_queries([whole], tmp_path / "r.h5", sizes=(500, size), **about)
+            draw_queries(whole, tmp_path / "r.h5", sizes=(500, size), **about)
     assert not (tmp_path / "r.h5").exists()
-    draw_queries([whole], tmp_path / "r.h5", sizes=(500, 2000), **{**about, "positives": 700})
+    draw_queries(whole, tmp_path / "r.h5", sizes=(500, 2000), **{**about, "positives": 700})
     asked = {size: positive for size, (positive, _) in Queries.read(tmp_path / "r.h5").positive.items()}
     assert set(asked[500].tolist()) == set(values[:500].tolist()) and len(asked[2000]) == 700
 
 
 def test_files_that_are_no_queries(tmp_path):
-    path = write_labels(tmp_path / "l.h5", np.arange(50), label_count=100)
-    draw_queries([path], tmp_path / "q.h5", positives=5, negatives=5, pairs=5, seed=0)
+    path = by_hand(tmp_path / "l.h5", np.arange(50), label_count=100)
+    draw_queries(path, tmp_path / "q.h5", positives=5, negatives=5, pairs=5, seed=0)
     whole = (tmp_path / "q.h5").read_bytes()
     for broken in (b"", whole[: len(whole) // 2], path.read_bytes()):
         (tmp_path / "q.h5").write_bytes(broken)
@@ -426,15 +376,3 @@ def test_files_that_are_no_queries(tmp_path):
     damage(tmp_path / "q.h5", **{"positive/50/offsets": lambda offsets: np.append(offsets[:-1], 77)})
     with pytest.raises(InputError, match="relevant ids: offsets from 0 to 77"):
         Queries.read(tmp_path / "q.h5")
-
-
-def test_labels_of_any_items(tmp_path):
-    database = Database(1, "d", 70_001, 10**7, 2)
-    whole = labels(database, 0, 70_001)
-    for shards in (1, 5):
-        opened = LabelShards.open(draw_shards(database, tmp_path, shards))
-        for ids in (np.random.default_rng(0).integers(0, 70_001, 5000), np.arange(70_001)[::-1], np.empty(0, int)):
-            assert (opened.take(ids.astype(np.uint32)) == whole[ids]).all()
-    small = Database(1, "s", 5, 10)
-    opened = LabelShards.open(draw_shards(small, tmp_path, 8))
-    assert opened.take(np.array([4, 0, 4])).tolist() == labels(small, 0, 5)[[4, 0, 4]].tolist()

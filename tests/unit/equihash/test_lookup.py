@@ -1,5 +1,8 @@
 """The inverted index: the same answers as a dictionary, in little space, refused by name where it is not whole."""
 
+import os
+import subprocess
+import sys
 import tracemalloc
 from dataclasses import asdict
 from itertools import pairwise
@@ -12,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rehash.equihash import sizes
 from rehash.equihash.index import fingerprints
 from rehash.equihash.index import lookup as module
 from rehash.equihash.index import partitions as partition_module
@@ -20,7 +24,17 @@ from rehash.equihash.index.lookup import Index
 from rehash.equihash.index.partitions import Header, Partition, merge_partition, sorted_order
 from rehash.errors import InputError
 from rehash.hdf5 import read_attributes, write_attributes
-from small_index import build, counted, damage, meets_a_full_disk, places, random_codes, slow_ranges, write_shards
+from small_index import (
+    build,
+    counted,
+    damage,
+    meets_a_full_disk,
+    merge,
+    places,
+    random_codes,
+    slow_ranges,
+    write_shards,
+)
 
 
 def check_answers(index: Index, codes: np.ndarray, queries: np.ndarray) -> None:
@@ -73,7 +87,7 @@ def test_the_answers_of_a_dictionary(tmp_path_factory, codes, shards, partitions
 @pytest.mark.parametrize("width", [1, 2, 3, 8, 12, 16])
 @pytest.mark.parametrize("partitions", [1, 4])
 def test_thousands_of_items(tmp_path, monkeypatch, width, partitions):
-    """Enough for a prefix table, in several blocks of items and of queries."""
+    """Enough for a prefix table, in several blocks of items."""
     monkeypatch.setattr(partition_module, "_BLOCK", 100)
     rng = np.random.default_rng(width)
     codes = rng.integers(0, 256, (2000, width), dtype=np.uint8)[rng.integers(0, 2000, 3000)]
@@ -110,9 +124,8 @@ def check_ranges(path: Path, codes: np.ndarray, queries: np.ndarray) -> None:
 
 @pytest.mark.parametrize("bits", [8, 24, 64, 72, 128])
 @pytest.mark.parametrize("partitions", [1, 3])
-def test_ranges_of_a_partition_are_those_of_a_dictionary(tmp_path, monkeypatch, bits, partitions):
-    """Of many equal codes, and of codes that are not there or in another partition, in several blocks of queries."""
-    monkeypatch.setattr(partition_module, "_BLOCK", 100)
+def test_ranges_of_a_partition_are_those_of_a_dictionary(tmp_path, bits, partitions):
+    """Of many equal codes, and of codes that are not there or in another partition."""
     few, rng = random_codes(600, bits // 8), np.random.default_rng(1)
     few[::5, :-1] = few[0, :-1]  # codes that differ in their last byte alone
     codes = few[np.minimum(rng.geometric(0.01, 4000), 600) - 1]  # from one item to some forty of a code
@@ -140,26 +153,6 @@ def test_codes_that_are_far_from_uniform(tmp_path, what):
     codes = np.random.default_rng(0).permutation(SKEWED[what])
     index = Index.open(build(tmp_path, codes, 2, 2))
     check_answers(index, codes, np.concatenate([codes[:20], neighbours(codes[:100])]))
-
-
-@pytest.mark.parametrize("width", [2, 8, 16])
-def test_bytes_across_two_codes_are_no_code(tmp_path, width):
-    """01 01 is found within 00 01, 01 01 before it is found as a code of its own; and within 00 01, 01 02."""
-    codes = np.ones((3, width), np.uint8)
-    codes[0, 0] = codes[1, 0] = 0
-    check_answers(Index.open(build(tmp_path, codes, 1, 1)), codes, np.ones((1, width), np.uint8))
-    codes[2, -1] = 2
-    check_answers(Index.open(build(tmp_path, codes, 1, 1)), codes, np.ones((1, width), np.uint8))
-
-
-def test_what_follows_the_codes_is_no_code(tmp_path):
-    codes = np.zeros((5, 8), np.uint8)
-    (path,) = build(tmp_path, codes, 1, 1)
-    with h5py.File(path) as file:
-        end = file["codes"].id.get_offset() + codes.nbytes
-    behind = np.frombuffer(path.read_bytes()[end : end + 8], np.uint8)
-    assert behind.any()
-    check_answers(Index.open([path]), codes, behind[None])
 
 
 @pytest.mark.parametrize(("n", "shards", "partitions"), [(0, 1, 1), (0, 2, 3), (1, 1, 1), (1, 3, 20), (7, 2, 50)])
@@ -223,8 +216,17 @@ def test_ids_beyond_32_bits(tmp_path):
     for code, low, high in zip(codes, offsets, offsets[1:]):
         expected = [start + item for item in items[bytes(code)]]
         assert ids[low:high].tolist() == expected and index.find(code).tolist() == expected
-    with pytest.raises(InputError, match=r"/q\.h5: 4294967301 items; expected fewer than 4294967296: take more partit"):
-        merge_partition([before, tmp_path / "far.h5"], tmp_path / "q.h5", partition=0, partitions=2)
+    assert (index.codes_of(start + np.arange(len(codes))) == codes).all()
+
+
+def test_places_beyond_32_bits(tmp_path, monkeypatch):
+    """Of a partition of so many items, as 100 are here."""
+    monkeypatch.setattr(partition_module, "_WIDE", 100)
+    codes = random_codes(150, 8)[np.arange(400) % 150]
+    (path,) = build(tmp_path, codes, 2, 1)
+    with h5py.File(path) as file:
+        assert file["prefix"].dtype == np.uint64
+    check_answers(Index.open([path]), codes, np.concatenate([codes[:150], neighbours(codes[:50])]))
 
 
 def test_partitions_beyond_the_open_files_of_a_process(tmp_path, monkeypatch):
@@ -324,6 +326,22 @@ def test_items_that_share_the_fingerprint_of_an_item(tmp_path, monkeypatch):
             index.sharing(item)
 
 
+@pytest.mark.parametrize("partitions, together, marks", [(1, 2**22, 2**26), (3, 30, 2**26), (3, 2**22, 16), (2, 7, 1)])
+def test_fingerprints_of_items(tmp_path, monkeypatch, partitions, together, marks):
+    """Whatever is read at once, and however near an item is to one that is not asked for."""
+    monkeypatch.setattr(module, "_SCANNED", together)
+    monkeypatch.setattr(module, "_MARKS", marks)
+    codes = random_codes(500, 3)
+    paths = build(tmp_path, codes, 2, partitions)
+    index = Index.open(paths)
+    for items in (np.arange(500), np.array([0, 3, 499]), np.empty(0, np.int64), np.array([123])):
+        assert (index.codes_of(items) == codes[items]).all()
+    twice = index.partition(0).ids[:2].tolist()
+    damage(paths[0], ids=lambda ids: np.append(ids[1], ids[1:]))
+    with pytest.raises(InputError, match=f"no partition has item {twice[0]}; expected each item once"):
+        Index.open(paths).codes_of(np.arange(500))
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Files
 
@@ -409,7 +427,72 @@ def test_a_merge_opens_one_shard_at_a_time(tmp_path, monkeypatch):
 
     monkeypatch.setattr(h5py, "File", watched)
     merge_partition(parts, tmp_path / "p.h5", partition=0, partitions=2)
-    assert len(most) > 18 and max(most) <= before + 1
+    assert len(most) > 18 and max(most) <= before + 2, "a shard, and the partition"
+
+
+ONE_FINGERPRINT = {
+    "all": np.full((300, 8), 200, np.uint8),
+    "nine in ten": np.where((np.arange(300) % 10 > 0)[:, None], np.uint8(200), random_codes(300, 8)),
+    "but for the last byte": np.concatenate([np.full((300, 15), 200, np.uint8), random_codes(300, 1)], axis=1),
+}
+
+
+@pytest.mark.parametrize("what", ONE_FINGERPRINT)
+def test_a_merge_in_bounded_memory_writes_the_same_bytes(tmp_path, monkeypatch, what):
+    """Whatever is sorted, read and merged at once."""
+    codes = ONE_FINGERPRINT[what]
+    shards = write_shards(tmp_path, codes, 3)
+    outputs = tmp_path / "partitions"
+
+    def merged(partitions: int) -> list[bytes]:
+        outputs.mkdir(exist_ok=True)
+        return [path.read_bytes() for path in merge(outputs, shards, partitions)]
+
+    whole, held = {partitions: merged(partitions) for partitions in (1, 2)}, set()
+    expected = sorted(range(300), key=lambda i: (codes[i].tobytes(), i))
+    write = partition_module._write_items
+    monkeypatch.setattr(
+        partition_module, "_write_items", lambda *given: held.add(len(os.listdir(outputs))) or write(*given)
+    )
+    for size, block, read in [(1, 1, 1), (7, 2, 5), (100, 2**15, 2**17), (299, 40, 100), (300, 1, 7)]:
+        monkeypatch.setattr(partition_module, "_SORTED", size)
+        monkeypatch.setattr(partition_module, "_BLOCK", block)
+        monkeypatch.setattr(fingerprints, "_READ", read)
+        for partitions in (1, 2):
+            assert merged(partitions) == whole[partitions]
+    assert held == {3}, "two partitions, one of which is written: what is sorted on the disk has no name there"
+    (path,) = merge(tmp_path, shards, 1)
+    found = Partition.open(path)
+    assert found.ids.tolist() == expected and (found.codes == codes[expected]).all()
+
+
+MEMORY = """
+import re, sys
+from pathlib import Path
+from rehash.equihash.index import partitions
+
+def merge(shard, size):
+    partitions._SORTED = size
+    partitions.merge_partition([shard], sys.argv[3], partition=0, partitions=1)
+    return int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
+
+few, many = sys.argv[1:3]
+print(merge(few, 2**17), merge(many, 2**17), merge(many, 2**25))
+"""
+
+
+def test_one_fingerprint_of_millions_is_merged_in_the_memory_of_a_bound(tmp_path):
+    """In MB, of a process of its own; it takes 24 bytes an item, as far as items are sorted at once."""
+    codes = np.full((2 * 10**6, 8), 200, np.uint8)
+    for name, n in (("few", 10**5), ("many", len(codes))):
+        write_shard(tmp_path / name, codes[:n], start=0, n_items=n, model="m", config="c")
+    run = [sys.executable, "-c", MEMORY, *(str(tmp_path / name) for name in ("few", "many", "p.h5"))]
+    environment = os.environ | {"PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run(run, env=environment, capture_output=True, text=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    before, bounded, whole = map(float, done.stdout.split())
+    assert bounded - before < 8 < 40 < whole - before
+    assert sizes._SORTED == partition_module._SORTED, "so that a plan knows it"
 
 
 def test_partitions_that_make_no_sense(tmp_path):
@@ -485,10 +568,38 @@ def test_files_that_are_no_partitions(tmp_path):
         Index.open([path])
 
 
-MERGE = "merge_partition(sys.argv[3:], sys.argv[2], partition=0, partitions=1)"
+MERGE = """
+from rehash.equihash.index import partitions
+partitions._SORTED = int(sys.argv[3])
+merge_partition(sys.argv[4:], sys.argv[2], partition=0, partitions=1)
+"""
 
 
-@pytest.mark.parametrize("limit", [1000, 200_000, 350_000])
-def test_a_disk_that_fills_during_a_merge(tmp_path, limit):
-    """While it has no data yet, within the codes, and within the ids."""
-    meets_a_full_disk(MERGE, limit, tmp_path, *write_shards(tmp_path / "shards", counted(np.arange(30_000)), 2))
+@pytest.mark.parametrize("limit, size", [(1000, 2**25), (200_000, 2**25), (350_000, 2**25), (300_000, 9000)])
+def test_a_disk_that_fills_during_a_merge(tmp_path, limit, size):
+    """While it has no data yet, within the codes, within the ids; and while runs are sorted on the disk."""
+    shards = write_shards(tmp_path / "shards", counted(np.arange(30_000)), 2)
+    meets_a_full_disk(MERGE, limit, tmp_path, size, *shards)
+
+
+def test_a_pass_over_all_partitions_holds_one_at_a_time(tmp_path):
+    """Of 12 partitions, 1.2 MB each and mapped; the peak is the process' resident memory."""
+    paths = build(tmp_path, counted(np.random.default_rng(0).permutation(1_200_000)), 1, 12)
+    code = """
+import sys
+import numpy as np
+from rehash.equihash.index.lookup import Index
+def resident():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("RssFile"))
+index = Index.open(sys.argv[1:])
+index.codes_of(np.arange(0, 5, 5))
+index.sharing(int(index.partition(11).ids[-1]))
+before = resident()
+index.codes_of(np.arange(0, 1_200_000, 100))
+print(resident() - before)
+"""
+    words = [sys.executable, "-c", code, *map(str, paths)]
+    done = subprocess.run(words, capture_output=True, text=True, env={"PYTHONPATH": ":".join(sys.path)})
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 4000, "kB; all of them together are 14,400"

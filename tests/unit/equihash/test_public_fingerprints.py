@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from public_files import BANK, GRID, label_file, shards_of
+from public_files import BANK, GRID, label_file, labels_of
 from public_files import ITEMS as LABELLED
 from rehash import foreign_hdf5
 from rehash.config import load_schema, over_defaults, validated
-from rehash.equihash.databases.labels import Database, draw_shard
+from rehash.equihash.databases.label_files import describe_labels
+from rehash.equihash.databases.labels import Database
 from rehash.equihash.databases.public_labels import read_queries
 from rehash.equihash.databases.queries import draw_queries
 from rehash.equihash.evaluation.comparison import compare_models
@@ -19,7 +20,7 @@ from rehash.equihash.index.public_fingerprints import read_fingerprints, read_qu
 from rehash.equihash.index.synthetic import generate_fingerprints, generate_query_codes
 from rehash.equihash.plan import COMPARED, COMPARISONS
 from rehash.errors import InputError
-from small_index import draw_shards, evaluate, places
+from small_index import describe, evaluate, places
 
 ITEMS, QUERIES, SIZES = 3000, 300, (1000, 3000)
 CONTENT = {"items": "md5", "queries": "md5"}
@@ -59,11 +60,11 @@ def published_rates(items: np.ndarray, queries: np.ndarray, size: int) -> dict[s
     }
 
 
-def read(folder: Path, labels: list[Path], queries: Path, places: dict, probed=0, probes=5) -> pd.DataFrame:
+def read(folder: Path, labels: Path, queries: Path, places: dict, probed=0, probes=5) -> pd.DataFrame:
     """The evaluation of fingerprints in files."""
-    shards = [folder / f"shard{number}.h5" for number in range(len(labels))]
-    for path, of in zip(shards, labels):
-        read_fingerprints(places["items"], of, path, bits=64, content=CONTENT)
+    shards = [folder / f"shard{number}.h5" for number in range(3)]
+    for number, path in enumerate(shards):
+        read_fingerprints(places["items"], labels, path, shard=number, shards=3, bits=64, content=CONTENT)
     read_query_codes(places, queries, folder / "codes.h5", bits=64, content=CONTENT, probed=probed)
     keys = {"task": "t", "model": "m", "variant": "fingerprints", "seed": 0, "database": "d"}
     evaluate(folder, shards, folder / "codes.h5", queries, labels, 3, keys=keys, probes=probes, seed=5)
@@ -75,12 +76,9 @@ def test_published_rates_without_labels(tmp_path, codes, monkeypatch):
     monkeypatch.setattr(foreign_hdf5, "_SLICE_BYTES", 8 * 700)
     files = {"items": write(tmp_path / "i.hdf5", codes=codes[0])}
     files["queries"] = write(tmp_path / "q.hdf5", QUERIES, codes=codes[1])
-    labels = [tmp_path / f"labels{shard}.h5" for shard in range(3)]
-    settings = {"split": "valid", "items": ITEMS, "images": 2, "multiplicity": 1, "shards": 3, "seed": 5}
-    settings["bank_size"] = 65_536
-    for shard, path in enumerate(labels):
-        assert draw_shard(None, path, database="d", shard=shard, **settings) == {"label_count": 2**32}
-        assert path.stat().st_size < 10_000, "unknown labels are not written"
+    labels = tmp_path / "labels.h5"
+    settings = {"split": "valid", "items": ITEMS, "images": 2, "multiplicity": 1, "seed": 5, "bank_size": 65_536}
+    assert describe_labels(None, labels, database="d", **settings) == {"label_count": 2**32}
     asked = {"positives": QUERIES, "negatives": 0, "pairs": 0, "seed": 5, "asked": "items"}
     draw_queries(labels, tmp_path / "queries.h5", sizes=SIZES, **asked)
     rows = read(tmp_path, labels, tmp_path / "queries.h5", files)
@@ -94,7 +92,7 @@ def test_published_rates_without_labels(tmp_path, codes, monkeypatch):
     assert known == set(expected), "nothing is said that needs labels"
     assert rows.value.drop(index=list(expected), level="metric").isna().all(), "there are no pairs"
     tables = {name: [tmp_path / f"{table}.csv"] for name, table in COMPARISONS.items()}
-    compare_models(tables, [], labels[0], {name: tmp_path / f"all_{name}.csv" for name in COMPARED})
+    compare_models(tables, [], labels, {name: tmp_path / f"all_{name}.csv" for name in COMPARED})
     buckets = pd.read_csv(tmp_path / "all_bucket_sizes.csv")
     assert (buckets.model == "m").all() and (buckets.bucket_size * buckets.buckets).sum() == sum(SIZES)
 
@@ -118,7 +116,7 @@ def test_every_metric_with_the_files_of_2024(tmp_path, monkeypatch):
     files = {"items": items, "queries": positive, "negatives": negative, "triplets": triplets}
     files = {role: write(tmp_path / f"{role}.hdf5", len(of), codes=of) for role, of in files.items()}
     files["logits"] = write(tmp_path / "logits.hdf5", 20, logits=logits.astype(np.float32))
-    labels = shards_of(tmp_path)
+    labels = labels_of(tmp_path)
     asked = {"split": "test", "grid": GRID, "bank_size": BANK, "sizes": [80, LABELLED]}
     asked |= {"positives": 20, "negatives": 20, "pairs": 25, "ground_truth": tmp_path / "db.pkl"}
     read_queries(tmp_path / "db.hdf5", None, labels, tmp_path / "queries.h5", **asked)
@@ -169,8 +167,8 @@ def test_every_metric_with_the_files_of_2024(tmp_path, monkeypatch):
 )
 def test_other_files_are_refused(tmp_path, codes, changes, words):
     path, labels = tmp_path / "i.hdf5", tmp_path / "labels.h5"
-    settings = {"split": "valid", "items": ITEMS, "images": 2, "multiplicity": 1, "shards": 1, "seed": 5}
-    draw_shard(None, labels, database="d", shard=0, **settings)
+    settings = {"split": "valid", "items": ITEMS, "images": 2, "multiplicity": 1, "seed": 5}
+    describe_labels(None, labels, database="d", **settings)
     if isinstance(changes, dict):
         size = changes.pop("size", None)
         write(path, size, **{name: change(codes[0]) for name, change in changes.items()})
@@ -231,13 +229,13 @@ def test_what_does_not_fit_together_is_refused_when_planning(database, model, wo
 
 def known(folder: Path, zero: set[str]) -> tuple[pd.DataFrame, pd.DataFrame, set[str]]:
     """The evaluation of synthetic fingerprints with no queries of some kinds, what probes find, and what is predicted."""
-    labels = draw_shards(Database(5, "d", 400, 900, 3), folder, 2)
+    labels = describe(Database(5, "d", 400, 900, 3), folder)
     count = {key: 0 if key in zero else 30 for key in ("positives", "negatives", "pairs")}
     draw_queries(labels, folder / "q.h5", sizes=(100, 400), seed=5, **count)
     settings = {"bits": 16, "flips": 0.02, "name_bits": 8, "seed": 1}
     shards = [folder / f"shard{number}.h5" for number in range(2)]
-    for of, path in zip(labels, shards):
-        generate_fingerprints(of, path, **settings)
+    for shard, path in enumerate(shards):
+        generate_fingerprints(labels, path, shard=shard, shards=2, **settings)
     codes, expected = folder / "codes.h5", folder / "expected.csv"
     generate_query_codes(folder / "q.h5", codes, expected, probed=0 if "probed" in zero else 30, **settings)
     keys = {"task": "t", "model": "m", "variant": "synthetic", "seed": 1, "database": "d"}

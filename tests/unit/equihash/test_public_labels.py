@@ -7,9 +7,9 @@ import h5py
 import numpy as np
 import pytest
 
-from public_files import BANK, GRID, ITEMS, label_file, shards_of
+from public_files import BANK, GRID, ITEMS, label_file, labels_of
 from rehash import foreign_hdf5
-from rehash.equihash.databases.label_files import LabelShards
+from rehash.equihash.databases.label_files import Labels
 from rehash.equihash.databases.public_labels import label_numbers, read_queries
 from rehash.equihash.databases.queries import Queries
 from rehash.equihash.images.layout import image_numbers
@@ -25,7 +25,7 @@ def held(tmp_path) -> dict[str, np.ndarray]:
 def asked(folder: Path, truth=True, **changed) -> Queries:
     settings = {"split": "test", "grid": GRID, "bank_size": BANK, "sizes": [80, ITEMS]}
     settings |= {"positives": 20, "negatives": 20, "pairs": 25, **changed}
-    labels = sorted(folder.glob("*-of-*.h5"))
+    labels = folder / "labels.h5"
     truth = folder / "db.pkl" if truth else None
     read_queries(folder / "db.hdf5", None, labels, folder / "q.h5", ground_truth=truth, **settings)
     return Queries.read(folder / "q.h5")
@@ -33,16 +33,16 @@ def asked(folder: Path, truth=True, **changed) -> Queries:
 
 def test_labels_are_those_images(tmp_path, held, monkeypatch):
     monkeypatch.setattr(foreign_hdf5, "_SLICE_BYTES", 2 * 17)  # seventeen mosaics a slice
-    found = LabelShards.open(shards_of(tmp_path, shards=3))
-    labels = np.concatenate([part.map() for part in found.parts])
+    found = Labels.open(labels_of(tmp_path))
+    labels = found.between(0, ITEMS)
     assert (image_numbers(labels, BANK, 2) == held["database"]).all()
     assert (label_numbers(held["database"], BANK) == labels).all()
     database = found.database
     assert (database.n_items, database.label_count, database.source) == (ITEMS, BANK**2, "md5")
     bank = write_bank(tmp_path / "bank.h5", BANK, 4, 4)
-    again = [path.read_bytes() for path in shards_of(tmp_path, shards=3)]
-    assert [path.read_bytes() for path in shards_of(tmp_path, shards=3, bank=bank, bank_size=None)] == again
-    assert (LabelShards.open(shards_of(tmp_path, shards=1, items=7)).take(np.arange(7)) == labels[:7]).all()
+    before = labels_of(tmp_path).read_bytes()
+    assert labels_of(tmp_path, bank=bank, bank_size=None).read_bytes() == before
+    assert (Labels.open(labels_of(tmp_path, items=7)).take(np.arange(7)) == labels[:7]).all()
 
 
 @pytest.mark.parametrize("grid", [(1, 1), (2, 3)])
@@ -51,12 +51,12 @@ def test_other_layouts(tmp_path, grid):
     cells = np.random.default_rng(0).integers(0, BANK, (9, *grid)).astype(np.uint16)
     with h5py.File(tmp_path / "db.hdf5", "w") as file:
         file["index"] = cells.reshape(9, -1) if grid != (1, 1) else cells.ravel()
-    labels = LabelShards.open(shards_of(tmp_path, items=9, grid=grid)).take(np.arange(9))
+    labels = Labels.open(labels_of(tmp_path, items=9, grid=grid)).take(np.arange(9))
     assert (image_numbers(labels, BANK, grid[0] * grid[1]) == cells.reshape(9, -1)).all()
 
 
 def test_queries_are_those_of_the_file(tmp_path, held):
-    shards_of(tmp_path)
+    labels_of(tmp_path)
     queries = asked(tmp_path)
     assert queries.asked == "file" and (queries.own(np.arange(3)) == -1).all()
     for size in (80, ITEMS):
@@ -100,8 +100,8 @@ def with_first(content: np.ndarray, value) -> np.ndarray:
 def test_other_files_are_refused(tmp_path, held, changes, words):
     rewritten(tmp_path, **changes)
     with pytest.raises(InputError, match=words):
-        shards_of(tmp_path, shards=1)
-    assert not list(tmp_path.glob("*-of-*"))
+        labels_of(tmp_path)
+    assert not (tmp_path / "labels.h5").exists()
 
 
 @pytest.mark.parametrize("content", [b"text", "truncated"])
@@ -109,7 +109,7 @@ def test_files_that_are_none_are_refused(tmp_path, held, content):
     path = tmp_path / "db.hdf5"
     path.write_bytes(path.read_bytes()[:-2000] if content == "truncated" else content)
     with pytest.raises(InputError, match=r"db\.hdf5: not a public file of labels, or damaged"):
-        shards_of(tmp_path)
+        labels_of(tmp_path)
 
 
 class Touch:
@@ -129,7 +129,7 @@ class Touch:
     ],
 )
 def test_queries_that_are_none_are_refused(tmp_path, held, changes, words):
-    shards_of(tmp_path)
+    labels_of(tmp_path)
     rewritten(tmp_path, **changes)
     with pytest.raises(InputError, match=words):
         asked(tmp_path)
@@ -137,7 +137,7 @@ def test_queries_that_are_none_are_refused(tmp_path, held, changes, words):
 
 
 def test_a_negative_query_that_an_item_shows_is_refused(tmp_path, held):
-    shards_of(tmp_path)
+    labels_of(tmp_path)
     rewritten(tmp_path, negative_queries=lambda x: with_first(x, held["database"][7].reshape(GRID)))
     first = min(np.flatnonzero((held["database"] == held["database"][7]).all(axis=1)))
     with pytest.raises(InputError, match=rf"negative query 0 shows the mosaic of item {first}; expected none"):
@@ -156,7 +156,7 @@ def test_a_negative_query_that_an_item_shows_is_refused(tmp_path, held):
 )
 def test_another_ground_truth_is_refused(tmp_path, held, truth, words, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    shards_of(tmp_path)
+    labels_of(tmp_path)
     Path("db.pkl").write_bytes(pickle.dumps(truth(held["truth"])))
     with pytest.raises(InputError, match=words):
         asked(tmp_path)

@@ -273,10 +273,11 @@ def test_hits_of_ranges(block, monkeypatch):
 # Internal collisions
 
 
-@pytest.mark.parametrize("partitions, block", [(1, 2**22), (1, 25), (1, 4), (3, 200), (3, 1), (7, 2**22)])
-def test_collisions_are_those_of_all_pairs(case, partitions, block, monkeypatch):
-    """Blocks are smaller than a bucket, too: the largest has some sixty items."""
+@pytest.mark.parametrize("partitions, block, slots", [(1, 2**22, 16), (1, 25, 4), (1, 4, 2), (3, 200, 16), (3, 1, 64)])
+def test_collisions_are_those_of_all_pairs(case, partitions, block, slots, monkeypatch):
+    """Blocks are smaller than a bucket, too: the largest has some sixty items, of more labels than a table holds."""
     monkeypatch.setattr(collisions, "_BLOCK", block)
+    monkeypatch.setattr(collisions, "_SLOTS", slots)
     sizes, matching = case.collisions(partitions)
     codes = [code.tobytes() for code in case.codes]
     expected = {}
@@ -301,6 +302,25 @@ def test_labels_are_asked_for_shared_fingerprints_only(case):
     case.collisions(3, labels_of)
     counts = Counter(code.tobytes() for code in case.codes)
     assert sorted(asked) == [id_ for id_, code in enumerate(case.codes) if counts[code.tobytes()] > 1]
+
+
+@pytest.mark.parametrize("what", ["all apart", "one label", "few labels"])
+def test_one_fingerprint_of_many_items_is_counted_in_the_memory_of_a_block(monkeypatch, what):
+    """Of 10^6 items; all of their labels at once would take 8 MB, and their order as much."""
+    monkeypatch.setattr(collisions, "_BLOCK", 2**15)
+    monkeypatch.setattr(collisions, "_SLOTS", 2**16)
+    n, sizes = 10**6, [10**6, 10**5]
+    codes, ids = np.full((n, 8), 200, np.uint8), np.arange(n, dtype=np.uint32)
+    of = {"all apart": 2**20, "one label": 1, "few labels": 1000}[what]
+    labels = ids.astype(np.int64) * 977 % of
+    matching_pairs(codes[: 2**16], ids[: 2**16], labels.take, sizes)
+    tracemalloc.start()
+    buckets, pairs = bucket_sizes(codes, ids, sizes), matching_pairs(codes, ids, labels.take, sizes)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert exact(buckets) == {(size, size, 1) for size in sizes} and peak < 4e6
+    counts = {size: np.bincount(labels[:size]) for size in sizes}
+    assert exact(pairs) == {(size, int((counts[size] * (counts[size] - 1) // 2).sum())) for size in sizes}
 
 
 def test_collisions_without_items():

@@ -253,7 +253,7 @@ def found(small, tmp_path_factory):
 def test_a_search_finds_what_is_nearest(small, found):
     table = pd.read_csv(found / "search.csv")
     assert list(table)[:7] == [*KEYS, "query", "name"] and table.groupby("query").size().tolist() == [9] * 4
-    labels = labels_of(small.database, 0, 1500)
+    labels = labels_of(small.database, np.arange(1500))
     items = small.logits(small.mosaics.items(labels, 0, seed=5, name="d", kind="database")).numpy() > 0
     wanted = labels[77:78]
     image = np.asarray(Image.open(found / "<photo>.png").convert("L").crop((15, 0, 75, 60)).resize((20, 20), 2))
@@ -330,5 +330,5 @@ def test_the_page_in_a_browser_without_network(found, tmp_path):
 
 def test_codes_are_packed_as_the_index_has_them(small, found):
     page = (found / "search.html").read_text()
-    view = small.mosaics.items(labels_of(small.database, 77, 78), 77, seed=5, name="d", kind="database")
+    view = small.mosaics.items(labels_of(small.database, np.arange(77, 78)), 77, seed=5, name="d", kind="database")
     assert f"<code>{pack(small.logits(view).numpy() > 0).tobytes().hex(' ', 2)}</code>" in page

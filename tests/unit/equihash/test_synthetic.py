@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from rehash.bits import pack
-from rehash.equihash.databases.labels import LABEL_BLOCK, Database
+from rehash.bits import pack, unpack
+from rehash.equihash.databases.label_files import BLOCK, Labels
+from rehash.equihash.databases.labels import Database
 from rehash.equihash.databases.labels import labels as labels_of
 from rehash.equihash.databases.queries import ITEMS, Queries, Relevant, draw_queries
 from rehash.equihash.index.fingerprints import check_shards
@@ -21,16 +22,21 @@ from rehash.equihash.index.synthetic import (
     generate_query_codes,
     name_codes,
     predicted,
+    synthetic_codes,
     synthetic_logits,
 )
 from rehash.errors import InputError
-from small_index import draw_shards, evaluate
+from small_index import describe, evaluate
 
 SETTINGS = {"bits": 64, "flips": 0.02, "name_bits": 12, "seed": 3}
 
 
+def name_bits_of(labels: np.ndarray, bits: int, name_bits: int, seed: int) -> np.ndarray:
+    return unpack(name_codes(labels, bits, name_bits, seed), bits)
+
+
 def test_labels_have_one_name_as_often_as_promised():
-    codes = name_codes(np.arange(3000), 64, 12, 3)
+    codes = name_bits_of(np.arange(3000), 64, 12, 3)
     sizes = Counter(map(bytes, pack(codes)))
     pairs = sum(comb(n, 2) for n in sizes.values())
     expected = comb(3000, 2) / 2**12
@@ -38,10 +44,10 @@ def test_labels_have_one_name_as_often_as_promised():
     distinct = np.unique(codes, axis=0)
     assert abs(distinct.sum(1).var() / 16 - 1) < 5 * (2 / len(distinct)) ** 0.5
     assert np.abs(distinct.mean(0) - 0.5).max() < 5 * 0.5 / len(distinct) ** 0.5
-    assert len(np.unique(name_codes(np.arange(3000), 64, 64, 3), axis=0)) == 3000
-    assert (name_codes(np.arange(50), 200, 64, 3)[:, :64] == name_codes(np.arange(50), 64, 64, 3)).all()
-    assert not (name_codes(np.arange(50), 64, 64, 4) == name_codes(np.arange(50), 64, 64, 3)).all(1).any()
-    wide = name_codes(np.arange(2000), 200, 64, 3)
+    assert len(np.unique(name_bits_of(np.arange(3000), 64, 64, 3), axis=0)) == 3000
+    assert (name_bits_of(np.arange(50), 200, 64, 3)[:, :64] == name_bits_of(np.arange(50), 64, 64, 3)).all()
+    assert not (name_bits_of(np.arange(50), 64, 64, 4) == name_bits_of(np.arange(50), 64, 64, 3)).all(1).any()
+    wide = name_bits_of(np.arange(2000), 200, 64, 3)
     assert abs((wide[:, :64] ^ wide[:, 64:128]).mean() - 0.5) < 0.01, "each word has bits of its own"
 
 
@@ -49,7 +55,7 @@ def test_labels_have_one_name_as_often_as_promised():
 def test_bits_flip_as_often_as_promised(bits):
     views = ViewList(np.arange(6000) % 7, 10, "d", "database")
     found = np.concatenate([*synthetic_logits(views, bits=bits, flips=0.02, name_bits=20, seed=3)])
-    flipped = (found > 0) ^ name_codes(views.labels, bits, 20, 3)
+    flipped = (found > 0) ^ name_bits_of(views.labels, bits, 20, 3)
     n = flipped.size
     assert abs(flipped.sum() - 0.02 * n) < 4 * (0.02 * n) ** 0.5 and found.dtype == np.float32
     per_view = np.bincount(flipped.sum(1), minlength=40)[:4]
@@ -58,11 +64,11 @@ def test_bits_flip_as_often_as_promised(bits):
 
 
 def test_a_view_does_not_depend_on_where_its_list_begins():
-    n = LABEL_BLOCK + 300
+    n = BLOCK + 300
     labels = np.arange(n)
     settings = {"bits": 8, "flips": 0.1, "name_bits": 30, "seed": 3}
     whole = np.concatenate([*synthetic_logits(ViewList(labels, 0, "d", "database"), **settings)])
-    for start, stop in ((0, 5), (7, 200), (LABEL_BLOCK - 3, LABEL_BLOCK + 9), (LABEL_BLOCK, n)):
+    for start, stop in ((0, 5), (7, 200), (BLOCK - 3, BLOCK + 9), (BLOCK, n)):
         views = ViewList(labels[start:stop], start, "d", "database")
         assert (np.concatenate([*synthetic_logits(views, **settings)]) == whole[start:stop]).all()
     for name, kind in (("e", "database"), ("d", "negative")):
@@ -70,9 +76,21 @@ def test_a_view_does_not_depend_on_where_its_list_begins():
         assert np.abs(other - whole[:100]).min() > 0
 
 
+@pytest.mark.parametrize("bits", [8, 72, 200])
+def test_codes_are_the_signs_of_logits(bits):
+    """The fast way to items' fingerprints is the slow one; the database is longer than a block."""
+    database = Database(2, "d", BLOCK + 2000, 10**9, 2)
+    part = Labels("none", database, "").part(1, BLOCK + 1500)
+    for flips, name_bits in ((0.02, 12), (0.49, 64)):
+        settings = {"bits": bits, "flips": flips, "name_bits": name_bits, "seed": 3, "noise_seed": 8}
+        slow = np.concatenate([*synthetic_logits(ViewList(part, 1, "d", "database"), **settings)])
+        assert (synthetic_codes(part, **settings) == pack(slow > 0)).all()
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
+        ({"flips": 1e-6}, "flips is 1e-06; it is rounded to a multiple of 1 / 65,536"),
         ({"flips": 0}, "flips is 0; expected it between 0 and 0.5"),
         ({"flips": 0.5}, "flips is 0.5; expected"),
         ({"name_bits": 65}, "name_bits is 65; expected it between 0 and 65"),
@@ -120,11 +138,11 @@ def test_predictions_by_simulation():
 
 
 def known_index(folder, database: Database, sizes: tuple[int, ...], **wanted):
-    """Labels in two shards, and their queries, codes and tables of an index of two partitions, all on disk."""
-    labels = draw_shards(database, folder, 2)
-    shards = [path.with_suffix(".codes") for path in labels]
-    for path, output in zip(labels, shards):
-        generate_fingerprints(path, output, **SETTINGS)
+    """Fingerprints in two shards, and their queries, codes and tables of an index of two partitions, all on disk."""
+    labels = describe(database, folder)
+    shards = [folder / f"{shard}.codes" for shard in range(2)]
+    for shard, output in enumerate(shards):
+        generate_fingerprints(labels, output, shard=shard, shards=2, **SETTINGS)
     queries, codes, theory = (folder / name for name in ("q", "codes", "expected.csv"))
     draw_queries(labels, queries, sizes=sizes, seed=1, **wanted)
     notes = generate_query_codes(queries, codes, theory, probed=300, signed=True, **SETTINGS)
@@ -149,7 +167,8 @@ def test_an_index_finds_what_the_formulas_say(tmp_path, asked, label_count, m):
         # 1,000 names are shared by some pairs of labels, which tell of one collision several times.
         deviation = (found.high[key] - found.low[key]) / 3.92 if "collision" not in key[1] else 0.03 * value
         assert abs(found.value[key] - value) < 4 * deviation, (key, value, found.value[key])
-    assert expected[60_000, "recall"] == pytest.approx((0.98**2 + 0.02**2) ** 64)
+    flips = round(0.02 * 65_536) / 65_536
+    assert expected[60_000, "recall"] == pytest.approx(((1 - flips) ** 2 + flips**2) ** 64)
     probed = pd.read_csv(tmp_path / "probes.csv").set_index(["metric", "probes"]).value
     assert probed["recall", 1] < probed["recall", 70] - 0.1, "the likeliest flips come first"
     assert check_shards(shards)[0].origin.bits == 64
@@ -168,7 +187,7 @@ def test_items_seen_again_by_brute_force(tmp_path):
     wanted = {"positives": 400, "negatives": 50, "pairs": 20, "asked": "items"}
     notes, queries, _, _, found = known_index(tmp_path, database, sizes, **wanted)
     assert notes["items"] == 400 + 50 + 3 * 20 and queries.asked == "items"
-    labels = labels_of(database, 0, 3000)
+    labels = labels_of(database, np.arange(3000))
 
     def codes(labels: np.ndarray, kind: str) -> list[bytes]:
         return [*map(bytes, pack(np.concatenate([*synthetic_logits(ViewList(labels, 0, "d", kind), **SETTINGS)]) > 0))]
@@ -193,7 +212,7 @@ def test_items_seen_again_by_brute_force(tmp_path):
             assert found.value[size, metric] == pytest.approx(value) and found.n[size, metric] == min(400, size)
     assert 0 < expected["alone_in_bucket_rate"] < expected["own_item_rate"] < 1
     with pytest.raises(InputError, match="database d: 3001 positive queries that are its own items, but it has 3000"):
-        draw_queries(sorted(tmp_path.glob("d_*.h5")), tmp_path / "r", seed=1, **{**wanted, "positives": 3001})
+        draw_queries(tmp_path / "d_labels.h5", tmp_path / "r", seed=1, **{**wanted, "positives": 3001})
 
 
 @pytest.mark.parametrize("n", [1, 30, 10**4, 10**7, 10**9])

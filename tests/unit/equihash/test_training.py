@@ -168,7 +168,8 @@ def test_learning_rate_zero_trains_nothing_but_running_statistics(bank):
 def test_training_learns(bank, name):
     """Each objective's own loss falls, and codes of different labels come apart."""
     settings = {"jmlh": {"classes": 10}, "shannon_hamming": {"lambda_s": 0.7}, "hash_net_shannon": {"lambda_s": 0.01}}
-    training = job(bank, name, settings.get(name, {}), steps=40, evaluate_every=10, pairs=32)
+    seen = {"evaluation_pairs": 1000} if name == "dsh" else {}  # whose distances differ by a bit after so few steps
+    training = job(bank, name, settings.get(name, {}), steps=40, evaluate_every=10, pairs=32, **seen)
     while not training.done:
         training.step()
     losses = [row["mean"] for row in training.losses if row["term"] == "loss"]

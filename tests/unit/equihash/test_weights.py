@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
 from rehash.equihash.learning.architectures import NETWORKS, build_network
+from rehash.equihash.learning.folding import folded
 from rehash.equihash.learning.imported import import_network
 from rehash.equihash.learning.public_checkpoint import import_checkpoint
 from rehash.equihash.learning.weights import read_network, write_network
@@ -291,7 +292,9 @@ def test_an_imported_network_does_what_the_public_one_does(tmp_path, public, sha
     logits = network(x)
     assert logits.shape == (6, 16) and logits.dtype == torch.float32
     torch.testing.assert_close(logits, expected.float())
+    torch.testing.assert_close(folded(network)(x), expected.float())
     x = x.double() / 127.5 - 1 if colour else x.double()
+    torch.testing.assert_close(folded(network, torch.float64)(x), expected, rtol=1e-10, atol=1e-12)
     torch.testing.assert_close(network.double()(x), expected)
     assert torch.equal(network.state_dict()["dense.weight"], net["fc2.weight" if digits else "fc.0.weight"])
 

@@ -13,7 +13,9 @@ import pytest
 
 pytestmark = pytest.mark.slow
 GPU = Path(__file__).parents[2] / "gpu"
-CHECKS = "environment graphs networks views capacity encoding entropies shards flynet convolutions studies".split()
+CHECKS = (
+    "environment graphs networks views capacity encoding blocks entropies shards flynet convolutions studies".split()
+)
 
 
 def command(*words: object, python=(sys.executable,)) -> list[str]:

@@ -21,7 +21,7 @@ from rehash.equihash.plan import (
     block,
     check_shown,
     encoding_inputs,
-    label_files,
+    labels_file,
     of_task,
 )
 from rehash.errors import InputError
@@ -124,7 +124,7 @@ def search_inputs(
     run = {"task": task, "model": model, "variant": variant, "seed": seed, "database": database}
     seen_again = any(query["kind"] in ("positive", "negative") for query in queries(config, database, stands))
     more = {"queries": QUERIES.format(database=database)} if seen_again else {}
-    return {**encoding_inputs(config, **run), "labels": label_files(config, database), **more}
+    return {**encoding_inputs(config, **run), "labels": labels_file(database), **more}
 
 
 def search_place(config: dict, database: str, stands: str) -> list[str]:

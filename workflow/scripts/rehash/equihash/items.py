@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from rehash.equihash import plan
-from rehash.equihash.databases.label_files import LabelShards
+from rehash.equihash.databases.label_files import Labels
 from rehash.equihash.images.banks import Bank
 from rehash.equihash.images.mosaics import CPU, Mosaics
-from rehash.equihash.images.noise import BLOCK
 from rehash.equihash.images.task import Task
 from rehash.errors import InputError
 
@@ -28,24 +26,22 @@ class Items:
     and else (n, *task.shape).
 
     Attributes:
-        shards: the database's labels. mosaics: what its views are made of. seed: of their noise.
+        known: the database's labels. mosaics: what its views are made of. seed: of their noise.
     """
 
-    shards: LabelShards
+    known: Labels
     mosaics: Mosaics
     seed: int
 
     def __len__(self) -> int:
-        return self.shards.database.n_items
+        return self.known.database.n_items
 
     def labels(self, index: Sequence[int] | np.ndarray | slice) -> np.ndarray:
         """Return the labels of several items, int64 (n,)."""
-        return self.shards.take(self._numbers(index))
+        return self.known.take(self._numbers(index))
 
     def __getitem__(self, index: int | Sequence[int] | np.ndarray | slice) -> torch.Tensor:
         """Return the views of one item or of several.
-
-        The noise of a whole block of items is drawn for one of them, so near items together cost less than apart.
 
         Raises:
             InputError: there is no such item.
@@ -53,17 +49,8 @@ class Items:
         if isinstance(index, (int, np.integer)):
             return self[[index]][0]
         numbers = self._numbers(index)
-        views = torch.empty((len(numbers), *self.mosaics.task.shape), dtype=self.mosaics.task.dtype)
-        order = np.argsort(numbers, kind="stable")
-        labels, name = self.shards.take(numbers), self.shards.database.name
-        for _, group in groupby(order, key=lambda place: numbers[place] // BLOCK):
-            places = np.array(list(group))
-            first, last = numbers[places[0]], numbers[places[-1]]
-            shown = np.zeros(last - first + 1, np.int64)  # label 0 for those between them, which nobody sees
-            shown[numbers[places] - first] = labels[places]
-            made = self.mosaics.items(shown, int(first), seed=self.seed, name=name, kind="database")
-            views[places] = made[numbers[places] - first]
-        return views
+        of = {"seed": self.seed, "name": self.known.database.name, "kind": "database"}
+        return self.mosaics.views_of(self.known.take(numbers), numbers, **of)
 
     def _numbers(self, index: Sequence[int] | np.ndarray | slice) -> np.ndarray:
         if isinstance(index, slice):
@@ -72,7 +59,7 @@ class Items:
         wrong = numbers[(numbers < -len(self)) | (numbers >= len(self))]
         if len(wrong):
             raise InputError(
-                f"database {self.shards.database.name}: item {wrong[0]} was asked for; it has the items 0 to "
+                f"database {self.known.database.name}: item {wrong[0]} was asked for; it has the items 0 to "
                 f"{len(self) - 1}, or -{len(self)} to -1 from the end"
             )
         return np.where(numbers < 0, numbers + len(self), numbers)
@@ -92,6 +79,6 @@ def open_items(config: dict, database: str, folder: str | Path = ".") -> Items:
     found = plan.block(config, "databases", database)
     shown = plan.encoding_params(config, found["task"], plan.DEFAULT, database)
     files = {role: Path(folder, path) for role, path in plan.task_inputs(config, found["task"]).items()}
-    shards = LabelShards.open([Path(folder, path) for path in plan.label_files(config, database)])
+    known = Labels.open(Path(folder, plan.labels_file(database)))
     bank = Bank.open(files["bank"], shown["split"])
-    return Items(shards, Mosaics.open(Task.of(shown["task"]), bank, files.get("perlin"), CPU), shown["seed"])
+    return Items(known, Mosaics.open(Task.of(shown["task"]), bank, files.get("perlin"), CPU), shown["seed"])

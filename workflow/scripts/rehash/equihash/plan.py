@@ -30,7 +30,8 @@ PERLIN = "results/equihash/perlin/{perlin}/"
 PERLIN_BANK = f"{PERLIN}fields.h5"
 TASK = "results/equihash/tasks/{task}/"
 DATABASE = "results/equihash/databases/{database}/"
-LABELS = f"{DATABASE}labels/{{shard}}-of-{{shards}}.h5"
+LABELS = f"{DATABASE}labels.h5"
+LABEL_SHARD = f"{DATABASE}labels/{{shard}}-of-{{shards}}.h5"
 QUERIES = f"{DATABASE}queries.h5"
 FAMILY = "results/equihash/families/{task}/{family}"
 PERFECT = "results/equihash/perfect_retrieval"
@@ -269,9 +270,7 @@ def label_place(config: dict, database: str) -> dict[str, str]:
 
 def label_content(config: dict, database: str, look: bool = True) -> str:
     """Return the checksum of the file of others that a database's labels are read from."""
-    return outside_content(
-        *_label_sources(config, database)["labels"], first_labels(config, database), ("content",), look=look
-    )
+    return outside_content(*_label_sources(config, database)["labels"], labels_file(database), ("content",), look=look)
 
 
 def query_content(config: dict, database: str, look: bool = True) -> dict[str, str]:
@@ -292,15 +291,9 @@ def _label_sources(config: dict, database: str) -> dict[str, tuple[str, str]]:
     return {role: source for role, source in paths.items() if source[0]}
 
 
-def label_files(config: dict, database: str) -> list[str]:
-    """Return the paths of the label files of all shards of a database."""
-    shards = block(config, "databases", database)["shards"]
-    return [LABELS.format(database=database, shard=shard, shards=shards) for shard in range(shards)]
-
-
-def first_labels(config: dict, database: str) -> str:
-    """Return the path of a database's first label file, which describes the database."""
-    return label_files(config, database)[0]
+def labels_file(database: str) -> str:
+    """Return the path of a database's labels."""
+    return LABELS.format(database=database)
 
 
 def sizes(config: dict, database: str) -> list[int]:
@@ -893,8 +886,8 @@ def count_files(config: dict, *, database: str, **run: str) -> list[str]:
 
 
 def count_inputs(config: dict, database: str) -> dict[str, Any]:
-    """Return the paths of a database's queries and of all its label files, from which a partition is evaluated."""
-    return {"queries": QUERIES.format(database=database), "labels": label_files(config, database)}
+    """Return the paths of a database's queries and labels, with which a partition is evaluated."""
+    return {"queries": QUERIES.format(database=database), "labels": labels_file(database)}
 
 
 def probed(config: dict, database: str) -> int:
@@ -1021,7 +1014,7 @@ def perfect_inputs(config: dict) -> dict[str, list[str]]:
     databases = _asked_items(config)
     return {
         "retrievals": [f"{DATABASE}retrieval.csv".format(database=name) for name in databases],
-        "labels": [first_labels(config, name) for name in databases],
+        "labels": [labels_file(name) for name in databases],
     }
 
 

@@ -18,7 +18,7 @@ from scipy.special import bdtr
 
 from rehash.bits import Codes, pack
 from rehash.datasets.image_files import MAX_PIXELS, Decoded, ImageFiles, decoded
-from rehash.equihash.databases.label_files import LabelShards
+from rehash.equihash.databases.label_files import Labels
 from rehash.equihash.databases.queries import Queries
 from rehash.equihash.evaluation.gallery import picture
 from rehash.equihash.images.task import Task
@@ -109,7 +109,7 @@ def search_index(
     bank: str | Path,
     perlin: str | Path | None,
     partitions: Sequence[str | Path],
-    labels: Sequence[str | Path],
+    labels: str | Path,
     queries: str | Path | None,
     images: Sequence[str],
     template: str | Path,
@@ -130,7 +130,7 @@ def search_index(
 
     Args:
         model: as `rehash.equihash.index.encode.encode_shard` takes it, and with it the index was made.
-        partitions: of the index. labels: the database's label files. queries: the file of its queries, if any is asked.
+        partitions: of the index. labels: of the database. queries: the file of its queries, if any is asked.
         images: paths of the queries that are images, in order.
         asked: the queries (`rehash.equihash.asked.queries`).
         shown: what the network was shown. keys: task, model, variant, seed, database.
@@ -144,7 +144,7 @@ def search_index(
     encoder, index, labelled = (
         Encoder.open(model, bank, perlin, shown, compute),
         Index.open(partitions),
-        LabelShards.open(labels),
+        Labels.open(labels),
     )
     expected = Origin(labelled.database.n_items, encoder.bits, **encoder.about(labelled.database))
     elsewhere = _made_elsewhere(index, expected, partitions[0])
@@ -175,7 +175,7 @@ def search_index(
     environment = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     page = environment.from_string(Path(template).read_text(encoding="utf-8")).render(sections=sections, **facts)
     write_bytes(page.encode(), outputs["page"])
-    digests = {part.path: part.checksum for part in labelled.parts} | dict.fromkeys(map(str, partitions), index.digest)
+    digests = {labelled.path: labelled.checksum} | dict.fromkeys(map(str, partitions), index.digest)
     return {"queries": len(found), "digests": {**encoder.digests, **digests}}
 
 
@@ -204,7 +204,7 @@ def _of_image(encoder: Encoder, path: str, asked: Mapping[str, Any]) -> Query:
     return Query(asked["name"], notes, pixels, logits)
 
 
-def _seen_again(encoder: Encoder, asked: Mapping[str, Any], labelled: LabelShards, wanted: Queries | None) -> Query:
+def _seen_again(encoder: Encoder, asked: Mapping[str, Any], labelled: Labels, wanted: Queries | None) -> Query:
     kind, number = asked["kind"], asked["number"]
     if kind == "item":
         view = item_view(labelled.database, number, int(labelled.take(np.array([number]))[0]))
@@ -217,9 +217,9 @@ def _seen_again(encoder: Encoder, asked: Mapping[str, Any], labelled: LabelShard
         view = views.one(number)
         title, notes = f"{kind} query {number:,}", ["a query of the database: a new view of its label"]
         notes += ["no item has its label"] if kind == "negative" else [_relevant(wanted, number)]
-    (logits,) = encoder.logits(view, 0)
+    (found,) = encoder.hashed(view, 0, kept=1)
     shown = picture(encoder.mosaics, view, encoder.seed)
-    return Query(title, notes, shown, logits[0], int(view.labels[0]), number if kind == "item" else None)
+    return Query(title, notes, shown, found.logits[0], int(view.labels[0]), number if kind == "item" else None)
 
 
 def _relevant(wanted: Queries, number: int) -> str:

@@ -21,7 +21,8 @@ from rehash.outside import extent
 
 # Of a process that runs a network: torch, on a GPU with CUDA and cuDNN, and slices on their way there.
 _NETWORK_MB = 4000
-_DRAWN = 512  # views whose noise is drawn at a time, and once more ahead
+_BLOCK = 512  # views that are held at a time, and once more where a network is shown them
+_SORTED = 2**25  # items that a merge sorts at a time (`index.partitions`, which a plan does not import)
 _SEARCHED = 50  # queries of a search at most (`asked.MOST`)
 # Time and activations of a network as multiples of those of the others on views of the same size. On one channel a
 # ResNet's first convolution has a stride of 1, so that everything behind it is four times as large.
@@ -67,7 +68,7 @@ def perlin_import_minutes(config: dict, perlin: str, attempt: int) -> int:
 
 
 def label_minutes(config: dict, database: str, attempt: int) -> int:
-    """Return a generous run time limit to draw labels: a microsecond for each item in each of four passes."""
+    """Return a generous run time limit of four passes over a database's labels: a microsecond an item and pass."""
     return minutes(4 * block(config, "databases", database)["items"] * 1e-6 / 60, attempt)
 
 
@@ -137,7 +138,7 @@ def distance_minutes(config: dict, task: str, gpu: bool, attempt: int) -> int:
 def _network_mb(config: dict, task: str) -> float:
     """Return the memory of a process that shows a network views of a task's size."""
     channels, height, width = shape_of(config, task)
-    return _NETWORK_MB + 2 * _DRAWN * channels * height * width * 4 / 1e6
+    return _NETWORK_MB + 2 * _BLOCK * channels * height * width * 4 / 1e6
 
 
 def distance_mb(config: dict, task: str, attempt: int) -> int:
@@ -172,9 +173,9 @@ def query_minutes(config: dict, *, task: str, model: str, database: str, gpu: bo
 
 
 def view_minutes(config: dict, task: str, views: float, gpu: bool, attempt: int) -> int:
-    """Return a generous run time limit to encode views: 3 ms a view of 56 x 56 pixels on a CPU, 0.1 ms on a GPU."""
+    """Return a generous run time limit to encode views: 3 ms a view of 56 x 56 pixels on a CPU, 0.03 ms on a GPU."""
     _, height, width = shape_of(config, task)
-    return minutes(views * height * width / 56**2 * (1e-4 if gpu else 3e-3) / 60, attempt)
+    return minutes(views * height * width / 56**2 * (3e-5 if gpu else 3e-3) / 60, attempt)
 
 
 def shard_mb(config: dict, *, task: str, model: str, database: str, shards: str, attempt: int, **_: str) -> int:
@@ -199,17 +200,20 @@ def _signed_bytes(config: dict, database: str, width: int) -> int:
 
 
 def synthetic_mb(
-    config: dict, *, task: str, model: str, database: str, attempt: int, shards: str = "1", **_: str
+    config: dict, *, task: str, model: str, database: str, attempt: int, shards: str | None = None, **_: str
 ) -> int:
-    """Return the memory to generate the fingerprints of a shard or of the queries, whichever are more."""
+    """Return the memory to generate the fingerprints of a shard, or of the queries if there are no `shards`."""
     width = model_config(config, task, model)["bits"] // 8
-    views = max(_share(config, task, database, shards), _queries(config, database))
+    views = _share(config, task, database, shards) if shards else _queries(config, database)
     return int((700 + (views * (6 * width + 40) + _signed_bytes(config, database, width)) / 1e6) * attempt)
 
 
-def synthetic_minutes(config: dict, *, task: str, database: str, attempt: int, shards: str = "1", **_: str) -> int:
-    """Return a generous run time limit to generate fingerprints: 10 microseconds for each."""
-    return minutes((_share(config, task, database, shards) + _queries(config, database)) * 1e-5 / 60, attempt)
+def synthetic_minutes(
+    config: dict, *, task: str, database: str, attempt: int, shards: str | None = None, **_: str
+) -> int:
+    """Return a generous run time limit to generate the fingerprints of `synthetic_mb`: 10 microseconds for each."""
+    views = _share(config, task, database, shards) if shards else _queries(config, database)
+    return minutes(views * 1e-5 / 60, attempt)
 
 
 def given_codes_mb(config: dict, *, task: str, model: str, database: str, attempt: int, **_: str) -> int:
@@ -224,19 +228,23 @@ def given_codes_minutes(config: dict, *, database: str, attempt: int, **_: str) 
     return minutes(_queries(config, database) * 1e-5 / 60, attempt)
 
 
-def merge_mb(config: dict, *, task: str, model: str, database: str, partitions: str, attempt: int, **_: str) -> int:
-    """Return the memory to merge a partition of up to 1.2 times the mean size.
+def merge_mb(config: dict, *, task: str, model: str, database: str, attempt: int, **_: str) -> int:
+    """Return the memory to merge a partition, which may have all items if a network gives most one fingerprint.
 
-    An item takes its code, its number (8 bytes) and 12 bytes to sort them.
+    As many as are sorted at a time take their code, their number (8 bytes) and 12 bytes to sort them; each of the
+    others at most 1/16 byte, for the table of ranges.
     """
-    width = model_config(config, task, model)["bits"] // 8
-    return int((500 + 1.2 * _share(config, task, database, partitions) * (width + 20) / 1e6) * attempt)
+    width, items = model_config(config, task, model)["bits"] // 8, of_task(config, task, database)["items"]
+    return int((500 + (min(items, _SORTED) * (width + 20) + items / 16) / 1e6) * attempt)
 
 
 def partition_mb(config: dict, *, task: str, model: str, database: str, partitions: str, attempt: int, **_: str) -> int:
-    """Return the memory to evaluate a partition: its codes and keys, the queries, and blocks of both."""
+    """Return the memory to evaluate a partition: its codes and ids, the queries, and blocks of both.
+
+    Codes and ids are mapped: of a partition with more than a merge sorts at a time the system takes pages back.
+    """
     width, found = model_config(config, task, model)["bits"] // 8, block(config, "databases", database)
-    items = 1.2 * _share(config, task, database, partitions) * (2 * width + 12)
+    items = min(1.2 * _share(config, task, database, partitions), _SORTED) * (2 * width + 12)
     asked = len(sizes(config, database)) * found["positives"] * (_carriers(config, database) + 4) * 24
     probes = 1000 * found["probes"] * (4 * width + 40)
     return int((1500 + (items + asked + probes + _queries(config, database) * 4 * width) / 1e6) * attempt)
@@ -245,18 +253,20 @@ def partition_mb(config: dict, *, task: str, model: str, database: str, partitio
 def partition_minutes(config: dict, *, task: str, database: str, partitions: str, attempt: int, **_: str) -> int:
     """Return a generous run time limit to merge or evaluate a partition.
 
-    It allows 5 microseconds for each item and each probe, and 50 for each query.
+    It allows 5 microseconds for each item and each probe, 50 for each query, and one for each item of the database, of
+    which a partition may have the most.
     """
     found = block(config, "databases", database)
     asked = _queries(config, database) + found["probed"] * found["probes"] / 10
-    return minutes((_share(config, task, database, partitions) * 5e-6 + asked * 5e-5) / 60, attempt)
+    items = _share(config, task, database, partitions) * 5e-6 + found["items"] * 1e-6
+    return minutes((items + asked * 5e-5) / 60, attempt)
 
 
 def evaluation_mb(config: dict, *, task: str, model: str, database: str, attempt: int, **_: str) -> int:
     """Return the memory to add counts up: the queries, the probes of each that found something, and pairs of items."""
     found = block(config, "databases", database)
     width = model_config(config, task, model)["bits"] // 8
-    probes, pairs = found["probed"] * found["probes"] * 40, found["item_pairs"] * (70 + 4 * width)
+    probes, pairs = found["probed"] * found["probes"] * 40, found["item_pairs"] * (72 + 4 * width)
     asked = _queries(config, database) * (4 * width + 24 * _carriers(config, database))
     return int((1500 + (asked + probes + pairs) / 1e6) * attempt)
 
@@ -270,9 +280,9 @@ def gallery_mb(config: dict, *, task: str, model: str, database: str, attempt: i
 
 
 def gallery_minutes(config: dict, task: str, database: str, attempt: int) -> int:
-    """Return a generous run time limit to show a gallery: the noise of a block of views for each picture."""
+    """Return a generous run time limit to show a gallery, each of whose pictures is a view."""
     shown = block(config, "databases", database)["gallery"]
-    return view_minutes(config, task, shown["rows"] * (shown["items"] + 1) * _DRAWN, False, attempt)
+    return view_minutes(config, task, shown["rows"] * (shown["items"] + 1), False, attempt)
 
 
 def search_mb(config: dict, task: str, attempt: int) -> int:
@@ -283,13 +293,11 @@ def search_mb(config: dict, task: str, attempt: int) -> int:
 def search_minutes(config: dict, task: str, database: str, attempt: int) -> int:
     """Return a generous run time limit to search for as many queries as a page shows.
 
-    Each takes half a microsecond an item, and a block's noise for each picture.
+    Each takes half a microsecond an item, a block of views for the network, and a view for each picture.
     """
     items, pictures = block(config, "databases", database)["items"], config["equihash"]["search"]["nearest_items"] + 1
-    pictures *= _SEARCHED
-    return minutes(_SEARCHED * items * 5e-7 / 60, attempt) + view_minutes(
-        config, task, pictures * _DRAWN, False, attempt
-    )
+    seen = _SEARCHED * (_BLOCK + pictures)
+    return minutes(_SEARCHED * items * 5e-7 / 60, attempt) + view_minutes(config, task, seen, False, attempt)
 
 
 def listing_mb(config: dict, database: str, attempt: int) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from rehash.captured import capture
 from rehash.errors import InputError
 from rehash.hash_encoders.augmentation import Augmentation, augmented, draw
 from rehash.hash_encoders.dropout import gates
@@ -428,19 +429,11 @@ class CohortTraining:
             changing = [*self.tensors.values(), self.loss_sum, self.correct_sum, self.steps]
             changing += [*self.moments.values(), *(step for group in self.groups for step in group.steps)]
             before = [v.clone() for v in changing]
-            side = torch.cuda.Stream()
-            side.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(side):
-                for _ in range(3):  # warm-up, undone below
-                    self._update(*self._batch)
-            torch.cuda.current_stream().wait_stream(side)
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
-                self._update(*self._batch)
+            replay, _ = capture(self._update, *self._batch)
             with torch.no_grad():
-                for value, saved in zip(changing, before):
+                for value, saved in zip(changing, before):  # the warm-up is undone
                     value.copy_(saved)
-            self._captured = graph.replay
+            self._captured = replay
         for held, part in zip(self._batch, batch):
             held.copy_(part)
         self._captured()

@@ -1,8 +1,8 @@
 """The labels of a database: which mosaic each item is a view of.
 
-A label is an int64 in [0, label_count). The label of item i is a function of i and the settings of its `Database`
-alone: labels are drawn in whole blocks of LABEL_BLOCK items of the global index, with one random stream per block. So
-any slice can be drawn on its own, and the number of shards changes nothing.
+A label is an int64 in [0, label_count). The label of item i is integer i of a stream that can be read at any position
+(`rehash.philox`), which belongs to the seed and the name of the `Database`. So any item's label is known without those
+of other items, and a label costs less to compute than to read.
 
 Labels may also be those of a file of others (`rehash.equihash.databases.public_labels`), or UNKNOWN, where there are
 fingerprints of others alone: each item then stands for itself, its number in the place of a label.
@@ -10,7 +10,6 @@ fingerprints of others alone: each item then stands for itself, its number in th
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -18,14 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from rehash.equihash.databases.philox import integers_at
 from rehash.equihash.images.banks import Bank
 from rehash.errors import InputError
-from rehash.hdf5 import created, write_attributes
-from rehash.progress import progress
-from rehash.seeds import stream
+from rehash.philox import integers_at, key_of
 
-LABEL_BLOCK = 65_536  # items
 UNKNOWN = "unknown"  # the source of labels that nobody here knows
 _MOST = 2**63 - 1
 
@@ -123,58 +118,19 @@ def shard_range(n_items: int, shards: int, shard: int) -> tuple[int, int]:
     return n_items * shard // shards, n_items * (shard + 1) // shards
 
 
-def labels(database: Database, start: int, stop: int) -> np.ndarray:
-    """Draw the labels of items start to stop, int64 (stop - start,).
+def labels(database: Database, items: np.ndarray) -> np.ndarray:
+    """Compute the labels of items, ints (n,) in any order: int64 (n,).
 
-    Raises:
-        InputError: the range does not lie within the database.
+    A label of a pool is integer j of the pool's stream, for a random member j of the pool.
     """
-    _check_range(database, start, stop)
-    names = (database.seed, "equihash", "labels", database.name)
-    high = database.pool_size or database.label_count
-    first = start // LABEL_BLOCK
-    blocks = [stream(*names, b).integers(high, size=LABEL_BLOCK) for b in range(first, -(-stop // LABEL_BLOCK))]
-    drawn = np.concatenate([np.empty(0, np.int64), *blocks])[start - first * LABEL_BLOCK :][: stop - start]
-    return _pool(database, drawn) if database.pool_size else drawn
-
-
-def draw_labels(output: str | Path, database: Database, start: int, stop: int) -> None:
-    """Write the labels of items start to stop, block by block.
-
-    The HDF5 file has `labels`, int64 (stop - start,), contiguous, and the attributes seed, name, n_items, label_count,
-    multiplicity, start, stop, checksum (SHA-256 of the labels). Unknown labels are not written.
-
-    Raises:
-        InputError: the range does not lie within the database.
-    """
-    _check_range(database, start, stop)
     if database.source == UNKNOWN:
-        with created(output) as file:
-            write_attributes(file, {**database.described, "start": start, "stop": stop, "checksum": UNKNOWN})
-        return
-    edges, digest = range(start // LABEL_BLOCK * LABEL_BLOCK, stop, LABEL_BLOCK), hashlib.sha256()
-    with created(output) as file:
-        written = file.create_dataset("labels", (stop - start,), np.int64)
-        for edge in progress(edges, f"labels of {database.name}", "block"):
-            low, high = max(start, edge), min(stop, edge + LABEL_BLOCK)
-            drawn = labels(database, low, high)
-            digest.update(drawn)
-            written[low - start : high - start] = drawn
-        about = {**database.described, "start": start, "stop": stop, "checksum": digest.hexdigest()}
-        write_attributes(file, about)
-
-
-def _check_range(database: Database, start: int, stop: int) -> None:
-    if not 0 <= start <= stop <= database.n_items:
-        raise InputError(
-            f"database {database.name}: labels {start} to {stop}; expected a range within 0 to {database.n_items}"
-        )
-
-
-def _pool(database: Database, members: np.ndarray) -> np.ndarray:
-    """Return the labels of members of the pool, by position: a stream would draw a whole block for each of them."""
-    key = stream(database.seed, "equihash", "label pool", database.name).bit_generator.state["state"]["key"]
-    return integers_at(members, database.label_count, key)
+        return items.astype(np.int64)
+    names = database.seed, "equihash"
+    drawn = key_of(*names, "labels", database.name)
+    if not database.pool_size:
+        return integers_at(items, database.label_count, drawn)
+    members = integers_at(items, database.pool_size, drawn)
+    return integers_at(members, database.label_count, key_of(*names, "label pool", database.name))
 
 
 def _largest_bank(images: int) -> int:
@@ -183,21 +139,20 @@ def _largest_bank(images: int) -> int:
     return next(size for size in range(root + 1, 0, -1) if size**images <= _MOST)
 
 
-def draw_shard(
+def described_database(
     bank: str | Path | None,
-    output: str | Path,
     *,
     database: str,
     split: str,
     items: int,
     images: int,
     multiplicity: float,
-    shard: int,
-    shards: int,
     seed: int,
     bank_size: int | None = None,
-) -> dict[str, Any]:
-    """Write the labels of one of a database's shards (see `draw_labels`), for mosaics of a bank's images or identities.
+) -> tuple[Database, dict[str, Any]]:
+    """Return a database whose labels are drawn here or unknown, and notes for the provenance.
+
+    Labels are mosaics of a bank's images or identities.
 
     Args:
         bank: None if the labels are unknown; there is then nothing to draw (see the module), and `bank_size` says what
@@ -207,15 +162,12 @@ def draw_shard(
     Raises:
         InputError: the file is not a bank, or has fewer images, or makes too many mosaics for int64.
     """
-    part = shard_range(items, shards, shard)
     if bank is None:
         count = count_labels(bank_size, images) if bank_size else items
-        draw_labels(output, Database(seed, database, items, count, source=UNKNOWN), *part)
-        return {"label_count": count}
+        return Database(seed, database, items, count, source=UNKNOWN), {"label_count": count}
     pictures, digests = counted_bank(bank, split, bank_size, database)
     whole = Database(seed, database, items, count_labels(pictures, images), multiplicity)
-    draw_labels(output, whole, *part)
-    return {"seed": seed, "bank_pictures": pictures, "label_count": whole.label_count, "digests": digests}
+    return whole, {"bank_pictures": pictures, "label_count": whole.label_count, "digests": digests}
 
 
 def counted_bank(

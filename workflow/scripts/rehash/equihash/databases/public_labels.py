@@ -21,8 +21,8 @@ import h5py
 import numpy as np
 
 from rehash.datasets.pickles import unpickled
-from rehash.equihash.databases.label_files import LabelShards
-from rehash.equihash.databases.labels import Database, count_labels, counted_bank, shard_range
+from rehash.equihash.databases.label_files import Labels
+from rehash.equihash.databases.labels import Database, count_labels, counted_bank
 from rehash.equihash.databases.queries import FILE, Relevant, carriers, listed, write_queries
 from rehash.errors import InputError, unreadable
 from rehash.foreign_hdf5 import ForeignFile, dataset, foreign
@@ -52,11 +52,9 @@ def read_labels(
     items: int,
     grid: tuple[int, int],
     bank_size: int | None,
-    shard: int,
-    shards: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Write the labels of one shard of a database whose first items those of a public file are, some MB at a time.
+    """Write the labels of a database whose items are the first ones of a public file (`Labels`), some MB at a time.
 
     Args:
         bank: None where `bank_size` says how many images there are, and their file need not be there.
@@ -67,24 +65,22 @@ def read_labels(
     """
     pictures, digests = counted_bank(bank, split, bank_size, database)
     whole = Database(seed, database, items, count_labels(pictures, prod(grid)), source=content)
-    start, stop = shard_range(items, shards, shard)
     digest, at = hashlib.sha256(), 0
     with foreign(path, _WHAT) as file, created(output) as out:
-        written = out.create_dataset("labels", (stop - start,), np.int64)
+        written = out.create_dataset("labels", (items,), np.int64)
         name = next((name for name in _ITEMS if name in file.ask(sorted)), _ITEMS[0])
-        for labels in _labels(file, name, start, stop, grid, pictures, f"the items of the database {database}"):
+        for labels in _labels(file, name, 0, items, grid, pictures, f"the items of the database {database}"):
             written[at : at + len(labels)] = labels
             digest.update(labels)
             at += len(labels)
-        about = {**whole.described, "start": start, "stop": stop, "checksum": digest.hexdigest()}
-        write_attributes(out, about)
+        write_attributes(out, {**whole.described, "checksum": digest.hexdigest()})
     return {"bank_pictures": pictures, "label_count": whole.label_count, "digests": digests}
 
 
 def read_queries(
     path: str | Path,
     bank: str | Path | None,
-    shards: list[str | Path],
+    labels: str | Path,
     output: str | Path,
     *,
     ground_truth: str | Path | None,
@@ -101,14 +97,14 @@ def read_queries(
     Positive queries are the same for each size of the database; of a size that lacks a query's label it does not count.
 
     Args:
-        shards: the database's label files. ground_truth: a pickle of the items that carry each positive query, which
+        labels: of the database (`Labels`). ground_truth: a pickle of the items that carry each positive query, which
             has to say what the labels do.
 
     Raises:
         InputError: the files are other ones or have fewer queries, or a query is not what it should be.
     """
-    opened = LabelShards.open(shards)
-    database = opened.database
+    known = Labels.open(labels)
+    database = known.database
     pictures, digests = counted_bank(bank, split, bank_size, database.name)
     with foreign(path, _WHAT) as file:
 
@@ -120,7 +116,7 @@ def read_queries(
 
         positive, negative = read("positive_queries", positives), read("negative_queries", negatives)
         pair = read("negative_pairs", pairs, 2).reshape(-1, 2)
-    found = {size: listed(opened, size, positive) for size in sizes}
+    found = {size: listed(known, size, positive) for size in sizes}
     largest = found[max(sizes)]
     relevant = Relevant(*(largest[name] for name in ("offsets", "ids", "lists")))
     if len(missing := np.flatnonzero(relevant.counts == 0)):
@@ -130,7 +126,7 @@ def read_queries(
             "the file's"
         )
     candidates = np.unique(negative)
-    for items, places in carriers(opened, candidates, "negative queries"):
+    for items, places in carriers(known, candidates, "negative queries"):
         if len(items):
             query = np.flatnonzero(negative == candidates[places[0]])[0]
             raise InputError(f"{path}: negative query {query} shows the mosaic of item {items[0]}; expected none")
@@ -139,7 +135,7 @@ def read_queries(
     if ground_truth is not None:
         _check_truth(ground_truth, relevant)
     write_queries(output, database, found, negative, pair, FILE)
-    return {"digests": digests | {part.path: part.checksum for part in opened.parts}}
+    return {"digests": digests | {known.path: known.checksum}}
 
 
 def _labels(

@@ -1,7 +1,7 @@
 """The queries on a database: labels that its items carry, labels that none carries, and pairs of different labels.
 
-They are found in passes over the label files of its shards, a block at a time, so that memory grows with the queries
-and not with the database. The first n items of a database are a database of size n.
+They are found in passes over its labels, a block at a time, so that memory grows with the queries and not with the
+database. The first n items of a database are a database of size n.
 
 What is `asked` of a database says which its positive queries are. LABELS: distinct labels, each size's own. ITEMS: the
 database's first items seen again with other noise, the same for each size, so that a label is asked as often as these
@@ -19,8 +19,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from rehash.equihash.databases.label_files import LabelShards
-from rehash.equihash.databases.labels import LABEL_BLOCK, UNKNOWN, Database
+from rehash.equihash.databases.label_files import BLOCK, Labels
+from rehash.equihash.databases.labels import UNKNOWN, Database
 from rehash.equihash.databases.mixing import mix
 from rehash.errors import InputError
 from rehash.hdf5 import add_group, check_seal, created, opened, read_attributes, seal, write_attributes
@@ -140,7 +140,7 @@ def _read_positive(group: h5py.Group) -> tuple[np.ndarray, Relevant]:
 
 
 def draw_queries(
-    shards: Sequence[str | Path],
+    labels: str | Path,
     output: str | Path,
     *,
     sizes: Sequence[int] = (),
@@ -153,7 +153,7 @@ def draw_queries(
     images: int = 1,
     things: str = "images",
 ) -> dict[str, Any]:
-    """Draw a database's queries from the label files of all its shards (`labels.draw_labels`).
+    """Draw a database's queries from its labels (`label_files.Labels`).
 
     The HDF5 file has, for each size s, `positive/{s}/labels` int64 (p,), `offsets` int64 (p + 1,) and `ids` int64 (of
     the first s items, ids[offsets[j]:offsets[j + 1]] carry label j, ascending); `negative/labels` int64 (n,);
@@ -180,13 +180,13 @@ def draw_queries(
     Memory holds the positives' ids and some hundred bytes per query, at least about 200 MB in all.
 
     Returns:
-        Notes for the provenance: digests of the label files.
+        Notes for the provenance: the digest of the labels.
 
     Raises:
-        InputError: the shards do not fit together, a size is out of range, or there are too few labels or items.
+        InputError: the labels cannot be read, a size is out of range, or there are too few labels or items.
     """
-    opened = LabelShards.open(shards)
-    database = opened.database
+    known = Labels.open(labels)
+    database = known.database
     sizes = sizes or (database.n_items,)
     for size in sizes:
         if not 1 <= size <= database.n_items:
@@ -196,17 +196,17 @@ def draw_queries(
     }
     key = streams["positive"].integers(2**64, size=2, dtype=np.uint64)
     made_of = f", mosaics of the {round(database.label_count ** (1 / images)):,} {things} of the split {split}"
-    negative = _absent_labels(opened, negatives, streams["negative"], made_of if split else "")
+    negative = _absent_labels(known, negatives, streams["negative"], made_of if split else "")
     pair, positive = _pairs(database, pairs, streams["pair"]), {}
     for size in sizes:
         if asked == ITEMS:
-            positive[size] = _item_queries(opened, size, positives)
+            positive[size] = _item_queries(known, size, positives)
         else:
-            labels = _distinct_labels(opened, size, positives, key)
-            offsets, ids = _items(opened, size, labels)
-            positive[size] = {"labels": labels, "offsets": offsets, "ids": ids}
+            chosen = _distinct_labels(known, size, positives, key)
+            offsets, ids = _items(known, size, chosen)
+            positive[size] = {"labels": chosen, "offsets": offsets, "ids": ids}
     write_queries(output, database, positive, negative, pair, asked)
-    return {"digests": {part.path: part.checksum for part in opened.parts}}
+    return {"digests": {known.path: known.checksum}}
 
 
 def write_queries(
@@ -229,42 +229,42 @@ def write_queries(
         seal(file)
 
 
-def _item_queries(shards: LabelShards, size: int, count: int) -> dict[str, np.ndarray]:
+def _item_queries(known: Labels, size: int, count: int) -> dict[str, np.ndarray]:
     """Return the labels of the first `count` items, and the items of the first `size` that carry them, in lists."""
-    if count > shards.database.n_items:
+    if count > known.database.n_items:
         raise InputError(
-            f"database {shards.database.name}: {count} positive queries that are its own items, but it has "
-            f"{shards.database.n_items}; ask for fewer"
+            f"database {known.database.name}: {count} positive queries that are its own items, but it has "
+            f"{known.database.n_items}; ask for fewer"
         )
-    if shards.database.source == UNKNOWN:  # each item is found itself, and a pass over all labels would say no more
+    if known.database.source == UNKNOWN:  # each item is found itself, and a pass over all labels would say no more
         items = np.arange(min(count, size))
         return {"labels": items, "offsets": np.arange(len(items) + 1), "ids": items, "lists": items}
-    blocks = shards.blocks(f"positive queries of {size}: labels", min(count, size))
-    return listed(shards, size, np.concatenate([np.empty(0, np.int64), *(block for _, block in blocks)]))
+    blocks = known.blocks(f"positive queries of {size}: labels", min(count, size))
+    return listed(known, size, np.concatenate([np.empty(0, np.int64), *(block for _, block in blocks)]))
 
 
-def listed(shards: LabelShards, size: int, labels: np.ndarray) -> dict[str, np.ndarray]:
+def listed(known: Labels, size: int, labels: np.ndarray) -> dict[str, np.ndarray]:
     """Return the labels of queries, int64 (p,), perhaps with repeats, and the first `size` items of each, in lists."""
     distinct, lists = np.unique(labels, return_inverse=True)
-    offsets, ids = _items(shards, size, distinct)
+    offsets, ids = _items(known, size, distinct)
     return {"labels": labels, "offsets": offsets, "ids": ids, "lists": lists}
 
 
-def _distinct_labels(shards: LabelShards, size: int, count: int, key: np.ndarray) -> np.ndarray:
+def _distinct_labels(known: Labels, size: int, count: int, key: np.ndarray) -> np.ndarray:
     """Return the `count` labels of lowest priority among the first items, in order of priority, which is random."""
     if not count:
         return np.empty(0, np.int64)
     kept, bound, waiting = np.empty(0, np.int64), np.uint64(2**64 - 1), []
-    for _, labels in shards.blocks(f"positive queries of {size}: labels", size):
+    for _, labels in known.blocks(f"positive queries of {size}: labels", size):
         waiting.append(labels[_priorities(labels, key) <= bound])
-        if sum(map(len, waiting)) >= max(count, LABEL_BLOCK):
+        if sum(map(len, waiting)) >= max(count, BLOCK):
             kept, waiting = _lowest(np.concatenate([kept, *waiting]), count, key), []
             if len(kept) == count > 0:
                 bound = _priorities(kept[-1:], key)[0]
     kept = _lowest(np.concatenate([kept, *waiting]), count, key)
-    if len(kept) < count and size == shards.database.n_items:
+    if len(kept) < count and size == known.database.n_items:
         raise InputError(
-            f"database {shards.database.name}: {count} positive queries, but it has {len(kept)} distinct labels; "
+            f"database {known.database.name}: {count} positive queries, but it has {len(kept)} distinct labels; "
             "ask for fewer"
         )
     if len(kept) < count:
@@ -286,16 +286,16 @@ def _priorities(labels: np.ndarray, key: np.ndarray) -> np.ndarray:
     return mixed
 
 
-def _items(shards: LabelShards, size: int, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _items(known: Labels, size: int, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return offsets and ids of the first `size` items that carry the chosen labels, which are distinct."""
     owners, ids, held = [np.empty(0, np.int64)], [np.empty(0, np.int64)], 0
-    for items, places in carriers(shards, chosen, f"positive queries of {size}: ids", size):
+    for items, places in carriers(known, chosen, f"positive queries of {size}: ids", size):
         owners.append(places)
         ids.append(items)
         held += len(items)
         if held > _MOST_IDS:
             raise InputError(
-                f"database {shards.database.name}: its positive queries have more than {_MOST_IDS:,} relevant items "
+                f"database {known.database.name}: its positive queries have more than {_MOST_IDS:,} relevant items "
                 f"among the first {size:,}, which every job would have to hold; labels are too few for so many items: "
                 "take a larger bank, a larger grid or fewer positives"
             )
@@ -304,14 +304,14 @@ def _items(shards: LabelShards, size: int, chosen: np.ndarray) -> tuple[np.ndarr
     return offsets.astype(np.int64), ids[np.argsort(owners, kind="stable")]
 
 
-def _absent_labels(shards: LabelShards, count: int, random: np.random.Generator, made_of: str) -> np.ndarray:
+def _absent_labels(known: Labels, count: int, random: np.random.Generator, made_of: str) -> np.ndarray:
     """Draw `count` distinct labels that no item carries, int64 (count,); a message ends with `made_of`."""
-    database = shards.database
+    database = known.database
     if not count:
         return np.empty(0, np.int64)
     if database.label_count <= _DENSE:
         taken = np.zeros(database.label_count, bool)
-        for _, labels in shards.blocks("negative queries"):
+        for _, labels in known.blocks("negative queries"):
             taken[labels] = True
         absent = np.flatnonzero(~taken)
         if len(absent) < count:
@@ -322,7 +322,7 @@ def _absent_labels(shards: LabelShards, count: int, random: np.random.Generator,
     for _ in range(_ROUNDS):
         wanted = min(_MOST_CANDIDATES, int(1.1 * count / share) + 1024)
         drawn = _in_order(random.integers(database.label_count, size=wanted))
-        absent = ~_present(shards, drawn)
+        absent = ~_present(known, drawn)
         found = _in_order(np.concatenate([found, drawn[absent]]))
         if len(found) >= count:
             return found[:count]
@@ -342,16 +342,16 @@ def _in_order(labels: np.ndarray) -> np.ndarray:
     return labels[np.sort(np.unique(labels, return_index=True)[1])]
 
 
-def _present(shards: LabelShards, candidates: np.ndarray) -> np.ndarray:
+def _present(known: Labels, candidates: np.ndarray) -> np.ndarray:
     """Return which of the distinct candidates are in the database, bool (n,)."""
     present = np.zeros(len(candidates), bool)
-    for _, places in carriers(shards, candidates, "negative queries"):
+    for _, places in carriers(known, candidates, "negative queries"):
         present[places] = True
     return present
 
 
 def carriers(
-    shards: LabelShards, wanted: np.ndarray, title: str, size: int | None = None
+    known: Labels, wanted: np.ndarray, title: str, size: int | None = None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield, block by block, the items that carry one of the wanted labels, which are distinct, and which one it is.
 
@@ -363,7 +363,7 @@ def carriers(
     ordered = wanted[order]
     table = np.zeros(2**_TABLE_BITS, bool)  # rules out most labels, which nobody wants
     table[_slots(wanted)] = True
-    for first, labels in shards.blocks(title, size):
+    for first, labels in known.blocks(title, size):
         rows = np.flatnonzero(table[_slots(labels)])
         places = np.searchsorted(ordered, labels[rows])
         same = ordered[places.clip(max=len(ordered) - 1)] == labels[rows]

@@ -29,19 +29,26 @@ interval is of the rate among its labels.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
 from rehash.bits import Codes
+from rehash.compiled import compiled, inlined
 from rehash.equihash.databases.labels import Database
+from rehash.equihash.databases.mixing import mix
 from rehash.equihash.evaluation.retrieval import add_up
-from rehash.equihash.index.fingerprints import compare_words, words
+from rehash.equihash.index.fingerprints import big_endian, units
 from rehash.errors import InputError
 from rehash.intervals import CONFIDENCE
 
-_BLOCK = 2**22  # items of a block, which has whole buckets
+_BLOCK = 2**22  # items of a block, which has whole buckets, or is a part of a larger one
+_SLOTS = 2**25  # of a table of labels, 16 bytes each; a power of 2
+_LabelsOf = Callable[[np.ndarray], np.ndarray]
+_mixed = inlined(mix)
 
 
 def label_match(database: Database) -> float:
@@ -58,7 +65,7 @@ def bucket_sizes(codes: Codes, ids: np.ndarray, sizes: Sequence[int]) -> pd.Data
     """Count the buckets of a partition with 1, 2, ... items, in the databases of the ids below each of `sizes`.
 
     Args:
-        codes, ids: the partition, ascending by code.
+        codes, ids: the partition, ascending by code, and by id where codes are equal.
 
     Returns:
         database_size, bucket_size, buckets; tables of several partitions add up (`retrieval.add_up`).
@@ -66,27 +73,33 @@ def bucket_sizes(codes: Codes, ids: np.ndarray, sizes: Sequence[int]) -> pd.Data
     tables = [_table([], bucket_size=[], buckets=[])]
     for items, starts in _buckets(codes):
         for size in sizes:
-            inside, buckets = np.unique(_counts(ids[items] < size, starts), return_counts=True)
+            counts = _counts(ids[items] < size, starts) if _fits(items) else [bisect_left(ids[items], size)]
+            inside, buckets = np.unique(counts, return_counts=True)
             tables.append(_table(size, bucket_size=inside[inside > 0], buckets=buckets[inside > 0]))
     return add_up(tables)
 
 
-def matching_pairs(
-    codes: Codes, ids: np.ndarray, labels_of: Callable[[np.ndarray], np.ndarray], sizes: Sequence[int]
-) -> pd.DataFrame:
+def matching_pairs(codes: Codes, ids: np.ndarray, labels_of: _LabelsOf, sizes: Sequence[int]) -> pd.DataFrame:
     """Count the pairs of a partition's items that have one fingerprint and one label.
 
     Args:
-        codes, ids: the partition, ascending by code.
+        codes, ids: the partition, ascending by code, and by id where codes are equal.
         labels_of: returns the labels, ints (m,), of items, ids (m,) in any order. It is called only for items that
-            share their fingerprint with another, with some millions of items at once.
+            share their fingerprint with another, with some millions of items at once; and several times for those of a
+            bucket with tens of millions of labels.
         sizes: database sizes.
 
     Returns:
         database_size, pairs; tables of several partitions add up (`retrieval.add_up`).
+
+    Memory: some hundred MB; 500 MB more for a bucket of more than some millions of items.
     """
     totals = dict.fromkeys(sizes, 0)
     for items, starts in _buckets(codes):
+        if not _fits(items):
+            for size, pairs in _pairs_of_a_bucket(ids[items], labels_of, sizes).items():
+                totals[size] += pairs
+            continue
         lengths = np.diff(starts, append=items.stop - items.start)
         shared = np.repeat(lengths > 1, lengths)
         if not shared.any():
@@ -100,6 +113,70 @@ def matching_pairs(
         for size in sizes:
             totals[size] += int(_pairs(_counts(held < size, groups)).sum())
     return _table(list(totals), pairs=list(totals.values()))
+
+
+def _pairs_of_a_bucket(ids: np.ndarray, labels_of: _LabelsOf, sizes: Sequence[int]) -> dict[int, int]:
+    """Count the pairs of one label among a bucket's items, ids (n,) ascending, below each size.
+
+    A table holds how many items of each label were met. Where it cannot hold all labels, it is filled with those of an
+    even hash, and then with those of an odd one; and each of these are halved in turn as often as is needed.
+    """
+    ordered = sorted(sizes)
+    ends, table = [bisect_left(ids, size) for size in ordered], np.empty((2, _SLOTS), np.int64)
+    totals, todo = np.zeros(len(ends), np.int64), [(0, 1)]
+    while todo:
+        turn, turns = todo.pop()
+        found = _pairs_in_turn(ids, ends, labels_of, turn, turns, table)
+        if found is None:
+            todo += [(turn, 2 * turns), (turn + turns, 2 * turns)]
+        else:
+            totals += found
+    return dict(zip(ordered, totals.tolist()))
+
+
+def _pairs_in_turn(
+    ids: np.ndarray, ends: Sequence[int], labels_of: _LabelsOf, turn: int, turns: int, table: np.ndarray
+) -> np.ndarray | None:
+    """Count the pairs among the first items up to each end, of labels whose hash is `turn` modulo `turns`: int64.
+
+    Returns None if they are too many for the table, int64 (2, _SLOTS).
+    """
+    table[1], used, pairs, found = 0, 0, 0, []
+    for start, end in pairwise([0, *ends]):
+        for low in range(start, end, _BLOCK):
+            labels = np.ascontiguousarray(labels_of(ids[low : min(low + _BLOCK, end)]), np.int64)
+            more, used = _meet(labels, turn, turns, used, *table)
+            if used < 0:
+                return None
+            pairs += more
+        found.append(pairs)
+    return np.array(found, np.int64)
+
+
+@compiled
+def _meet(labels, turn, turns, used, seen, counts):
+    """Put the labels whose hash is `turn` modulo `turns`, a power of 2, into a table of labels and their counts.
+
+    Returns:
+        The pairs that they form with those of their label that were met before, and how many places of the table are
+        used; -1 for these if more than three quarters would be.
+    """
+    pairs, end = 0, np.uint64(len(seen) - 1)
+    for label in labels:
+        mixed = _mixed(np.uint64(label))
+        if mixed & np.uint64(turns - 1) != np.uint64(turn):
+            continue
+        slot = mixed >> np.uint64(32) & end
+        while counts[slot] and seen[slot] != label:
+            slot = slot + np.uint64(1) & end
+        if not counts[slot]:
+            used += 1
+            if 4 * used > 3 * len(seen):
+                return pairs, -1
+            seen[slot] = label
+        pairs += counts[slot]
+        counts[slot] += 1
+    return pairs, used
 
 
 def internal_collisions(buckets: pd.DataFrame, matching: pd.DataFrame) -> dict[int, int]:
@@ -200,19 +277,55 @@ def _table(size: int | list[int], **columns: Sequence[int]) -> pd.DataFrame:
     return pd.DataFrame({"database_size": size, **columns}, dtype=np.int64)
 
 
+def _fits(items: slice) -> bool:
+    """Return whether a block of `_buckets` can be held; else it is one bucket."""
+    return items.stop - items.start <= _BLOCK
+
+
 def _buckets(codes: Codes) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield blocks of whole buckets: the slice of their items, and where in the block each bucket begins."""
-    start, size = 0, _BLOCK
+    """Yield blocks of whole buckets: the slice of their items, and where in the block each bucket begins.
+
+    A block has up to `_BLOCK` items, or it is one bucket that has more.
+    """
+    start = 0
     while start < len(codes):
-        stop = min(start + size, len(codes))
-        block = words(codes[start:stop])
-        if not compare_words(block[:-1], block[1:], np.less_equal).all():
-            raise InputError("fingerprints that are not in order; expected them sorted, as a merge writes them")
-        begins = np.flatnonzero(np.append(True, (block[1:] != block[:-1]).any(axis=1)))
-        if stop < len(codes):  # the last bucket may go on behind the block
-            if len(begins) == 1:
-                size *= 2
-                continue
+        stop = min(start + _BLOCK, len(codes))
+        begins = _begins(codes[start:stop])
+        if len(begins) > 1 and stop < len(codes):  # the last bucket may go on behind the block
             stop, begins = start + int(begins[-1]), begins[:-1]
+        else:
+            while stop < len(codes):  # and the only bucket does
+                more = _begins(codes[stop - 1 : stop + _BLOCK])
+                stop += len(codes[stop : stop + _BLOCK]) if len(more) == 1 else int(more[1]) - 1
+                if len(more) > 1:
+                    break
         yield slice(start, stop), begins
-        start, size = stop, _BLOCK
+        start = stop
+
+
+def _begins(codes: Codes) -> np.ndarray:
+    """Return where the buckets of items begin, int64; raise an InputError if codes are not in order."""
+    numbers, found = units(codes), np.empty(len(codes), np.int64)
+    count = _find_begins(numbers, codes.shape[1] // numbers.itemsize, found)
+    if count < 0:
+        raise InputError("fingerprints that are not in order; expected them sorted, as a merge writes them")
+    return found[:count]
+
+
+@compiled
+def _find_begins(codes, width, found):
+    """Write down the rows whose code is not that of the row before; return how many, -1 if codes are not in order."""
+    count = 0
+    for row in range(len(found)):
+        begins = row == 0
+        for place in range(row * width, 0 if begins else (row + 1) * width):
+            before, mine = big_endian(codes[place - width]), big_endian(codes[place])
+            if before > mine:
+                return -1
+            if before < mine:
+                begins = True
+                break
+        if begins:
+            found[count] = row
+            count += 1
+    return count

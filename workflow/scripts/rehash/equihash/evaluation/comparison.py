@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rehash.equihash.databases.label_files import LabelFile
+from rehash.equihash.databases.label_files import Labels
 from rehash.equihash.databases.labels import UNKNOWN, Database
 from rehash.equihash.evaluation.retrieval import distance_statistics
 from rehash.store import read_csv, write_csv
@@ -59,9 +59,9 @@ def compare_models(
     Args:
         tables: by name (retrieval, bucket_sizes, query_buckets, probes, distances), of all networks.
         predicted: of the synthetic networks, in the folders of their other tables (`rehash.equihash.index.synthetic`).
-        labels: any of the database's label files. outputs: by the same names, predicted and distances_statistics.
+        labels: of the database. outputs: by the same names, predicted and distances_statistics.
     """
-    database = LabelFile.open(labels).database
+    database = Labels.open(labels).database
     whole = {name: concatenated(paths) for name, paths in tables.items()}
     buckets = whole["bucket_sizes"]
     sizes = buckets.database_size.unique()
@@ -115,7 +115,7 @@ def compare_perfect_retrieval(
     one, which `why` then says.
 
     Args:
-        retrievals: tables of `compare_models`. labels: for each of them a label file of its database.
+        retrievals: tables of `compare_models`. labels: for each of them the labels of its database.
         published: CSV with task, model, database_size and published.
         differences: by database, in what its settings differ from the published ones, in words; not of its labels.
     """
@@ -124,7 +124,7 @@ def compare_perfect_retrieval(
     columns = ["task", "database", "model", "variant", "seed", "database_size", "value", "low", "high", "n"]
     ours = [pd.DataFrame(columns=[*columns, "metric", "why"])]
     for retrieval, of_labels in zip(retrievals, labels, strict=True):
-        table, database = read_csv(retrieval, [*keys, "metric", "value"]), LabelFile.open(of_labels).database
+        table, database = read_csv(retrieval, [*keys, "metric", "value"]), Labels.open(of_labels).database
         reasons = [differences[database.name]] if differences.get(database.name) else []
         if database.label_count != _PUBLISHED_LABELS:
             reasons.append(f"{database.label_count:,} labels (published: {_PUBLISHED_LABELS:,})")

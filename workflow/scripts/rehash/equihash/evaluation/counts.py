@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from rehash.bits import Codes
-from rehash.equihash.databases.label_files import LabelShards
+from rehash.equihash.databases.label_files import Labels
 from rehash.equihash.databases.queries import Queries
 from rehash.equihash.evaluation.collisions import bucket_sizes, matching_pairs
 from rehash.equihash.evaluation.probing import probe_hits
@@ -77,7 +77,7 @@ def evaluate_partition(
     partition: str | Path,
     codes: str | Path,
     queries: str | Path,
-    labels: Sequence[str | Path],
+    labels: str | Path,
     output: str | Path,
     *,
     probes: int,
@@ -87,7 +87,7 @@ def evaluate_partition(
     Args:
         partition: a file of `partitions.merge_partition`.
         codes: of the queries (`QueryCodes`); a partition answers those whose fingerprints it would hold.
-        queries: a file of `queries.draw_queries`. labels: the database's label files.
+        queries: a file of `queries.draw_queries`. labels: of the database (`Labels`).
         probes: how many each probed query has.
 
     Memory: the pages of the partition that are touched, the queries, and some hundred MB.
@@ -95,13 +95,13 @@ def evaluate_partition(
     Raises:
         InputError: a file is of another database, network or configuration, or damaged; the message names it.
     """
-    opened_partition, asked, shards = Partition.open(partition), QueryCodes.read(codes), LabelShards.open(labels)
+    opened_partition, asked, known = Partition.open(partition), QueryCodes.read(codes), Labels.open(labels)
     wanted = Queries.read(queries)
-    wanted.check(shards.database, queries)
+    wanted.check(known.database, queries)
     opened_partition.origin.check(asked.origin, codes, partition)
     asked.check(queries, codes)
     try:
-        tables = _counted(opened_partition, asked, wanted, shards, probes)
+        tables = _counted(opened_partition, asked, wanted, known, probes)
     except InputError as error:
         raise InputError(
             f"{partition}: cannot be evaluated ({error}); if it is damaged, make it again with: "
@@ -110,11 +110,11 @@ def evaluate_partition(
     whose = opened_partition.partition, opened_partition.partitions
     counts = Counts(asked.origin, asked.queries, *whose, tables)
     counts.write(output)
-    return {"items": len(opened_partition), "digests": {part.path: part.checksum for part in shards.parts}}
+    return {"items": len(opened_partition), "digests": {known.path: known.checksum}}
 
 
 def _counted(
-    partition: Partition, asked: QueryCodes, wanted: Queries, shards: LabelShards, probes: int
+    partition: Partition, asked: QueryCodes, wanted: Queries, known: Labels, probes: int
 ) -> dict[str, pd.DataFrame]:
     ids, sizes, largest = partition.ids, sorted(wanted.positive), max(wanted.positive)
 
@@ -140,7 +140,7 @@ def _counted(
     return {
         "outcomes": add_up(outcomes),
         "buckets": bucket_sizes(partition.codes, ids, sizes),
-        "matching": matching_pairs(partition.codes, ids, shards.take, sizes),
+        "matching": matching_pairs(partition.codes, ids, known.take, sizes),
         "probes": pd.concat(found, ignore_index=True),
     }
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from rehash.bits import pack, unpack
-from rehash.equihash.databases.label_files import LabelShards
+from rehash.equihash.databases.label_files import Labels
 from rehash.equihash.databases.queries import Queries
 from rehash.equihash.evaluation.counts import check_counts
 from rehash.equihash.images.banks import Bank
@@ -154,7 +154,7 @@ def show_retrieval(
     counts: Sequence[str | Path],
     codes: str | Path,
     queries: str | Path,
-    labels: Sequence[str | Path],
+    labels: str | Path,
     bank: str | Path,
     perlin: str | Path | None,
     outputs: Mapping[str, str | Path],
@@ -195,7 +195,7 @@ def show_retrieval(
     index.origin.check(asked.origin, codes, f"{partitions[0]} is")
     index.origin.check(parts[0].origin, counts[0], f"{partitions[0]} is")
     asked.check(queries, codes)
-    labelled, size, count = LabelShards.open(labels), max(wanted.positive), len(asked.abs_logits)
+    labelled, size, count = Labels.open(labels), max(wanted.positive), len(asked.abs_logits)
     wanted.check(labelled.database, queries)
     if not count:
         raise InputError(f"{codes}: no query was multi-probed; set equihash.databases.<name>.probed to 1 or more")
@@ -228,5 +228,5 @@ def show_retrieval(
     table.insert(2, "chosen", table["query"].map(choice))
     for name, written in (("table", table), ("rates", rates)):
         write_csv(written.assign(**keys)[[*keys, *written]], outputs[name])
-    digests = {part.path: part.checksum for part in labelled.parts} | dict.fromkeys(map(str, partitions), index.digest)
+    digests = {labelled.path: labelled.checksum} | dict.fromkeys(map(str, partitions), index.digest)
     return {"queries": list(choice), "digests": {**digests, **view_digests(images, perlin)}}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from rehash.equihash.databases.label_files import LabelShards
+from rehash.equihash.databases.label_files import Labels
 from rehash.equihash.databases.labels import UNKNOWN
 from rehash.equihash.databases.queries import Queries
 from rehash.equihash.evaluation.collisions import collision_rows, internal_collisions, label_match
@@ -23,7 +23,7 @@ from rehash.equihash.evaluation.retrieval import (
     distance_table,
     retrieval_rows,
 )
-from rehash.equihash.index.fingerprints import check_shards
+from rehash.equihash.index.lookup import Index
 from rehash.equihash.index.query_codes import QueryCodes
 from rehash.errors import InputError
 from rehash.seeds import stream
@@ -34,8 +34,8 @@ def evaluate_index(
     counts: Sequence[str | Path],
     codes: str | Path,
     queries: str | Path,
-    shards: Sequence[str | Path],
-    labels: Sequence[str | Path],
+    partitions: Sequence[str | Path],
+    labels: str | Path,
     outputs: dict[str, str | Path],
     *,
     keys: dict[str, Any],
@@ -55,10 +55,10 @@ def evaluate_index(
 
     Args:
         counts: of all partitions (`counts.evaluate_partition`). codes, queries: as there.
-        shards: of the database's fingerprints. labels: its label files.
+        partitions: of the index. labels: of the database.
         outputs: evaluation, bucket_sizes, query_buckets, probes and distances.
         keys: task, model, variant, seed, database.
-        item_pairs: how many pairs of items are drawn (`item_distances`); the shards are not read if 0.
+        item_pairs: how many pairs of items are drawn (`item_distances`); the partitions are not read if 0.
         seed: of the bootstrap and of the pairs of items.
 
     Raises:
@@ -70,8 +70,8 @@ def evaluate_index(
     asked.check(queries, codes)
     if parts[0].queries != asked.queries:
         raise InputError(f"{counts[0]}: counts of other queries than those of {codes}; expected the same")
-    encoded, carried = check_shards(shards), LabelShards.open(labels)
-    origin.check(encoded[0].origin, encoded[0].path, f"{counts[0]} is")
+    index, carried = Index.open(partitions), Labels.open(labels)
+    origin.check(index.origin, partitions[0], f"{counts[0]} is")
     wanted.check(carried.database, queries)
     tables = {name: add_up([part.tables[name] for part in parts]) for name in ("outcomes", "buckets", "matching")}
     first, second, other = asked.triplets
@@ -88,7 +88,7 @@ def evaluate_index(
     random = stream(seed, "equihash", "bootstrap", "probes")
     probed = recall_against_probes(found, relevant, min(probes, 2**origin.bits), random)
     probed.insert(0, "database_size", largest)
-    items = item_distances(encoded, carried, item_pairs, seed) if item_pairs else None
+    items = item_distances(index, carried, item_pairs, seed) if item_pairs else None
     distances = distance_table(same, different, items).assign(bits=origin.bits)
     written = {
         "evaluation": pd.concat(rows, ignore_index=True),
@@ -97,11 +97,12 @@ def evaluate_index(
         "probes": probed,
         "distances": distances,
     }
+    digests = {carried.path: carried.checksum} | dict.fromkeys(map(str, partitions), index.digest)
     for name, table in written.items():
         whole = table.assign(**keys)
         write_csv(whole[[*keys, *table.columns]], outputs[name])
     return {
         "items": origin.n_items,
         "fingerprints": {"model": origin.model, "config": origin.config},
-        "digests": {part.path: part.checksum for part in (*encoded, *carried.parts)},
+        "digests": digests,
     }

@@ -1,6 +1,6 @@
 """Colours as hue, lightness and saturation, and noise on all three.
 
-The conversions use no boolean masks: on a CPU one torch.where costs as much as the rest of a conversion.
+Operations and their order, each rounded once, are those that `rehash.equihash.images.views` lists.
 """
 
 from __future__ import annotations
@@ -29,12 +29,9 @@ def rgb_to_hls(rgb: torch.Tensor) -> torch.Tensor:
     # Rounding can leave white less room than it has chroma, hence the second bound.
     room = torch.minimum(total, 2 - total).clamp_min_(_TINY)
     torch.div(chroma, room, out=saturation).clamp_max_(1)
-    sextants = (red - green).add_(chroma, alpha=4)
-    for largest, before, after, offset in ((green, red, blue, 2), (red, blue, green, 0)):
-        is_largest = torch.eq(most, largest, out=torch.empty_like(most))
-        # Weights of 0 and 1: lerp picks one end, exactly.
-        sextants.lerp_((after - before).add_(chroma, alpha=offset), is_largest)
-    torch.div(sextants, chroma.mul_(6).clamp_min_(_TINY), out=hue)
+    turn = torch.where(most == green, (blue - red) + chroma * 2, (red - green) + chroma * 4)
+    turn = torch.where(most == red, green - blue, turn)
+    torch.div(turn, (chroma * 6).clamp_min_(_TINY), out=hue)
     hue.sub_(hue.floor())
     return hls
 

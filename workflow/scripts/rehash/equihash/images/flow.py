@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn.functional import grid_sample
 
 from rehash.equihash.images.perlin import LARGEST, open_fields
 from rehash.errors import InputError
@@ -82,14 +81,14 @@ class PerlinFields:
 
     def take(self, numbers: torch.Tensor, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the coarse and fine fields of the given numbers, int64 (N, A, 2), as two int8 (N, A, H, W)."""
-        pairs = zip((self.coarse, self.fine), numbers.unbind(-1))
-        return tuple(_rows(fields, chosen).to(device) for fields, chosen in pairs)
+        return tuple(rows_on(*each, device) for each in zip((self.coarse, self.fine), numbers.unbind(-1)))
 
 
-def _rows(fields: np.ndarray | torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-    if isinstance(fields, torch.Tensor):
-        return fields[numbers.to(fields.device, non_blocking=True)]
-    return torch.from_numpy(fields[numbers.cpu().numpy()])
+def rows_on(array: np.ndarray | torch.Tensor, numbers: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Return the rows of an array, perhaps memory-mapped, at `numbers`, int64 of any shape, on a device."""
+    if isinstance(array, torch.Tensor):
+        return array[numbers.to(array.device, non_blocking=True)].to(device)
+    return torch.from_numpy(array[numbers.cpu().numpy()]).to(device)
 
 
 @dataclass(frozen=True)
@@ -127,8 +126,9 @@ class Flow:
     ) -> torch.Tensor:
         """Return images whose pixel at (x, y) is read at (x, y) + displacement (bilinear; the border's colour outside).
 
-        Pixels stand at linspace(-1, 1) inclusive and are read with grid_sample's align_corners=False, as published. So
-        even without a displacement the outermost pixels are read half a pixel outside their centres.
+        Pixels stand at linspace(-1, 1) inclusive and are read as grid_sample does with align_corners=False, as
+        published. So even without a displacement the outermost pixels are read half a pixel outside their centres.
+        Operations and their order: `rehash.equihash.images.views`.
 
         Args:
             pictures: float32 (N, C, H, W). coarse, fine: int8 (N, 2, H, W), displacements along x, then along y.
@@ -137,35 +137,68 @@ class Flow:
         Returns:
             float32 (N, C, H, W).
         """
-        grid = torch.empty(coarse.shape, device=pictures.device)
         factor = None if strength is None else strength[:, None, None]
         if self.fade:
-            fade = _fade_table(self, tuple(coarse.shape[2:]), pictures.device)
+            fade = fade_on(self, tuple(coarse.shape[2:]), pictures.device)
             factor = fade if factor is None else factor * fade
+        places = []
         for axis, shape in ((0, (1, -1)), (1, (-1, 1))):
-            tables = _axis_tables(self, coarse.shape[3 - axis], pictures.device)
-            places, by_coarse, by_fine = (table.reshape(shape) for table in tables)
-            moved = coarse[:, axis].float().mul_(by_coarse).add_(fine[:, axis].float().mul_(by_fine))
+            size = coarse.shape[3 - axis]
+            place, by_coarse, by_fine = (table.reshape(shape) for table in tables_on(self, size, pictures.device))
+            moved = (coarse[:, axis] * by_coarse).add_(fine[:, axis] * by_fine)
             if factor is not None:
                 moved.mul_(factor)
-            torch.add(moved, places, out=grid[:, axis])
-        # The grid is a view of two planes, x and y: the kernel reads them faster than interleaved pairs.
-        return grid_sample(pictures, grid.permute(0, 2, 3, 1), padding_mode="border", align_corners=False)
+            places.append(moved.add_(place).add_(1).mul_(size / 2).sub_(0.5).clamp_(0, size - 1))
+        return read_between(pictures, *places)
 
 
-@cache
-def _axis_tables(flow: Flow, size: int, device: torch.device) -> tuple[torch.Tensor, ...]:
-    """Return the places of an axis' pixels and the factors of both displacements, float32 (size,), kept on the device.
+def read_between(pictures: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Read images between their pixels, bilinearly.
 
-    They would otherwise be copied to a GPU for each few views.
+    Args:
+        pictures: float32 (N, C, H, W). x, y: where each pixel of the result is read, float32 (N, H', W'), pixels from
+            the centre of the first one, in [0, W - 1] and [0, H - 1].
+
+    Returns:
+        float32 (N, C, H', W').
     """
-    values = (np.linspace(-1, 1, size), *(flow.weights(size) / divisor for divisor in (flow.coarse, flow.fine)))
-    with torch.inference_mode(False):  # for all who come later, too
-        return tuple(torch.from_numpy(each.astype(np.float32)).to(device) for each in values)
+    height, width = pictures.shape[2:]
+    left, top = x.floor(), y.floor()
+    west, north = x - left, y - top  # how far it is from the pixel to the left, and from the one above
+    east, south = 1 - west, 1 - north
+    corners = ((0, 0, south * east), (0, 1, south * west), (1, 0, north * east), (1, 1, north * west))
+    found = None
+    for down, right, weight in corners:
+        # Beyond the last pixel, where the weight is 0, the last one is read.
+        row, column = (top.long() + down).clamp_(max=height - 1), (left.long() + right).clamp_(max=width - 1)
+        at = (row * width + column).flatten(1)[:, None].expand(-1, pictures.shape[1], -1)
+        part = pictures.flatten(2).gather(2, at).unflatten(2, x.shape[1:]) * weight[:, None]
+        found = part if found is None else found + part
+    return found
 
 
 @cache
-def _fade_table(flow: Flow, size: tuple[int, int], device: torch.device) -> torch.Tensor:
-    """Return `Flow.radial`, float32 (H, W), kept on the device."""
+def axis_tables(flow: Flow, size: int) -> np.ndarray:
+    """Return the places of an axis' pixels and the factors of a coarse and a fine displacement, float32 (3, size)."""
+    factors = (flow.weights(size) / divisor for divisor in (flow.coarse, flow.fine))
+    return np.stack([np.linspace(-1, 1, size), *factors]).astype(np.float32)
+
+
+@cache
+def fade_table(flow: Flow, size: tuple[int, int]) -> np.ndarray:
+    """Return `Flow.radial`, float32 (H, W), or (0, 0) for a flow that does not fade."""
+    return flow.radial(*size).astype(np.float32) if flow.fade else np.empty((0, 0), np.float32)
+
+
+@cache
+def tables_on(flow: Flow, size: int, device: torch.device) -> torch.Tensor:
+    """Return `axis_tables`, kept on a device, to which they would otherwise be copied for each few views."""
+    with torch.inference_mode(False):  # for all who come later, too
+        return torch.from_numpy(axis_tables(flow, size)).to(device)
+
+
+@cache
+def fade_on(flow: Flow, size: tuple[int, int], device: torch.device) -> torch.Tensor:
+    """Return `fade_table`, kept on a device."""
     with torch.inference_mode(False):
-        return torch.from_numpy(flow.radial(*size).astype(np.float32)).to(device)
+        return torch.from_numpy(fade_table(flow, size)).to(device)

@@ -43,7 +43,7 @@ def blend_weights(overlap: int) -> np.ndarray:
 
 
 @cache
-def _weights_on(device: torch.device, overlap: int) -> torch.Tensor:
+def weights_on(device: torch.device, overlap: int) -> torch.Tensor:
     """Return `blend_weights` as float32, kept on the device: copied there once and not for each few mosaics."""
     with torch.inference_mode(False):  # for all who come later, too
         return torch.from_numpy(blend_weights(overlap).astype(np.float32)).to(device)
@@ -71,7 +71,7 @@ def join(parts: list[torch.Tensor], dim: int, overlap: int) -> torch.Tensor:
         begin = overlap if i else 0
         end = stride if i < len(parts) - 1 else stride + overlap
         joined.narrow(dim, i * stride + begin, end - begin).copy_(part.narrow(dim, begin, end - begin))
-    weights = _weights_on(first.device, overlap).reshape(-1, *[1] * (-1 - dim))
+    weights = weights_on(first.device, overlap).reshape(-1, *[1] * (-1 - dim))
     for i, (one, other) in enumerate(pairwise(parts), start=1):
         start = one.narrow(dim, stride, overlap).float()
         blend = (other.narrow(dim, 0, overlap).float() - start).mul_(weights).add_(start)

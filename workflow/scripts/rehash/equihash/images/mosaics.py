@@ -1,14 +1,13 @@
-"""Mosaics of images and their noisy views, made from labels in whole blocks, on any device."""
+"""Mosaics of images and their noisy views, made from labels when they are needed, on any device."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
+from math import prod
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -16,12 +15,12 @@ import torch
 from rehash.equihash.images.augment import move, relight
 from rehash.equihash.images.banks import Bank
 from rehash.equihash.images.classes import Classes
-from rehash.equihash.images.colour import shift_colours
 from rehash.equihash.images.flow import PerlinFields, uploaded
-from rehash.equihash.images.layout import image_numbers, lay_out, truncated
-from rehash.equihash.images.noise import BLOCK, CHOICES, Change, Choice, Draws, Noise, Source, block_draws, cut, pinned
+from rehash.equihash.images.layout import image_numbers, lay_out
+from rehash.equihash.images.noise import BLOCK, CHOICES, Change, Choice, Draws, Source, Warp, cut, item_draws
 from rehash.equihash.images.perlin import describe_perlin
 from rehash.equihash.images.task import Task
+from rehash.equihash.images.views import noisy, warped_on
 from rehash.errors import InputError
 from rehash.store import value_digest
 
@@ -30,11 +29,11 @@ _ROOM = 2**33  # bytes of a GPU that are left for a network and its activations,
 # Pixels of the views made at a time: few enough for a CPU's cache to hold their floats, enough to keep a GPU busy.
 _PIXELS_ON_A_CPU, _PIXELS_ON_A_GPU = 2**18, 2**23
 
-A, B = TypeVar("A"), TypeVar("B")
-
 
 class ImageBank(Protocol):
     """A source of images by number: uint8 (n, H, W[, 3]), an array or a tensor on the device."""
+
+    images: np.ndarray | torch.Tensor  # all of them, perhaps memory-mapped
 
     def __len__(self) -> int: ...
     def take(self, indices: np.ndarray) -> np.ndarray | torch.Tensor: ...
@@ -50,8 +49,11 @@ class DeviceBank:
         return len(self.images)
 
     def take(self, indices: np.ndarray) -> torch.Tensor:
-        """Return the images at `indices`, int64 (n,)."""
-        return self.images[torch.from_numpy(np.ascontiguousarray(indices)).to(self.images.device)]
+        """Return the images at `indices`, int64 (n,); a GPU goes on computing while they are copied there."""
+        places = torch.from_numpy(np.ascontiguousarray(indices))
+        if self.images.device.type == "cuda":
+            places = places.pin_memory()
+        return self.images[places.to(self.images.device, non_blocking=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +163,11 @@ class Mosaics:
         Raises:
             InputError: a label is out of range, or the bank's images do not fit the task.
         """
-        return self._mosaics(labels, np.zeros((len(labels), self.task.images), np.int64))
+        return self._mosaics(labels, self._first(labels))
+
+    def _first(self, labels: np.ndarray) -> np.ndarray:
+        """Return what chooses the first image of each class and identity."""
+        return np.zeros((len(labels), self.task.images), np.int64)
 
     def _mosaics(self, labels: np.ndarray, chosen: np.ndarray, step: np.ndarray | None = None) -> torch.Tensor:
         """Return the mosaics of labels; of classes and identities, `chosen` and `step` choose the images.
@@ -169,29 +175,33 @@ class Mosaics:
         Args:
             chosen, step: int64 (n, images), see `Classes.choose`.
         """
+        numbers = self._numbers(labels, chosen, step)
+        images = torch.as_tensor(self.bank.take(numbers.ravel()), device=self.device)
+        shape = (len(labels), *self.task.grid, *self.task.picture, self.task.shape[0])
+        placed = images.reshape(shape).permute(0, 1, 2, 5, 3, 4)
+        if self.task.dtype == torch.float32:
+            placed = placed.float().mul_(1 / 255)
+        return lay_out(placed, self.task.overlap)
+
+    def _numbers(self, labels: np.ndarray, chosen: np.ndarray, step: np.ndarray | None = None) -> np.ndarray:
+        """Return the numbers of the images of labels' mosaics, int64 (n, images); see `_mosaics`."""
         labels, count = np.asarray(labels), self.label_count
         if len(wrong := labels[(labels < 0) | (labels >= count)]):
             raise InputError(
                 f"label {wrong[0]}: {self._shown} {self.task.of_what} in a grid of {self.task.grid[0]} x "
                 f"{self.task.grid[1]} make the labels 0 to {count - 1}"
             )
-        numbers = image_numbers(labels, self._shown, self.task.images)
-        if self.classes is not None:
-            numbers = self.classes.choose(numbers, chosen, step, self.task.differ)
-        images = torch.as_tensor(self.bank.take(numbers.ravel()), device=self.device)
-        if images.shape[1:] != self.task.picture_shape or images.dtype != torch.uint8:
+        images = self.bank.images
+        kind = str(images.dtype).removeprefix("torch.")
+        if tuple(images.shape[1:]) != self.task.picture_shape or kind != "uint8":
             found, expected = ("x".join(map(str, shape)) for shape in (images.shape[1:], self.task.picture_shape))
-            kind = str(images.dtype).removeprefix("torch.")
             has_colour = self.task.kind in ("augmented", "instances")
             way_out = "; set its picture, and colour for images in colour" if has_colour else ""
             raise InputError(
                 f"bank: its images are {kind} {found}; {self.task.kind} mosaics need uint8 {expected}{way_out}"
             )
-        shape = (len(labels), *self.task.grid, *self.task.picture, self.task.shape[0])
-        placed = images.reshape(shape).permute(0, 1, 2, 5, 3, 4)
-        if self.task.dtype == torch.float32:
-            placed = placed.float().mul_(1 / 255)
-        return lay_out(placed, self.task.overlap)
+        numbers = image_numbers(labels, self._shown, self.task.images)
+        return numbers if self.classes is None else self.classes.choose(numbers, chosen, step, self.task.differ)
 
     def draw(self, source: Source, n: int) -> Draws:
         """Draw the random numbers of n views."""
@@ -214,76 +224,83 @@ class Mosaics:
         Raises:
             InputError: see `plain`.
         """
-        views = torch.empty((len(labels), *self.task.shape), dtype=self.task.dtype, device=self.device)
-        pixels = _PIXELS_ON_A_CPU if self.device.type == "cpu" else _PIXELS_ON_A_GPU
-        step = max(1, pixels // (self.task.shape[1] * self.task.shape[2]))
-        for first in range(0, len(labels), step):
-            part = slice(first, first + step)
-            views[part] = self._made(labels[part], cut(draws, part))
+        return self._in_parts(np.asarray(labels), lambda part: cut(draws, part))
+
+    def _in_parts(self, labels: np.ndarray, draws_of: Callable[[slice], Draws]) -> torch.Tensor:
+        """Make views a few at a time, so that their random numbers and all else on the way stay small."""
+        step, count = self._together, len(labels)
+        if self.task.flows and 0 < count <= step:
+            return self._made(labels, draws_of(slice(0, count)))
+        # In this order in memory, whatever that of the parts is: a network rounds otherwise in another.
+        views = torch.empty((count, *self.task.shape), dtype=self.task.dtype, device=self.device)
+        for first in range(0, count, step):
+            part = slice(first, min(first + step, count))
+            views[part] = self._made(labels[part], draws_of(part))
         return views
+
+    @property
+    def _together(self) -> int:
+        """Return how many views are made at a time."""
+        on_a_cpu = self.device.type == "cpu"
+        if on_a_cpu and self.task.flows:
+            return BLOCK  # one after the other, with nothing on the way but a few numbers each
+        return max(1, (_PIXELS_ON_A_CPU if on_a_cpu else _PIXELS_ON_A_GPU) // prod(self.task.shape[1:]))
 
     def _made(self, labels: np.ndarray, draws: Draws) -> torch.Tensor:
         if isinstance(draws, Change):
             return self._augmented(self._mosaics(labels, draws.chosen.cpu().numpy()), draws)
         if isinstance(draws, Choice):
             return self._mosaics(labels, *(drawn.cpu().numpy() for drawn in draws))
-        mosaics = self.plain(labels)
-        if isinstance(draws, Noise):
-            return mosaics.add_(self._here(draws.normal) * self.task.gaussian)
-        saturation = self._here(draws.saturation) if self.task.saturation else None
-        coloured = shift_colours(mosaics, self._here(draws.hue), self._here(draws.lightness), saturation)
-        strength = None if self.task.flow.strength is None else self._here(draws.strength)
-        moved = self.task.flow.displace(coloured, *self.perlin.take(draws.fields, self.device), strength)
-        return truncated(moved.clamp_(0, 1).mul_(255))
+        here = type(draws)(*(drawn.to(self.device, non_blocking=True) for drawn in draws))
+        if isinstance(draws, Warp):
+            numbers = self._numbers(labels, self._first(labels)).reshape(-1, *self.task.grid)
+            return warped_on(self.task, self.device)(self.task, self.bank.images, numbers, self.perlin, here)
+        return noisy(self.plain(labels), here.normal, self.task.gaussian)
 
     def _augmented(self, mosaics: torch.Tensor, draws: Change) -> torch.Tensor:
-        task, here = self.task, self._here
+        task = self.task
         if task.shift or task.rotation or task.scale or task.flip:
             moved = (draws.shift, draws.angle, draws.factor, draws.mirrored)
-            mosaics = move(mosaics, *(here(drawn) for drawn in moved))
+            mosaics = move(mosaics, *(drawn.to(self.device) for drawn in moved))
         if task.brightness or task.contrast:
-            mosaics = relight(mosaics, here(draws.brightness), here(draws.contrast))
-        return mosaics.add_(here(draws.normal) * task.gaussian) if task.gaussian else mosaics
-
-    def _here(self, drawn: torch.Tensor) -> torch.Tensor:
-        """Return random numbers on the device; those in pinned memory are copied there while it computes."""
-        return drawn.to(self.device, non_blocking=True)
+            mosaics = relight(mosaics, draws.brightness.to(self.device), draws.contrast.to(self.device))
+        return noisy(mosaics, draws.normal.to(self.device), task.gaussian) if task.gaussian else mosaics
 
     def batches(
-        self, labels: Any, start: int, *, seed: int, name: str, kind: str, ahead: int = 0
+        self, labels: Any, start: int, *, seed: int, name: str, kind: str
     ) -> Iterator[tuple[int, torch.Tensor]]:
         """Yield the views of items start, start + 1, ..., block by block, with the number of each block's first item.
 
-        An item's view does not depend on where a range begins or ends. Memory holds one block, and the draws of those
-        ahead.
+        An item's view does not depend on where a range begins or ends. Memory holds one block.
 
         Args:
             labels: the labels of the n items: an array, or anything whose slices are arrays.
-            name, kind: the names of the stream, see `rehash.equihash.images.noise.block_source`.
-            ahead: the number of threads that draw the noise of coming blocks meanwhile; 0 for none. They are meant for
-                spare cores beside a GPU: where torch's threads use all cores, they would slow each other down.
+            name, kind: of the random numbers, see `rehash.equihash.images.noise.PositionSource.of`.
 
         Raises:
             InputError: see `plain`; or there is no such kind.
         """
-        stop = start + len(labels)
-        blocks = range(start // BLOCK, -(-stop // BLOCK)) if len(labels) else ()
+        at, stop = start, start + len(labels)
+        while at < stop:
+            end = min(stop, (at // BLOCK + 1) * BLOCK)
+            shown = np.asarray(labels[at - start : end - start])
+            yield at, self.views_of(shown, np.arange(at, end), seed=seed, name=name, kind=kind)
+            at = end
 
-        def drawn(block: int) -> tuple[int, Draws]:
-            draws = block_draws(lambda source: self.draw(source, BLOCK), seed, name, kind, block)
-            return block, pinned(draws) if self.device.type == "cuda" else draws
+    def views_of(self, labels: np.ndarray, items: np.ndarray, *, seed: int, name: str, kind: str) -> torch.Tensor:
+        """Return the views of items with these labels and numbers, both int64 (n,), as `batches` yields them."""
 
-        for block, draws in _made_ahead(drawn, blocks, ahead):
-            first, last = max(start, block * BLOCK), min(stop, (block + 1) * BLOCK)
-            part = slice(first - block * BLOCK, last - block * BLOCK)
-            yield first, self.views(np.asarray(labels[first - start : last - start]), cut(draws, part))
+        def drawn(part: slice) -> Draws:
+            numbers = items[part]
+            make = partial(self.draw, n=len(numbers))
+            return item_draws(make, seed, name, kind, numbers, self.device)
+
+        return self._in_parts(np.asarray(labels), drawn)
 
     def items(self, labels: Any, start: int, *, seed: int, name: str, kind: str) -> torch.Tensor:
         """Return all of `batches` in one tensor, (n, *task.shape) of task.dtype."""
-        views = torch.empty((len(labels), *self.task.shape), dtype=self.task.dtype, device=self.device)
-        for first, batch in self.batches(labels, start, seed=seed, name=name, kind=kind):
-            views[first - start :][: len(batch)] = batch
-        return views
+        numbers = np.arange(start, start + len(labels))
+        return self.views_of(np.asarray(labels), numbers, seed=seed, name=name, kind=kind)
 
 
 def _classes(task: Task, bank: Bank) -> Classes | None:
@@ -304,20 +321,6 @@ def _keep_memory() -> None:
     of up to 32 MB count. The block allocated and freed here is never written to.
     """
     torch.empty(2**25 - 2**16, dtype=torch.uint8)
-
-
-def _made_ahead(make: Callable[[A], B], inputs: Iterable[A], threads: int) -> Iterator[B]:
-    """Map `make` over the inputs in order, with as many results computed ahead as there are threads."""
-    if not threads:
-        yield from map(make, inputs)
-        return
-    inputs = iter(inputs)
-    with ThreadPoolExecutor(threads) as pool:
-        waiting = deque(pool.submit(make, one) for one in islice(inputs, threads))
-        while waiting:
-            result = waiting.popleft().result()
-            waiting.extend(pool.submit(make, one) for one in islice(inputs, 1))
-            yield result
 
 
 def fitting(free: int, sizes: Sequence[int]) -> list[bool]:

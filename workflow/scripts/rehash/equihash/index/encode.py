@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from rehash.bits import Codes, pack
-from rehash.equihash.databases.label_files import LabelFile
+from rehash.bits import Codes
+from rehash.equihash.databases.label_files import Labels
 from rehash.equihash.databases.labels import Database
 from rehash.equihash.databases.queries import Queries
 from rehash.equihash.images.banks import Bank
 from rehash.equihash.images.mosaics import Mosaics, view_dependencies, view_digests
-from rehash.equihash.images.noise import BLOCK
 from rehash.equihash.images.task import Task
 from rehash.equihash.index.fingerprints import Origin, write_shard
+from rehash.equihash.index.hashing import Hashed, Hasher
 from rehash.equihash.index.query_codes import (
     QueryCodes,
     ViewList,
@@ -27,38 +27,12 @@ from rehash.equihash.index.query_codes import (
     query_views,
     signed_count,
 )
-from rehash.equihash.learning.models import Model, open_model
+from rehash.equihash.learning.models import CodeSource, Model, open_model
 from rehash.equihash.learning.weights import Network
 from rehash.errors import InputError
 from rehash.job import Saving
 from rehash.store import file_digest
 from rehash.training import Compute, State, device_kind, finished
-
-_ROWS_ON_A_CPU = 128  # few enough for their activations to stay in its caches: half the time of a whole block
-_THREADS_BESIDE_A_GPU = 4  # to draw the noise of blocks to come
-
-
-def logits(
-    network: Network, mosaics: Mosaics, labels: Any, start: int, *, seed: int, name: str, kind: str
-) -> Iterator[np.ndarray]:
-    """Compute the logits of items start, start + 1, ..., block by block: float32 (n, bits).
-
-    The network always sees the same rows of a block together, each item in its own row and zeros for items that are
-    not asked for: the number of rows of a product, and an item's row, can change how it is rounded.
-
-    The arguments are those of `Mosaics.batches`.
-    """
-    on_a_cpu = mosaics.device.type == "cpu"
-    together, ahead = (_ROWS_ON_A_CPU, 0) if on_a_cpu else (BLOCK, _THREADS_BESIDE_A_GPU)
-    for first, views in mosaics.batches(labels, start, seed=seed, name=name, kind=kind, ahead=ahead):
-        before = first % together
-        shown = len(views) + before
-        shape = (-(-shown // together) * together, *views.shape[1:])
-        whole = torch.zeros(shape, dtype=views.dtype, device=views.device)
-        whole[before:shown] = views
-        with torch.inference_mode():  # not around the yield, which would leave it on for others
-            found = torch.cat([network(rows) for rows in whole.split(together)])
-        yield found[before:shown].cpu().numpy()
 
 
 class Encoding:
@@ -66,7 +40,8 @@ class Encoding:
 
     Args:
         views: the lists of views, in order.
-        encode: a function that yields the logits of a list's views from a row on, in blocks: float32 (n, bits).
+        encode: a function of a list, a row and a number that yields what the list's views from that row on are hashed
+            to, in blocks; of so many of these views the logits are asked for.
         bits: the length of a fingerprint.
         kept: the number of first views whose |logits| are kept. signed: the same, of logits with their signs.
 
@@ -77,7 +52,7 @@ class Encoding:
     def __init__(
         self,
         views: Sequence[ViewList],
-        encode: Callable[[ViewList, int], Iterator[np.ndarray]],
+        encode: Callable[[ViewList, int, int], Iterator[Hashed]],
         bits: int,
         *,
         kept: int = 0,
@@ -101,24 +76,25 @@ class Encoding:
     def step(self) -> None:
         """Encode one block."""
         found, start = next(self._blocks), self.finished_steps
-        if not np.isfinite(found).all():
-            item = start + int(np.flatnonzero(~np.isfinite(found).all(axis=1))[0])
+        stop = start + len(found.codes)
+        if not found.numbers.all():
+            item = start + int(np.flatnonzero(~found.numbers)[0])
             raise InputError(
                 f"view {item} of {self.total}: the network gives logits that are no numbers; train it again"
             )
-        self.codes[start : start + len(found)] = pack(found > 0)
-        for values, of in ((self.abs_logits, np.abs(found)), (self.logits, found)):
-            kept = values[start : start + len(found)]
-            kept[:] = of[: len(kept)]
-        self.finished_steps += len(found)
+        self.codes[start:stop] = found.codes
+        for values, of in ((self.abs_logits, np.abs), (self.logits, np.asarray)):
+            if len(kept := values[start:stop]):
+                kept[:] = of(found.logits[: len(kept)])
+        self.finished_steps = stop
 
-    def _encoded(self) -> Iterator[np.ndarray]:
-        """Yield the logits from the first unfinished view on."""
-        at = 0
+    def _encoded(self) -> Iterator[Hashed]:
+        """Yield what the views are hashed to from the first unfinished one on."""
+        at, kept = 0, max(len(self.abs_logits), len(self.logits))
         for each in self.views:
-            stop = at + len(each.labels)
-            if self.finished_steps < stop:
-                yield from self.encode(each, self.finished_steps - at)
+            stop, start = at + len(each.labels), self.finished_steps
+            if start < stop:
+                yield from self.encode(each, start - at, max(0, kept - start))
             at = stop
 
     def state(self) -> State:
@@ -159,6 +135,7 @@ class Encoder:
 
     Attributes:
         network: a function from views to logits, float32 (n, bits).
+        hasher: the same network, for blocks of views.
         model: a digest of all that it depends on. views: what its views depend on.
         seed: of the views' noise.
         digests: of their files, for the provenance.
@@ -166,6 +143,7 @@ class Encoder:
 
     network: Network
     mosaics: Mosaics
+    hasher: Hasher
     bits: int
     seed: int
     model: str
@@ -182,12 +160,13 @@ class Encoder:
         views = {**view_dependencies(shown.task, images, perlin), "split": shown.split}
         mosaics = Mosaics.open(task, images, perlin, target)
         said = (about["bits"], shown.seed, digest[:16], views, compute, shown.precision)
-        return cls(network, mosaics, *said, {**view_digests(images, perlin), **files})
+        hasher = Hasher(network, mosaics, graph=not isinstance(model, CodeSource))  # others may wait for the GPU
+        return cls(network, mosaics, hasher, *said, {**view_digests(images, perlin), **files})
 
-    def logits(self, each: ViewList, skipped: int) -> Iterator[np.ndarray]:
-        """Yield the logits of a list of views, without the first `skipped`, in blocks."""
+    def hashed(self, each: ViewList, skipped: int, kept: int = 0) -> Iterator[Hashed]:
+        """Yield what a list of views is hashed to, without the first `skipped`, in blocks (`Hasher.blocks`)."""
         names = {"seed": self.seed, "name": each.name, "kind": each.kind}
-        return logits(self.network, self.mosaics, each.labels[skipped:], each.start + skipped, **names)
+        return self.hasher.blocks(each.labels[skipped:], each.start + skipped, kept=kept, **names)
 
     def about(self, database: Database) -> dict[str, str]:
         """Return model, config, device and precision of the fingerprints that it makes (see `fingerprints.Origin`)."""
@@ -212,10 +191,16 @@ def encode_shard(
     shown: Shown,
     compute: Compute,
     saving: Saving,
+    *,
+    shard: int = 0,
+    shards: int = 1,
 ) -> dict[str, Any]:
-    """Encode the items of a label file and write their fingerprints (`fingerprints.write_shard`).
+    """Encode the items of one of a database's shards and write their fingerprints (`fingerprints.write_shard`).
 
     A job that was killed continues from its saved state when it is started again.
+
+    Args:
+        labels: of the database (`rehash.equihash.databases.label_files.Labels`).
 
     Returns:
         Notes for the provenance: device, items, wall time with earlier runs, code changes.
@@ -223,14 +208,16 @@ def encode_shard(
     Raises:
         InputError: the files do not fit together.
     """
-    encoder, part = Encoder.open(model, bank, perlin, shown, compute), LabelFile.open(labels)
-    views = [ViewList(part.map(), part.start, part.database.name, "database")]
-    about = encoder.about(part.database)
-    job, identity = Encoding(views, encoder.logits, encoder.bits), encoder.identity(views, part.checksum, 0, about)
+    encoder, known = Encoder.open(model, bank, perlin, shown, compute), Labels.open(labels)
+    database = known.database
+    part = known.shard(shard, shards)
+    views = [ViewList(part, part.start, database.name, "database")]
+    about = encoder.about(database)
+    job, identity = Encoding(views, encoder.hashed, encoder.bits), encoder.identity(views, known.checksum, 0, about)
     title = Path(output).name
     with finished(job, output, identity, saving, encoder.mosaics.device, title=title, unit="item") as notes:
-        write_shard(output, job.codes, start=part.start, n_items=part.database.n_items, **about)
-        return {**notes, "items": job.total, "digests": {**encoder.digests, part.path: part.checksum}}
+        write_shard(output, job.codes, start=part.start, n_items=database.n_items, **about)
+        return {**notes, "items": job.total, "digests": {**encoder.digests, known.path: known.checksum}}
 
 
 def encode_queries(
@@ -257,7 +244,7 @@ def encode_queries(
     kept = min(probed, len(asked.positive[max(asked.positive)][0]))
     by_list = query_views(asked)
     views = list(by_list.values())
-    job = Encoding(views, encoder.logits, encoder.bits, kept=kept, signed=signed_count(by_list) if signed else 0)
+    job = Encoding(views, encoder.hashed, encoder.bits, kept=kept, signed=signed_count(by_list) if signed else 0)
     identity, title = encoder.identity(views, file_digest(queries), kept, about), Path(output).name
     identity |= {"signed": True} if signed else {}
     with finished(job, output, identity, saving, encoder.mosaics.device, title=title, unit="item") as notes:

@@ -9,24 +9,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from itertools import pairwise
+from math import gcd
 from pathlib import Path
-from typing import Any, TypeVar
+from struct import Struct
+from typing import Any
 
 import h5py
 import numpy as np
 
 from rehash.bits import Codes
+from rehash.compiled import compiled, inlined
 from rehash.equihash.databases.mixing import mix
 from rehash.errors import InputError
 from rehash.hdf5 import created, opened, read_attributes, write_attributes
-from rehash.progress import progress
 
 GROUPS = 2**10  # and the most partitions of an index
-_READ = 2**20  # items of a shard that are read at once, or a whole group
-_Word = TypeVar("_Word", int, np.ndarray)
+_READ = 2**17  # items of a shard that are read at once
+_ODD_BYTES, _ODD_PAIRS = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0000FFFF0000FFFF)
+_mixed = inlined(mix)
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,8 @@ class Origin:
     Attributes:
         n_items: the number of items of the whole database.
         bits: the length of a fingerprint, a multiple of 8.
-        model, config: digests of what the fingerprints were made with.
+        model, config: digests of what the fingerprints were made with: the network and how it computes
+            (`rehash.equihash.learning.models.open_model`); labels, noise and images.
         device, precision: the kind of device that ran the network (`rehash.training.device_kind`) and its arithmetic;
             empty for fingerprints that no network made. On another kind, logits near 0 and thus bits may differ.
     """
@@ -132,25 +136,49 @@ class Shard:
         """Return how many items of the shard are in a run of groups."""
         return int(self.offsets[groups.stop] - self.offsets[groups.start])
 
-    def read(self, groups: range, codes: Codes, ids: np.ndarray) -> None:
-        """Read the items of a run of groups, group by group, ascending within each.
+    def blocks(self, groups: range) -> Iterator[tuple[Codes, np.ndarray]]:
+        """Yield the items of a run of groups in blocks: group by group, ascending within each.
 
-        Args:
-            codes, ids: the arrays that are filled; uint8 (count, bits / 8) and id_dtype (count,).
+        Yields:
+            codes, uint8 (m, bits / 8), and ids, id_dtype (m,), of some hundred thousand items at most.
 
         Raises:
-            InputError: a group does not have the checksum of what was written.
+            InputError: a group does not have the checksum of what was written. Of a group that is larger than a block,
+                this is known after its last block.
         """
-        if not len(ids):
+        if not self.count(groups):
             return
-        offsets = self.offsets[groups.start : groups.stop + 1]
         with opened(self.path, "a shard of fingerprints") as file:
-            file["codes"].read_direct(codes, np.s_[offsets[0] : offsets[-1]])
-            file["ids"].read_direct(ids, np.s_[offsets[0] : offsets[-1]])
-            checksums = file["checksums"][groups.start : groups.stop]
-            for group, checksum, (low, high) in zip(groups, checksums, pairwise(offsets - offsets[0])):
-                if _checksum(codes[low:high], ids[low:high]) != checksum.tobytes():
-                    raise InputError(f"the content of group {group} does not have its checksum")
+            codes, ids = file["codes"], file["ids"]
+            for run in self._runs(groups):
+                offsets = self.offsets[run.start : run.stop + 1]
+                parts = [slice(low, min(low + _READ, offsets[-1])) for low in range(*offsets[[0, -1]], _READ)]
+                checksums = file["checksums"][run.start : run.stop]
+                if len(parts) == 1:
+                    held, theirs = codes[parts[0]], ids[parts[0]]
+                    limits = pairwise(offsets - offsets[0])
+                    found = [_checksum(held[low:high], theirs[low:high]) for low, high in limits]
+                    _check(run, found, checksums)
+                    yield held, theirs
+                else:  # a group that is larger than a block: its checksum is that of all codes, then of all ids
+                    digest = hashlib.sha256()
+                    for rows in parts:
+                        held = codes[rows]
+                        digest.update(held)
+                        yield held, ids[rows]
+                    for rows in parts:
+                        digest.update(ids[rows])
+                    _check(run, [digest.digest()], checksums)
+
+    def _runs(self, groups: range) -> Iterator[range]:
+        """Yield runs of groups that together are `groups`, without empty runs: of `_READ` items, or of one group."""
+        first = groups.start
+        while first < groups.stop:
+            full = int(np.searchsorted(self.offsets, self.offsets[first] + _READ, "right")) - 1
+            last = min(max(first + 1, full), groups.stop)
+            if self.count(range(first, last)):
+                yield range(first, last)
+            first = last
 
 
 def words(codes: Codes) -> np.ndarray:
@@ -173,16 +201,54 @@ def compare_words(codes: np.ndarray, queries: np.ndarray, below: np.ufunc) -> np
     return result
 
 
-def route(words: Iterable[_Word], partitions: int) -> _Word:
-    """Return the partition of a fingerprint given by its words, first to last: Python integers or uint64 arrays (n,).
+def units(codes: Codes) -> np.ndarray:
+    """Return codes, uint8 (n, w), as compiled functions take them: one after the other, in the fewest whole numbers.
 
-    Each word goes through `mix`, so that whichever bits vary, all bits of the result vary. The first 10 bits of the
-    result are the fingerprint's group; each partition has a run of groups (see `groups_of`).
+    The numbers have 8, 4, 2 or 1 bytes, the most that w is a multiple of; `big_endian` makes them comparable.
     """
-    mixed = 0
-    for word in words:
-        mixed = mix(mixed ^ word)
-    return (mixed >> 54) * partitions >> 10
+    return np.ascontiguousarray(codes).reshape(-1).view(f"u{gcd(codes.shape[1], 8)}")
+
+
+def unit_struct(width: int) -> Struct:
+    """Return what unpacks one code of so many bytes into a tuple of its `units`; those of 8 bytes have a sign."""
+    size = gcd(width, 8)
+    return Struct(f"={width // size}{'BHIq'[size.bit_length() - 1]}")
+
+
+@inlined
+def big_endian(number):
+    """Return a number of `units` as the upper bytes of a uint64, which ascends as the code's bytes do."""
+    number = np.uint64(number)
+    number = (number & _ODD_BYTES) << np.uint64(8) | number >> np.uint64(8) & _ODD_BYTES
+    number = (number & _ODD_PAIRS) << np.uint64(16) | number >> np.uint64(16) & _ODD_PAIRS
+    return number << np.uint64(32) | number >> np.uint64(32)
+
+
+@inlined
+def _routed(codes, at, width, size, partitions):
+    mixed = np.uint64(0)
+    for start in range(0, width, 8 // size):
+        word = np.uint64(0)
+        for place in range(start, min(start + 8 // size, width)):
+            word |= big_endian(codes[at + place]) >> np.uint64(8 * size * (place - start))
+        mixed = _mixed(mixed ^ word)
+    return np.int64((mixed >> np.uint64(54)) * np.uint64(partitions) >> np.uint64(10))
+
+
+@compiled
+def route(code, size, partitions):
+    """Return the partition of one fingerprint, given as a tuple of its `units`, which have `size` bytes each.
+
+    Each of its words goes through `mix`, so that whichever bits vary, all bits of the result vary. The first 10 bits of
+    the result are the fingerprint's group; each partition has a run of groups (see `groups_of`).
+    """
+    return _routed(code, 0, len(code), size, partitions)
+
+
+@compiled
+def _route_all(codes, width, partitions, found):
+    for row in range(len(found)):
+        found[row] = _routed(codes, row * width, width, codes.itemsize, partitions)
 
 
 def groups_of(partition: int, partitions: int) -> range:
@@ -200,7 +266,10 @@ def groups_of(partition: int, partitions: int) -> range:
 
 def partition_of(codes: Codes, partitions: int) -> np.ndarray:
     """Return the partition of each code, uint8 (n, bits / 8): int64 (n,) in [0, partitions), equal for equal codes."""
-    return route(words(codes).T, partitions).astype(np.int64)
+    found = np.empty(len(codes), np.int64)
+    numbers = units(codes)
+    _route_all(numbers, codes.shape[1] // numbers.itemsize, partitions, found)
+    return found
 
 
 def write_shard(
@@ -277,38 +346,6 @@ def check_shards(paths: Sequence[str | Path]) -> list[Shard]:
     return shards
 
 
-def take_codes(shards: Sequence[Shard], items: np.ndarray) -> Codes:
-    """Read the fingerprints of items, ints (m,), each once and ascending: uint8 (m, bits / 8).
-
-    A shard is ordered by groups of fingerprints, not by item. So each shard that has one of the items is read from its
-    beginning to its end, about a million items at a time, and its checksums are checked.
-
-    Args:
-        shards: of a whole database, as `check_shards` returns them.
-    """
-    found = np.empty((len(items), shards[0].origin.width), np.uint8)
-    for shard in progress(shards, "fingerprints of items", "shard"):
-        low, high = np.searchsorted(items, (shard.start, shard.stop))
-        wanted, codes = items[low:high], found[low:high]
-        for groups in _runs(shard.offsets) if len(wanted) else ():
-            n = shard.count(groups)
-            held, ids = np.empty((n, codes.shape[1]), np.uint8), np.empty(n, shard.origin.id_dtype)
-            shard.read(groups, held, ids)
-            places = np.searchsorted(wanted, ids.astype(np.int64))
-            hit = wanted[np.minimum(places, len(wanted) - 1)] == ids
-            codes[places[hit]] = held[hit]
-    return found
-
-
-def _runs(offsets: np.ndarray) -> Iterator[range]:
-    """Yield runs of groups that together are all: of at most `_READ` items, or of one group."""
-    first = 0
-    while first < GROUPS:
-        last = max(first + 1, int(np.searchsorted(offsets, offsets[first] + _READ, "right")) - 1)
-        yield range(first, last)
-        first = last
-
-
 def check_codes(codes: Codes, where: str, width: int | None = None) -> None:
     """Raise an InputError if the codes are not uint8 (n, width)."""
     if codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] != (width or max(1, codes.shape[1])):
@@ -324,6 +361,13 @@ def check_dataset(file: h5py.File, name: str, dtype: np.dtype | type, shape: tup
 
 def _missing(start: int, stop: int, why: str) -> InputError:
     return InputError(f"the shard with items {start} to {stop} is missing ({why}); expected each item once")
+
+
+def _check(groups: range, found: Sequence[bytes], expected: np.ndarray) -> None:
+    """Raise an InputError that names the first group whose checksum is not that of its content."""
+    for group, mine, theirs in zip(groups, found, expected):
+        if mine != theirs.tobytes():
+            raise InputError(f"the content of group {group} does not have its checksum")
 
 
 def _checksum(codes: Codes, ids: np.ndarray) -> bytes:

@@ -6,25 +6,28 @@ at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from math import gcd
 from pathlib import Path
-from struct import Struct
 from typing import NamedTuple
 
 import numpy as np
 
 from rehash.bits import Codes, pack
-from rehash.equihash.index.fingerprints import check_codes, partition_of, route, words
+from rehash.compiled import specialised
+from rehash.equihash.index.fingerprints import check_codes, partition_of, route, unit_struct, words
 from rehash.equihash.index.partitions import Header, Partition
 from rehash.equihash.index.probing import probe_masks
 from rehash.errors import InputError
+from rehash.progress import progress
 from rehash.store import value_digest
 
 _MOST_MAPPED = 256  # partitions at a time: each holds a file open, and systems allow a process some hundreds
 _LOOKUPS = 2**20  # fingerprints of probes that are looked up at once
 _SCANNED = 2**22  # ids that are read at once
+_MARKS = 2**26  # of items that lie near one that is asked for
 
 
 class Probed(NamedTuple):
@@ -52,8 +55,10 @@ class Index:
 
     def __init__(self, headers: Sequence[Header]) -> None:
         self.origin, self.partitions = headers[0].origin, headers[0].partitions
-        self._words = Struct(f">{-(-self.origin.width // 8)}Q")  # `fingerprints.words` of one code
+        self._shape, self._dtype = (self.origin.width,), np.dtype(np.uint8)  # of one code
+        self._unpack, self._size = unit_struct(self.origin.width).unpack, gcd(self.origin.width, 8)
         self._items = sum(header.items for header in headers)
+        self._headers = headers
         self.partition = lru_cache(_MOST_MAPPED)(lambda partition: headers[partition].map())
 
     @classmethod
@@ -148,11 +153,14 @@ class Index:
         Raises:
             InputError: the code has another width.
         """
-        if code.shape != (self.origin.width,) or code.dtype != np.uint8:
+        if code.shape != self._shape or code.dtype != self._dtype:
             raise InputError(f"a query is {code.dtype} {code.shape}; expected uint8 ({self.origin.width},)")
-        content = code.tobytes()
-        numbers = self._words.unpack(content.ljust(self._words.size, b"\0"))
-        return self.partition(route(numbers, self.partitions)).find(content)
+        numbers = self._unpack(code.tobytes())
+        return self.partition(self._route(numbers, self._size, self.partitions)).find(numbers)
+
+    @cached_property
+    def _route(self) -> Callable:
+        return specialised(route, (0,) * (self.origin.width // self._size), self._size, self.partitions)
 
     def probe(self, logits: np.ndarray, probes: int) -> Probed:
         """Look up the `probes` likeliest fingerprints of each query: prioritized multi-probing.
@@ -187,6 +195,37 @@ class Index:
             counts.append(each.reshape(shape).sum(axis=1))
         return Probed(np.cumsum(np.concatenate(counts)), np.concatenate(ids), np.concatenate(ranks))
 
+    def mapped(self, number: int) -> Partition:
+        """Return a partition for one pass over it: its pages count as memory in use until the caller drops it."""
+        return self._headers[number].map()
+
+    def codes_of(self, items: np.ndarray) -> Codes:
+        """Read the fingerprints of items, ints (m,), each once and ascending: uint8 (m, bits / 8).
+
+        An index is ordered by fingerprint, not by item: the numbers of all items are read, from the first partition to
+        the last, some millions at a time.
+
+        Memory: the result, 9 bytes an item that is asked for, and some hundred MB.
+
+        Raises:
+            InputError: no partition has one of the items.
+        """
+        found, seen = np.empty((len(items), self.origin.width), np.uint8), np.zeros(len(items), bool)
+        shift = max(0, (self.origin.n_items // _MARKS).bit_length())
+        marks = np.zeros((self.origin.n_items >> shift) + 1, bool)  # where an item is near, which few of all are
+        marks[items >> shift] = True
+        for number in progress(range(self.partitions), "fingerprints of items", "partition"):
+            partition = self.mapped(number)
+            for start in range(0, len(partition) if len(items) else 0, _SCANNED):
+                ids = partition.ids[start : start + _SCANNED]
+                near = np.flatnonzero(marks.take((ids >> ids.dtype.type(shift)).astype(np.int64), mode="clip"))
+                places = np.searchsorted(items[:-1], ids[near].astype(np.int64))
+                hit = items[places] == ids[near]
+                found[places[hit]], seen[places[hit]] = partition.codes[start + near[hit]], True
+        if not seen.all():
+            raise InputError(f"no partition has item {items[~seen][0]}; expected each item once")
+        return found
+
     def sharing(self, item: int) -> np.ndarray:
         """Return the items that share an item's fingerprint, itself among them: int64 (n,), ascending.
 
@@ -199,11 +238,11 @@ class Index:
         if not 0 <= item < self.origin.n_items:
             raise InputError(f"item {item}; expected 0 to {self.origin.n_items - 1}, the items of the index")
         for number in range(self.partitions):
-            partition = self.partition(number)
+            partition = self.mapped(number)
             for start in range(0, len(partition), _SCANNED):
                 rows = np.flatnonzero(partition.ids[start : start + _SCANNED] == item)
                 if len(rows):
-                    return partition.find(partition.codes[start + int(rows[0])].tobytes())
+                    return self.find(partition.codes[start + int(rows[0])])
         raise InputError(f"no partition has item {item}; expected each item once")
 
     def _buckets(self, codes: Codes) -> Iterator[tuple[Partition, np.ndarray, np.ndarray, np.ndarray]]:

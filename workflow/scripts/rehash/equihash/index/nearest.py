@@ -53,7 +53,7 @@ def nearest(index: Index, logits: np.ndarray, count: int) -> list[Nearest]:
     empty = Nearest(none, np.empty((0, index.origin.width), np.uint8), none, np.empty(0), np.zeros(bits + 1, np.int64))
     found = [empty] * len(queries)
     for number in progress(range(index.partitions), "nearest fingerprints", "partition"):
-        partition = index.partition(number)
+        partition = index.mapped(number)
         step = max(1, _BITS // len(weights[0])) if len(weights) else len(partition)
         for start in range(0, len(partition), step):
             rows = slice(start, start + step)

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 from rehash.bits import Codes, pack
-from rehash.equihash.databases.label_files import LabelFile
+from rehash.equihash.databases.label_files import Labels
 from rehash.equihash.databases.queries import TRIPLET, Queries
 from rehash.equihash.index.fingerprints import Origin, write_shard
 from rehash.equihash.index.query_codes import QueryCodes, config_digest, query_views
@@ -28,25 +28,33 @@ _WHAT = "a public file of fingerprints"
 
 
 def read_fingerprints(
-    path: str | Path, labels: str | Path, output: str | Path, *, bits: int, content: dict[str, str]
+    path: str | Path,
+    labels: str | Path,
+    output: str | Path,
+    *,
+    shard: int = 0,
+    shards: int = 1,
+    bits: int,
+    content: dict[str, str],
 ) -> dict[str, Any]:
-    """Write the fingerprints of the items of a label file as a shard (`fingerprints.write_shard`), read in slices.
+    """Write the fingerprints of one of a database's shards (`fingerprints.write_shard`), read in slices.
 
     Args:
-        path: the file of all items' codes, of which the database's items are the first.
+        path: the file of all items' codes, of which the database's items are the first. labels: of the database.
         content: checksums of this and of the queries' files, which tell them from other fingerprints.
 
     Raises:
         InputError: the file is another one, is not finished, or has codes of other bits or too few of them.
     """
-    part = LabelFile.open(labels)
-    database = part.database
+    known = Labels.open(labels)
+    database = known.database
+    part = known.shard(shard, shards)
     with foreign(path, _WHAT) as file:
         whose = f"the items of the database {database.name}"
         codes = _codes(file, "codes", (part.start, part.stop), (bits // 8,), np.uint8, database.n_items, whose)
     about = {"model": value_digest(content), "config": config_digest(database, database.seed, {})}
     write_shard(output, codes, start=part.start, n_items=database.n_items, **about)
-    return {"items": len(codes), "digests": {part.path: part.checksum}}
+    return {"items": len(codes), "digests": {known.path: known.checksum}}
 
 
 def read_query_codes(

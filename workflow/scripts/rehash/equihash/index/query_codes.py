@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rehash.bits import Codes
+from rehash.equihash.databases.label_files import LabelRange
 from rehash.equihash.databases.labels import Database
 from rehash.equihash.databases.queries import LABELS, TRIPLET, Queries
 from rehash.equihash.index.fingerprints import Origin
@@ -24,10 +25,12 @@ _CHUNK = 1024  # queries whose logits are read together
 class ViewList:
     """A list of consecutive views: of labels, int64 (n,), as the items start, start + 1, ... of a name and a kind.
 
-    name, kind: the names of the random streams, see `rehash.equihash.images.noise.block_source`.
+    Labels are an array or a `rehash.equihash.databases.label_files.LabelRange`.
+
+    name, kind: of the random numbers, see `rehash.equihash.images.noise.PositionSource.of`.
     """
 
-    labels: np.ndarray
+    labels: np.ndarray | LabelRange
     start: int
     name: str
     kind: str
@@ -76,7 +79,8 @@ def signed_count(views: Mapping[str, ViewList]) -> int:
 
 def config_digest(database: Database, seed: int, views: dict[str, Any]) -> str:
     """Return a digest of what fingerprints depend on besides their network: labels, noise and images."""
-    return value_digest({"database": database.described, "seed": seed, "views": views})
+    noise = "by position"  # in earlier versions it was not: what those have made is neither merged nor continued
+    return value_digest({"database": database.described, "seed": seed, "views": views, "noise": noise})
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,10 @@
 
 A label has a name, a number of `name_bits` bits that is a hash of the label, so that two labels share a name with
 probability 2^-name_bits; its fingerprint has k bits that look random and follow from the name. A view of the label
-has a logit for each bit, normal with standard deviation 1 around plus or minus m, where m is the normal quantile of
-1 - flips. Its sign, and thus the view's bit, differs from the label's with probability `flips`.
+has a logit for each bit, normal with standard deviation 1 around plus or minus m. Its sign, and thus the view's bit,
+differs from the label's with probability `flips`. Normal numbers are drawn by position, each one of 65,536 quantiles
+(`rehash.philox`): `flips` is rounded to a multiple of 1 / 65,536, which is then exactly the probability, and m lies
+between the quantiles that do not reach beyond it and those that do.
 
 What an index of such fingerprints finds on average can be computed (`predicted`). A query's view differs from its label
 in j bits, j binomial (k, flips). Given j, a view of a label of the same name has the query's fingerprint with
@@ -39,11 +41,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binom, norm
+from scipy.stats import binom
 
-from rehash.bits import pack
-from rehash.equihash.databases.label_files import LabelFile
-from rehash.equihash.databases.labels import LABEL_BLOCK, Database
+from rehash.bits import Codes, pack
+from rehash.compiled import compiled, inlined
+from rehash.equihash.databases.label_files import BLOCK, LabelRange, Labels
+from rehash.equihash.databases.labels import Database
 from rehash.equihash.databases.mixing import mix
 from rehash.equihash.databases.queries import ITEMS, Queries
 from rehash.equihash.index.fingerprints import Origin, write_shard
@@ -56,8 +59,9 @@ from rehash.equihash.index.query_codes import (
     signed_count,
 )
 from rehash.errors import InputError
+from rehash.philox import NORMAL_BITS, block, halves, key_of, quantiles, words_at
 from rehash.progress import progress
-from rehash.seeds import stream
+from rehash.seeds import integer
 from rehash.store import value_digest, write_csv
 
 _NEGLIGIBLE = 1e-15
@@ -67,12 +71,28 @@ _DECAYED = 40.0  # e to the minus this is negligible
 _WORD = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio
 
 
-def name_codes(labels: np.ndarray, bits: int, name_bits: int, seed: int) -> np.ndarray:
-    """Return the fingerprints of labels, int64 (n,), without noise: bool (n, bits)."""
-    key = np.uint64(stream(seed, "equihash", "synthetic names").integers(2**64, dtype=np.uint64))
+def name_codes(labels: np.ndarray, bits: int, name_bits: int, seed: int) -> Codes:
+    """Return the fingerprints of labels, int64 (n,), without noise: uint8 (n, bits / 8).
+
+    They are the big-endian words mix(mix(name + key) + word w), w the multiples of 2^64 over the golden ratio.
+    """
+    key = np.uint64(_names_key(seed))
     names = mix(labels.astype(np.uint64) + key) >> np.uint64(64 - name_bits)
     words = [mix(mix(names + key) + np.uint64(word * _WORD % 2**64)) for word in range(-(-bits // 64))]
-    return np.unpackbits(np.stack(words, axis=1).astype(">u8").view(np.uint8), axis=1, count=bits).view(bool)
+    return np.stack(words, axis=1).astype(">u8").view(np.uint8)[:, : bits // 8]
+
+
+def _names_key(seed: int) -> int:
+    return integer(seed, "equihash", "synthetic names", bits=64)
+
+
+def _noise_key(seed: int, views: ViewList) -> int:
+    return key_of(seed, "equihash", "synthetic views", views.name, views.kind)
+
+
+def flipped(flips: float) -> int:
+    """Return how many of the 65,536 quantiles reach beyond the margin on either side, which gives the flips' share."""
+    return round(flips * 2**NORMAL_BITS)
 
 
 def synthetic_logits(
@@ -80,41 +100,84 @@ def synthetic_logits(
 ) -> Iterator[np.ndarray]:
     """Draw the logits of views, block by block: float32 (n, bits).
 
-    Each block of the global index has a random stream, so that a view does not depend on where a list begins.
-
     Args:
         noise_seed: seed of the views' noise; by default that of the labels' names.
     """
-    noise_seed = seed if noise_seed is None else noise_seed
-    margin, stop = np.float32(norm.isf(flips)), views.start + len(views.labels)
-    edges = range(views.start // LABEL_BLOCK * LABEL_BLOCK, stop, LABEL_BLOCK)
-    for edge in progress(edges, f"{views.name}, {views.kind}", "block"):
-        low, high = max(views.start, edge), min(stop, edge + LABEL_BLOCK)
-        random = stream(noise_seed, "equihash", "synthetic views", views.name, views.kind, edge)
-        noise = random.standard_normal((high - edge, bits), np.float32)
-        signs = name_codes(views.labels[low - views.start : high - views.start], bits, name_bits, seed)
-        yield np.where(signs, margin, -margin) + noise[low - edge :]
+    key, normal = _noise_key(seed if noise_seed is None else noise_seed, views), quantiles()
+    beyond = 2**NORMAL_BITS - flipped(flips)
+    margin = (normal[beyond - 1] + normal[beyond]) / np.float32(2)
+    for low in progress(range(0, len(views.labels), BLOCK), f"{views.name}, {views.kind}", "block"):
+        labels = np.asarray(views.labels[low : low + BLOCK])
+        items = np.arange(views.start + low, views.start + low + len(labels))
+        words = words_at(items, 0, bits // 2, key)
+        noise = normal[np.stack([words & np.uint32(2**16 - 1), words >> np.uint32(16)], axis=-1)].reshape(-1, bits)
+        signs = np.unpackbits(name_codes(labels, bits, name_bits, seed), axis=1).view(bool)
+        yield np.where(signs, margin, -margin) + noise
 
 
-def generate_fingerprints(labels: str | Path, output: str | Path, **settings: Any) -> dict[str, Any]:
-    """Write the fingerprints of a label file (see `rehash.equihash.index.fingerprints.write_shard`).
+def synthetic_codes(
+    labels: LabelRange, *, bits: int, flips: float, name_bits: int, seed: int, noise_seed: int | None = None
+) -> Codes:
+    """Compute the fingerprints of consecutive items, uint8 (n, bits / 8), as `synthetic_logits` has their signs."""
+    database, found = labels.labels.database, np.empty((len(labels), bits // 8), np.uint8)
+    views = ViewList(labels, labels.start, database.name, "database")
+    key, name_key = _noise_key(seed if noise_seed is None else noise_seed, views), np.uint64(_names_key(seed))
+    for low in progress(range(0, len(labels), BLOCK), f"{database.name}, database", "block"):
+        part = np.asarray(labels[low : low + BLOCK])
+        rows = found[low : low + BLOCK]
+        first = np.uint64(labels.start + low)
+        _codes(part, first, *halves(key), name_key, np.uint64(64 - name_bits), flipped(flips), rows)
+    return found
+
+
+@inlined
+def _mixed(number):
+    """Return `mixing.mix` of a number, uint64."""
+    number = (number ^ number >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+    number = (number ^ number >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+    return number ^ number >> np.uint64(31)
+
+
+@compiled
+def _codes(labels, first, key_low, key_high, name_key, name_shift, flips, found):
+    """Fill in fingerprints; block b of an item's random numbers has the eight numbers of its byte b."""
+    top = np.uint64(2**16 - flips)
+    bottom, low_half = np.uint64(flips), np.uint64(2**16 - 1)
+    for row in range(len(labels)):
+        item = first + np.uint64(row)
+        low, high = item & np.uint64(2**32 - 1), item >> np.uint64(32)
+        base = _mixed((_mixed(np.uint64(labels[row]) + name_key) >> name_shift) + name_key)
+        for byte in range(found.shape[1]):
+            word = _mixed(base + np.uint64(byte // 8) * np.uint64(_WORD))
+            code = (word >> np.uint64(56 - 8 * (byte % 8))) & np.uint64(255)
+            a, b, c, d = block(low, high, np.uint64(byte), key_low, key_high)
+            below, above = np.uint64(0), np.uint64(0)  # bits whose noise is far below, and far above
+            for lane in (a, b, c, d):
+                for number in (lane & low_half, lane >> np.uint64(16)):
+                    below = below << np.uint64(1) | np.uint64(number < bottom)
+                    above = above << np.uint64(1) | np.uint64(number >= top)
+            found[row, byte] = code ^ (below & code | above & ~code)
+
+
+def generate_fingerprints(
+    labels: str | Path, output: str | Path, *, shard: int = 0, shards: int = 1, **settings: Any
+) -> dict[str, Any]:
+    """Write the fingerprints of one of a database's shards (`rehash.equihash.index.fingerprints.write_shard`).
 
     Args:
+        labels: of the database (`rehash.equihash.databases.label_files.Labels`).
         settings: bits, a multiple of 8; flips, above 0 and below 1/2; name_bits, 1 to 64; seed; perhaps noise_seed.
 
     Raises:
-        InputError: the file is not a label file, or a setting is out of range.
+        InputError: the file is not one of labels, or a setting is out of range.
     """
-    about, part = _about(settings), LabelFile.open(labels)
-    views = ViewList(part.map(), part.start, part.database.name, "database")
-    codes = np.empty((len(views.labels), settings["bits"] // 8), np.uint8)
-    at = 0
-    for logits in synthetic_logits(views, **settings):
-        codes[at : at + len(logits)] = pack(logits > 0)
-        at += len(logits)
-    digests = {**about, "config": config_digest(part.database, settings["seed"], {})}
-    write_shard(output, codes, start=part.start, n_items=part.database.n_items, **digests)
-    return {"items": len(codes), "digests": {part.path: part.checksum}}
+    about, known = _about(settings), Labels.open(labels)
+    database = known.database
+    part = known.shard(shard, shards)
+    codes = synthetic_codes(part, **settings)
+    digests = {**about, "config": config_digest(database, settings["seed"], {})}
+    write_shard(output, codes, start=part.start, n_items=database.n_items, **digests)
+    return {"items": len(codes), "digests": {known.path: known.checksum}}
 
 
 def generate_query_codes(
@@ -154,6 +217,11 @@ def _about(settings: dict[str, Any]) -> dict[str, str]:
             raise InputError(
                 f"synthetic fingerprints: {name} is {settings[name]}; expected it between {low} and {high}"
             )
+    if not 0 < flipped(settings["flips"]) < 2 ** (NORMAL_BITS - 1):
+        raise InputError(
+            f"synthetic fingerprints: flips is {settings['flips']}; it is rounded to a multiple of 1 / 65,536; "
+            "expected one or more of these, and fewer than half of all"
+        )
     return {"model": value_digest(settings)}
 
 
@@ -165,6 +233,7 @@ def predicted(queries: Queries, *, bits: int, flips: float, name_bits: int) -> p
     Returns:
         Columns database_size, metric and expected, for each size of the queries.
     """
+    flips = flipped(flips) / 2**NORMAL_BITS
     j = np.arange(bits + 1)
     weight = binom.pmf(j, bits, flips)
     j, weight = j[weight > _NEGLIGIBLE], weight[weight > _NEGLIGIBLE]

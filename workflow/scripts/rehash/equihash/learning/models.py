@@ -13,6 +13,7 @@ import torch
 from rehash.datasets.layout import described
 from rehash.encoders import Wanted
 from rehash.equihash.images.task import Task
+from rehash.equihash.learning.folding import ARITHMETIC
 from rehash.equihash.learning.precision import arithmetic
 from rehash.equihash.learning.weights import Network, open_network
 from rehash.errors import InputError
@@ -77,8 +78,8 @@ def open_model(
         precision: what a hash network computes in (`rehash.equihash.learning.precision`).
 
     Returns:
-        The function; keys, bits and seed of the model; a digest of all that it depends on; the digests of its files by
-        path.
+        The function; keys, bits and seed of the model; a digest of all that it depends on, among it the version of the
+        arithmetic (`rehash.equihash.learning.folding`); the digests of its files by path.
 
     Raises:
         InputError: a file is not what it should be, or views are not of the shape that the model takes.
@@ -87,7 +88,7 @@ def open_model(
         return _open_source(model, task, device)
     network, about = open_network(model, task, device, precision)
     digest = file_digest(model)
-    return network, about, digest, {str(model): digest}
+    return network, about, value_digest({"network": digest, "arithmetic": ARITHMETIC}), {str(model): digest}
 
 
 def _open_source(
@@ -132,4 +133,5 @@ def _open_source(
     made = {role: digests[path] for role, path in source.files.items()}
     made |= {key: getattr(source, key) for key in ("open", "settings", "bits", "repeat", "seed")}
     about = {"keys": source.keys, "bits": source.bits, "seed": source.repeat}
-    return logits, about, value_digest({**made, "data": checksum}), {**digests, source.dataset: checksum}
+    made |= {"data": checksum, "arithmetic": ARITHMETIC}
+    return logits, about, value_digest(made), {**digests, source.dataset: checksum}

@@ -69,7 +69,7 @@ def see_triplets(
 
     Args:
         labels: pairs, int64 (n, 2).
-        seed, name: of the streams of the views (see `Mosaics.batches`).
+        seed, name: of the views' random numbers (see `Mosaics.batches`).
     """
     return Triplets(
         *(

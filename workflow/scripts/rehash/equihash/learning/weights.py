@@ -10,6 +10,7 @@ import torch
 
 from rehash.equihash.images.task import Task
 from rehash.equihash.learning.architectures import build_network
+from rehash.equihash.learning.folding import folded
 from rehash.equihash.learning.precision import arithmetic, check_precision
 from rehash.errors import InputError, unreadable
 from rehash.store import write_bytes
@@ -63,6 +64,9 @@ def open_network(
 ) -> tuple[Network, dict[str, Any]]:
     """Read a network as a function from a task's views to logits, float32 (n, bits), and its identity.
 
+    Its BatchNorms are folded (`rehash.equihash.learning.folding`), on the CPU whatever the device, and its activations
+    lie channels last, unless it was trained otherwise.
+
     Args:
         precision: what it computes in, whatever it was trained in (`rehash.equihash.learning.precision`).
 
@@ -71,15 +75,17 @@ def open_network(
             such precision.
     """
     check_precision(precision, "config: equihash")
-    network, about = read_network(path, device)
+    network, about = read_network(path, torch.device("cpu"))
     if tuple(about["shape"]) != task.shape:
         found, expected = (" x ".join(map(str, shape)) for shape in (about["shape"], task.shape))
         raise InputError(f"{path}: its network takes views of {found}; the task's are {expected}")
-    network.to(memory_format=torch.channels_last)  # takes a third of the time on a CPU
+    schedule = about.get("trained", about).get("schedule", {})
+    layout = torch.channels_last if schedule.get("channels_last", True) else torch.contiguous_format
+    network = folded(network).to(device, memory_format=layout)
 
     def logits(views: torch.Tensor) -> torch.Tensor:
         with arithmetic(precision, device):
-            return network(views.contiguous(memory_format=torch.channels_last))
+            return network(views.contiguous(memory_format=layout))
 
     return logits, about
 
