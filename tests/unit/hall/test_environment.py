@@ -121,10 +121,12 @@ def test_jobs_get_nothing_that_changes_sums_or_stops_them():
     environment = {
         "OMP_DYNAMIC": "true", "OMP_THREAD_LIMIT": "1", "MKL_CBWR": "COMPATIBLE", "PYTHONWARNINGS": "error",
         "PYTHONOPTIMIZE": "2", "PYTHONPATH": f"/foreign{os.pathsep}/lib{os.pathsep}", "HOME": "/h", "LC_ALL": "C",
+        "NUMBA_DISABLE_JIT": "1", "NUMBA_BOUNDSCHECK": "1", "TRITON_INTERPRET": "1", "NUMBA_CACHE_DIR": "/n",
     }  # fmt: skip
     for _ in range(2):  # Snakemake's jobs read the rules once more
         settle(environment, "/lib")
-        assert environment == {"PYTHONPATH": f"/lib{os.pathsep}/foreign", "HOME": "/h", "LC_ALL": "C"}
+        kept = {"PYTHONPATH": f"/lib{os.pathsep}/foreign", "HOME": "/h", "LC_ALL": "C", "NUMBA_CACHE_DIR": "/n"}
+        assert environment == kept
     empty = {}
     settle(empty, "/lib")
     assert empty == {"PYTHONPATH": "/lib"}, "an empty part would be the working folder"

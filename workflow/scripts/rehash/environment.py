@@ -14,6 +14,9 @@ _SUMS = (
 )
 # A warning of a library would end a job; and some libraries need their docstrings.
 _PYTHON = ("PYTHONWARNINGS", "PYTHONOPTIMIZE")
+# Compiled functions would be interpreted, hundreds of times as slow, or checked as they run. Where numba keeps them is
+# the user's business.
+_COMPILERS, _KEPT = ("NUMBA_", "TRITON_INTERPRET"), "NUMBA_CACHE_DIR"
 
 
 def settle(environ: MutableMapping[str, str], library: str) -> None:
@@ -22,7 +25,8 @@ def settle(environ: MutableMapping[str, str], library: str) -> None:
     Variables that reach results are dropped, and `library`, the folder with this package, comes first on Python's path,
     before anything else of the same name. (What matplotlib takes from the environment: `rehash.figures.style`.)
     """
-    for name in (*_SUMS, *_PYTHON):
+    compilers = [name for name in environ if name.startswith(_COMPILERS) and name != _KEPT]
+    for name in (*_SUMS, *_PYTHON, *compilers):
         environ.pop(name, None)
     others = [path for path in environ.get("PYTHONPATH", "").split(os.pathsep) if path not in ("", library)]
     environ["PYTHONPATH"] = os.pathsep.join([library, *others])
