@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from math import prod
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -277,17 +277,38 @@ def words_by_torch(items: torch.Tensor, first: int, count: int, key: int) -> tor
 @cache
 def _compiled_words(device: torch.device) -> Callable[[torch.Tensor, int, int, int], torch.Tensor]:
     """Return the words compiled for a GPU, once a few were equal to those of `words_by_torch`; else the latter."""
-    try:
+
+    def compiled() -> Callable[..., torch.Tensor]:
         from rehash.equihash.images import views_on_gpu
 
-        few = torch.arange(2**32 - 3, 2**32 + 3, device=device), 3, 9, 2**63 + 5
-        if torch.equal(views_on_gpu.words(*few), words_by_torch(*few)):
-            return views_on_gpu.words
-        why = "a few of its words were not those of torch"
+        return views_on_gpu.words
+
+    few = torch.arange(2**32 - 3, 2**32 + 3, device=device), 3, 9, 2**63 + 5
+    return proven(compiled, words_by_torch, few, "the noise of views")
+
+
+def proven(
+    compiled: Callable[[], Callable[..., torch.Tensor]],
+    plain: Callable[..., torch.Tensor],
+    few: tuple[Any, ...],
+    what: str,
+) -> Callable[..., torch.Tensor]:
+    """Return a function compiled for a GPU once it has returned, for a few arguments, what the plain one does.
+
+    Otherwise the log says why not, and it is the plain one.
+
+    Args:
+        compiled: imports and returns the compiled function. what: both make, for the log.
+    """
+    try:
+        found = compiled()
+        if torch.equal(found(*few), plain(*few)):
+            return found
+        why = "a few were not those of torch"
     except Exception as error:  # of the import, a compiler or the driver
         why = f"{type(error).__name__}: {error}"
-    log.warning("torch draws the noise of views, more slowly than Triton would, which is not used: %s", why)
-    return words_by_torch
+    log.warning("torch makes %s, more slowly than Triton would, which is not used: %s", what, why)
+    return plain
 
 
 def item_draws(

@@ -35,7 +35,6 @@ same bits.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import cache
 
@@ -46,11 +45,10 @@ from rehash.equihash.images import views_on_cpu
 from rehash.equihash.images.colour import shift_colours
 from rehash.equihash.images.flow import PerlinFields, rows_on
 from rehash.equihash.images.layout import lay_out, truncated
-from rehash.equihash.images.noise import StreamSource, Warp
+from rehash.equihash.images.noise import StreamSource, Warp, proven
 from rehash.equihash.images.task import Task
 from rehash.seeds import stream
 
-log = logging.getLogger("rehash")
 Images = np.ndarray | torch.Tensor
 
 
@@ -88,17 +86,13 @@ def warped_on(task: Task, device: torch.device) -> Callable[..., torch.Tensor]:
 @cache
 def _on_a_gpu(task: Task, device: torch.device) -> Callable[..., torch.Tensor]:
     """Return the views compiled for a GPU, once a few of a task's were equal to those of `warped`; else the latter."""
-    try:
+
+    def compiled() -> Callable[..., torch.Tensor]:
         from rehash.equihash.images import views_on_gpu
 
-        few = _few(task, device)
-        if torch.equal(views_on_gpu.warped(*few), warped(*few)):
-            return views_on_gpu.warped
-        why = "a few of its views were not those of torch"
-    except Exception as error:  # of the import, a compiler or the driver
-        why = f"{type(error).__name__}: {error}"
-    log.warning("torch makes the views, several times as slowly as Triton would, which is not used: %s", why)
-    return warped
+        return views_on_gpu.warped
+
+    return proven(compiled, warped, _few(task, device), "views")
 
 
 def _few(task: Task, device: torch.device) -> tuple[Task, torch.Tensor, np.ndarray, PerlinFields, Warp]:
