@@ -2,6 +2,8 @@
 
 Prints a Markdown table and writes docs/results/benchmark.csv and docs/benchmark.png. Ratios, not gates: nothing here
 passes or fails, except that equal work must give equal results.
+
+python tests/bench mosaics index     measures these parts again, and keeps what was measured of the others
 """
 
 import datetime
@@ -9,6 +11,7 @@ import os
 import platform
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 
@@ -41,16 +44,26 @@ def processor() -> str:
     return names[0] if names else platform.processor()
 
 
-def main() -> None:
-    rows = [
-        row
-        for part in (training, properties, study, tgsh, perlin, mosaics, entropy, seeds, index, retrieval)
-        for row in part.rows()
-    ]
-    table = pd.DataFrame(rows, columns=["stage", "work", "ours", "peer", "peer_name", "unit"])
+PARTS = (training, properties, study, tgsh, perlin, mosaics, entropy, seeds, index, retrieval)
+
+
+def measured(part: ModuleType) -> pd.DataFrame:
+    """The rows of a part, as they come out now."""
+    table = pd.DataFrame(part.rows(), columns=["stage", "work", "ours", "peer", "peer_name", "unit"])
     table["ratio"] = (table.peer / table.ours).round(1)
     table["machine"] = f"{processor()}, {os.cpu_count()} cores"
-    table["date"] = datetime.date.today().isoformat()
+    return table.assign(date=datetime.date.today().isoformat(), part=part.__name__)
+
+
+def main(names: list[str]) -> None:
+    if unknown := set(names) - {part.__name__ for part in PARTS}:
+        sys.exit(f"{', '.join(unknown)}: no part; expected some of {', '.join(part.__name__ for part in PARTS)}")
+    before = pd.read_csv(OUTPUT) if names else None
+    tables = [
+        measured(part) if not names or part.__name__ in names else before[before.part == part.__name__]
+        for part in PARTS
+    ]
+    table = pd.concat(tables, ignore_index=True)
     write_csv(table, OUTPUT)
     save_figure(plot_ratios(table), PICTURE)
     for row in table.itertuples():
@@ -58,4 +71,4 @@ def main() -> None:
         print(f"| {row.stage} | {row.work} | {ours} | {peer} ({row.peer_name}) | {row.ratio} |")
 
 
-main()
+main(sys.argv[1:])
