@@ -1,4 +1,4 @@
-"""Labels and queries of public files, as label files and queries of ours.
+"""Labels and queries of public files, as labels and queries of ours.
 
 `generate_labels.py` (2024) writes an HDF5 file with `database` (items, rows, columns), `positive_queries` and
 `negative_queries` (queries, rows, columns) and `negative_pairs` (pairs, 2, rows, columns); for tasks of single images

@@ -175,7 +175,7 @@ def show_retrieval(
     `rank` and `relevant` (see `picked`), int64.
 
     Args:
-        partitions: of the index. counts: of all partitions. codes: of the queries. labels: the database's label files.
+        partitions: of the index. counts: of all partitions. codes: of the queries. labels: of the database.
         bank, perlin: of the task.
         outputs: pictures, table and rates.
         shown: what the network was shown. keys: task, model, variant, seed, database.
