@@ -32,9 +32,16 @@ TGSH = (
     "recovery",
     "codes",
     "generated",
+    "manifolds",
+    "sign_bits",
+    "transfer",
+    "forward",
+    "forward_curve",
+    "one_shot",
     "published",
     "published_similarity",
     "baselines",
+    "baseline_costs",
 )
 
 

@@ -1,8 +1,9 @@
 """What the errors of Hong & Pavlic's notebook change: python docs/notebook_errors.py MODULATIONS DATASET
 
-Writes docs/results/tgsh_notebook_errors.csv (a row a measured value: the notebook's way or the right one, by repeat)
-and a JSON of what it was measured on. MODULATIONS has the notebook's five tasks, 0 to 40 degrees; DATASET is MNIST with
-its test split in its own order, which the notebook does not shuffle.
+Writes docs/results/tgsh_notebook_errors.csv (a row a measured value: the notebook's way or the right one, by repeat),
+tgsh_notebook_histograms.csv (the densities of its two histograms, in its bins) and a JSON of what they were measured
+on, and draws docs/tgsh_histograms.png, the published histograms beside ours. MODULATIONS has the notebook's five tasks,
+0 to 40 degrees; DATASET is MNIST with its test split in its own order, which the notebook does not shuffle.
 
 The notebook (FlyNet - RotationMNIST.ipynb of github.com/jyhong0304/task_gsh) was read as follows, tasks from 0:
 
@@ -18,6 +19,7 @@ The notebook (FlyNet - RotationMNIST.ipynb of github.com/jyhong0304/task_gsh) wa
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,17 +30,21 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from rehash.errors import InputError  # noqa: E402
+from rehash.figures.style import COLOURS, panels, save_figure  # noqa: E402
+from rehash.resources import resource  # noqa: E402
 from rehash.seeds import stream  # noqa: E402
 from rehash.store import file_digest, write_csv, write_json  # noqa: E402
-from rehash.tgsh.flynet import DeviceSplit, FlyNet, correct, respond, task_decoder  # noqa: E402
+from rehash.tgsh.flynet import DeviceSplit, correct, respond, task_decoder  # noqa: E402
 from rehash.tgsh.generate import correlations, dense_encoder, generated, mean_pictures  # noqa: E402
 from rehash.tgsh.model import Model, blocks  # noqa: E402
 from rehash.tgsh.modulations import read_digits  # noqa: E402
-from rehash.tgsh.responses import BLOCK, normalised, pair_kinds  # noqa: E402
+from rehash.tgsh.responses import BLOCK, pair_kinds  # noqa: E402
 from rehash.tgsh.tasks import Transformation, sampling  # noqa: E402
 from rehash.training import set_reproducible  # noqa: E402
 
 OUTPUT = ROOT / "docs" / "results" / "tgsh_notebook_errors.csv"
+HISTOGRAMS = OUTPUT.with_name("tgsh_notebook_histograms.csv")
+PUBLISHED = resource("published_tgsh_histograms.csv")
 COLUMNS = ["error", "what", "way", "repeat", "task", "value", "sd", "n"]
 BATCH, PLACES, SAMPLES = 128, 10, 10
 SHOWN, MODULATED = 1, 4  # the tasks whose images and whose vector make up the notebook's task 4
@@ -59,21 +65,24 @@ def modulated(model: Model, repeat: int, images: torch.Tensor, task: int, shown:
     """Responses, of length 1 (N, U), to images as the task `shown` shows them, modulated by the vector of `task`."""
     view, net = model.views[shown], model.networks[repeat]
     parts = [respond(view.inputs(images[part]), net).t() for part in blocks(len(images), 500)]
-    return normalised(model.vectors("trained", repeat)[task] * torch.cat(parts))
+    return torch.nn.functional.normalize(model.vectors("trained", repeat)[task] * torch.cat(parts), dim=-1)
 
 
 def accuracy(
     model: Model, repeat: int, test: DeviceSplit, decoder: torch.Tensor, task: int, shown: int
 ) -> torch.Tensor:
     """Of one task's modulation of a decoder (K, U), on the test images as a task shows them."""
-    net = FlyNet(model.networks[repeat].encoder, decoder)
+    net = replace(model.networks[repeat], decoder=decoder)
     classifier = task_decoder(net, *model.modulation("trained", repeat, task))
     right = correct(test.images, test.labels, model.views[shown], net, classifier)
     return torch.tensor(right / len(test.labels), dtype=torch.float64)
 
 
-def places_for_classes(model: Model, repeat: int, test: DeviceSplit) -> Iterator[Row]:
-    """Intra and inter similarity of the images that the notebook takes, classed by place and by digit."""
+def classed_pairs(
+    model: Model, repeat: int, test: DeviceSplit
+) -> Iterator[tuple[str, dict[str, torch.Tensor], dict[str, torch.Tensor]]]:
+    """Way; similarities of the intra and inter pairs that the notebook takes, classed by place or by digit; whether
+    the two images of each have one digit."""
     index = torch.arange(len(test.labels))
     chosen = (index % BATCH < PLACES) & (index < SAMPLES * BATCH)
     tasks, digits = len(model.views), test.labels[chosen]
@@ -83,11 +92,29 @@ def places_for_classes(model: Model, repeat: int, test: DeviceSplit) -> Iterator
     same_digit = digits.repeat(tasks)[:, None] == digits.repeat(tasks)
     for way, classes in (("notebook", index[chosen] % BATCH), ("right", digits)):
         kinds = pair_kinds(classes, tasks)
-        intra, inter = once & (kinds == 1), once & ((kinds == 2) | (kinds == 3))
-        yield row("class", "intra similarity (two classes, one task)", similarity[intra], way)
-        yield row("class", "inter similarity (one class, two tasks)", similarity[inter], way)
-        yield row("class", "share of intra pairs that are of one digit", same_digit[intra], way)
-        yield row("class", "share of inter pairs that are of two digits", ~same_digit[inter], way)
+        pairs = {"intra": once & (kinds == 1), "inter": once & ((kinds == 2) | (kinds == 3))}
+        yield way, *({kind: values[mask] for kind, mask in pairs.items()} for values in (similarity, same_digit))
+
+
+def places_for_classes(model: Model, repeat: int, test: DeviceSplit) -> Iterator[Row]:
+    """Intra and inter similarity of the images that the notebook takes, classed by place and by digit."""
+    for way, similarity, same_digit in classed_pairs(model, repeat, test):
+        yield row("class", "intra similarity (two classes, one task)", similarity["intra"], way)
+        yield row("class", "inter similarity (one class, two tasks)", similarity["inter"], way)
+        yield row("class", "share of intra pairs that are of one digit", same_digit["intra"], way)
+        yield row("class", "share of inter pairs that are of two digits", ~same_digit["inter"], way)
+
+
+def densities(model: Model, repeat: int, test: DeviceSplit) -> Iterator[Row]:
+    """The histograms of the same similarities in the published bins: a row a bin."""
+    published = dict(iter(pd.read_csv(PUBLISHED).groupby("kind", sort=False)))
+    for way, similarity, _ in classed_pairs(model, repeat, test):
+        for kind, bars in published.items():
+            edges = np.append(bars.low, bars.high.iloc[-1])
+            counts, _ = np.histogram(similarity[kind].numpy(), edges)
+            density = counts / len(similarity[kind]) / np.diff(edges)
+            for low, value in zip(bars.low, density):
+                yield {"kind": kind, "low": low, "way": way, "repeat": repeat, "density": round(float(value), 5)}
 
 
 def pictures_of_another_task(model: Model, repeat: int, test: DeviceSplit) -> Iterator[Row]:
@@ -163,6 +190,32 @@ def pictures_overwritten(model: Model, repeat: int, dataset: str) -> Iterator[Ro
     yield row("decoder", "second images: correlation with the right ones", between, "notebook", task)
 
 
+def draw(histograms: pd.DataFrame, path: Path) -> None:
+    """Draw the published histograms, and ours the notebook's way and of digits: mean and sd over networks."""
+    figure, axes = panels(2)
+    titles = {"intra": "two classes in one task", "inter": "one class in two tasks"}
+    ways = {"notebook": ("ours, the notebook's way", "-"), "right": ("ours, of digits", "--")}
+    for panel, (kind, bars) in zip(axes, pd.read_csv(PUBLISHED).groupby("kind", sort=False)):
+        edges = np.append(bars.low, bars.high.iloc[-1])
+        panel.stairs(bars.density, edges, fill=True, color="0.8", label="published")
+        for (way, (words, dashes)), colour in zip(ways.items(), COLOURS):
+            rows = histograms[(histograms.kind == kind) & (histograms.way == way)]
+            found = rows.groupby("low").density.agg(["mean", "std"])
+            middles = found.index.to_numpy() + np.diff(edges) / 2
+            panel.plot(middles, found["mean"], dashes, color=colour, label=words)
+            panel.fill_between(
+                middles,
+                found["mean"] - found["std"],
+                found["mean"] + found["std"],
+                color=colour,
+                alpha=0.2,
+                linewidth=0,
+            )
+        panel.set(title=f"{kind} similarity: {titles[kind]}", xlabel="cosine similarity", ylabel="density")
+        panel.legend()
+    save_figure(figure, path)
+
+
 def main(modulations: str, dataset: str) -> None:
     set_reproducible(1)
     model = Model.read(modulations, torch.device("cpu"))
@@ -174,12 +227,16 @@ def main(modulations: str, dataset: str) -> None:
             f"five tasks, 0 to 40 degrees, and MNIST's test split in its own order, which begins {FIRST_LABELS}"
         )
     rows: list[Row] = []
+    histograms: list[Row] = []
     for repeat in range(len(model.networks)):
         for measure in (places_for_classes, pictures_of_another_task, three_that_is_a_four, decoder_overwritten):
             rows += [{**found, "repeat": repeat} for found in measure(model, repeat, test)]
         rows += [{**found, "repeat": repeat} for found in pictures_overwritten(model, repeat, dataset)]
+        histograms += densities(model, repeat, test)
     table = pd.DataFrame(rows)[COLUMNS]
     write_csv(table.astype({"task": "Int64"}), OUTPUT)
+    write_csv(pd.DataFrame(histograms), HISTOGRAMS)
+    draw(pd.DataFrame(histograms), ROOT / "docs" / "tgsh_histograms.png")
     measured_on = {
         "modulations": model.identity,
         "modulations_sha256": file_digest(modulations),

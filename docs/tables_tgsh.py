@@ -5,18 +5,15 @@ from pathlib import Path
 
 import pandas as pd
 
+from rehash.intervals import mean_interval
 from rehash.tables import mean_and_sd
-from rehash.tgsh.forgetting import continual_measures
+from rehash.tgsh.results import baselines_summary, held_out_summary
 
 RESULTS = Path(__file__).parent / "results"
+PUBLISHED = Path(__file__).parents[1] / "workflow" / "resources" / "published_tgsh_histograms.csv"
 BENCHMARKS = ("rotation", "shift", "augment")
 STATES = {"unmodulated": "frozen response alone", "untrained": "before training", "trained": "after training"}
 CODES = ("active_share", "redundancy_test", "knn", "collisions", "collisions_digit")
-METHODS = {
-    "flynet": "FlyNet",
-    "full_per_task": "a full network a task",
-    "full_in_sequence": "one full network in sequence",
-}
 APART = (10, 20, 30, 60, 90, 120, 150, 180)  # degrees
 ERRORS = {
     "class": "a place in the batch for a class",
@@ -87,6 +84,26 @@ def similarities() -> pd.DataFrame:
             line[f"ours, {when} (n = {row.n})"] = (
                 f"{mean_and_sd(row.ours, row.sd)} ({row.difference:+.3f}) {row.verdict}"
             )
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def histograms() -> pd.DataFrame:
+    """The notebook's two histograms of similarity beside ours of the same training: means, and the area in common."""
+    published = pd.read_csv(PUBLISHED)
+    rows = kept("notebook", "histograms").merge(published, on=["kind", "low"], suffixes=("", "_published"))
+    rows["width"], rows["middle"] = rows.high - rows.low, (rows.high + rows.low) / 2
+    rows["mean"] = rows.density * rows.width * rows.middle
+    rows["mean_published"] = rows.density_published * rows.width * rows.middle
+    rows["common"] = rows[["density", "density_published"]].min(axis=1) * rows.width
+    lines = []
+    for kind, part in rows.groupby("kind", sort=False):
+        one = part[(part.way == "notebook") & (part.repeat == 0)]
+        line = {"similarity": kind, "published": f"{one.mean_published.sum():.3f}"}
+        for way, words in (("notebook", "the notebook's way"), ("right", "of digits")):
+            sums = part[part.way == way].groupby("repeat")[["mean", "common"]].sum()
+            line[f"ours, {words} (n = {len(sums)})"] = mean_and_sd(sums["mean"].mean(), sums["mean"].std())
+            line[f"area in common, {words}"] = mean_and_sd(sums.common.mean(), sums.common.std())
         lines.append(line)
     return pd.DataFrame(lines)
 
@@ -180,15 +197,69 @@ def generated() -> pd.DataFrame:
 
 
 def baselines() -> pd.DataFrame:
-    """What is left after the last task, by method."""
+    """What is left after the last task, and what a task costs, by setting and method."""
+    found = []
+    for benchmark in BENCHMARKS:
+        rows, costs = kept(benchmark, "baselines"), kept(benchmark, "baseline_costs")
+        if rows is not None and costs is not None:
+            summary = baselines_summary(rows, costs)
+            summary.insert(2, "tasks", rows.task.nunique())
+        else:
+            summary = pd.DataFrame({name: ["not run"] for name in ("setting", "method", "average accuracy")})
+        found.append(summary.assign(benchmark=benchmark))
+    table = pd.concat(found, ignore_index=True).fillna("")
+    return table[["benchmark", *(name for name in table if name != "benchmark")]]
 
-    def cells(rows: pd.DataFrame):
-        for method, part in continual_measures(rows).groupby("method", sort=False):
-            values = (over_networks(part, name) for name in ("average_accuracy", "forgetting", "backward_transfer"))
-            yield [METHODS[method], rows.task.nunique(), len(part), *values]
 
-    columns = ["method", "tasks", "n", "average accuracy", "forgetting", "backward transfer"]
-    return by_benchmark("baselines", columns, cells)
+def claims() -> pd.DataFrame:
+    """A line for each claim of the paper's abstract and title, after training and beside both controls."""
+    manifolds, signs, transfer, recovered, ranks = map(
+        measured, ("manifolds", "sign_bits", "transfer", "recovery", "task_correlation")
+    )
+    unit, plain = (manifolds[manifolds.length == name] for name in ("unit length", "as they are"))
+    others = transfer[transfer.modulation != transfer.task]
+    near = others[others.distance <= others.distance.min() + 0.01]
+    means = recovered[recovered.measure == "nearest mean"]
+    realised, title = "a random network with modulations realises T-GSH", "manifolds common across tasks"
+    relations = "modulations tell how tasks relate"
+    lines = [
+        (realised, "first clause: squared distance of two tasks' means / variance within one", unit, "ratio"),
+        (realised, "second clause: share of triples, unit length", unit, "clause_two"),
+        (realised, "the same, of one image in two tasks", unit, "clause_two_one_image"),
+        (realised, "the same, of all, responses as they are", plain, "clause_two"),
+        (realised, "rho of 16 sign bits (lower is better)", signs[signs.bits == 16], "rho"),
+        (realised, "the same, of random hyperplanes", signs[signs.bits == 16], "rho_hyperplanes"),
+        ("the manifold is recoverable", "nearest mean: task", means[means.question == "task"], "value"),
+        ("it learns the manifolds of classes (GSH)", "nearest mean: digit", means[means.question == "digit"], "value"),
+        ("it learns the manifolds of classes (GSH)", "digits' distance / variance", unit, "digit_ratio"),
+        (relations, "Spearman of similarity and distance", ranks, "spearman"),
+        (title, "accuracy of a modulation on other tasks", others, "accuracy"),
+        (title, "the same, on the nearest ones", near, "accuracy"),
+    ]
+    rows = [
+        {"claim": claim, "measured": what, "n": table.repeat.nunique(),
+         **{words: with_interval(table[table.state == state], column) for state, words in STATES.items()}}
+        for claim, what, table, column in lines
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def measured(table: str) -> pd.DataFrame:
+    """A table of rotations at full size or, as long as manifolds were not measured there, of the demo."""
+    full = kept("rotation", "manifolds") is not None
+    return pd.read_csv(RESULTS / f"tgsh_{'rotation' if full else 'demo'}_{table}.csv")
+
+
+def with_interval(rows: pd.DataFrame, metric: str) -> str:
+    """The mean over networks of their means, with its 95% interval; empty for no rows."""
+    means = rows.groupby("repeat")[metric].mean()
+    low, high = mean_interval(means)
+    return f"{means.mean():.3f} ({low:.3f} to {high:.3f})" if len(means) else ""
+
+
+def new_tasks() -> pd.DataFrame:
+    """How fast new tasks are learned from either start, and what one image a class is worth in them."""
+    return held_out_summary(*map(measured, ("forward", "forward_curve", "one_shot")))
 
 
 def notebook_errors() -> pd.DataFrame:

@@ -25,7 +25,10 @@ from rehash.store import read_csv
 from rehash.tgsh.flynet import DeviceSplit, FlyNet, views
 from rehash.tgsh.generate import dense_encoder
 from rehash.tgsh.initialisation import DEVIATION, MEAN, draw_flynet, draw_modulations
+from rehash.tgsh.model import MEASURED as STATES
+from rehash.tgsh.model import Model, blocks
 from rehash.tgsh.modulations import read_modulations
+from rehash.tgsh.responses import BINS, BLOCK, KINDS, gallery_items, measure_repeat, pair_kinds
 from rehash.tgsh.tasks import Transformation
 from rehash.tgsh.train import FlyNetTraining, Schedule, Training, train_flynet
 from rehash.training import Compute, set_reproducible
@@ -35,6 +38,7 @@ ANGLES, PICTURES = (0, 90), 6000
 NAMES = ("mnist5k", "bench")
 TASKS = [vars(Transformation(angle=float(angle))) for angle in ANGLES]
 STEPS, COMPARED = 15, 10
+MEASURED = 480  # images whose responses are measured
 TOLERANCE = 1e-5  # float32: sums over pixels, units and images are taken in another order
 
 
@@ -173,6 +177,7 @@ def rows():
             yield "T-GSH: a step of one task", work, ours * 1e3, theirs * 1e3, peer, "ms"
         with threadpool_limits(1):
             yield whole_run(folder, train, test)
+            yield responses(small)
 
 
 def whole_run(folder: Path, train: Split, test: Split) -> tuple:
@@ -198,3 +203,52 @@ def whole_run(folder: Path, train: Split, test: Split) -> tuple:
     assert np.allclose(read_csv(folder / "history.csv").accuracy, accuracies, atol=0.002), accuracies
     work = f"{len(TASKS)} tasks, {PICTURES:,} images, 1 epoch, {UNITS:,} units, 1 thread"
     return "T-GSH: training tasks in sequence", work, middle - start, end - middle, "the notebook's loop, ported", "s"
+
+
+def responses(small: Dataset) -> tuple:
+    """All measures of modulated responses, one thread, and the plain way to most of them; stops if the two differ."""
+    set_reproducible(1)
+    device, angles = torch.device("cpu"), [vars(Transformation(angle=10.0 * t)) for t in range(36)]
+    arrays: dict[str, np.ndarray] = {}
+    for state in ("untrained", "trained"):
+        drawn = draw_modulations(UNITS, len(angles), seed=SEED, names=(state, 0))
+        arrays |= {f"{part}_{state}": each[None] for part, each in zip(("context", "strength"), drawn)}
+    keys = {"dataset": "mnist5k", "benchmark": "bench"}
+    identity = {"keys": keys, "tasks": angles, "classes": CLASSES, "units": UNITS, "seed": SEED}
+    net = FlyNet.of(*draw_flynet(UNITS, CLASSES, seed=SEED, repeat=0), device)
+    model = Model([net], views(angles, "nearest", 0.0, device), arrays, identity, device)
+    test = DeviceSplit(Split(small.test.images[:MEASURED], small.test.labels[:MEASURED]), device)
+    start = time.process_time()
+    ours = measure_repeat(model, 0, test, small.train, 2)
+    middle = time.process_time()
+    counts, right = plainly(model, test, small.train)
+    end = time.process_time()
+    for state, measured in ours.items():
+        assert abs(measured.counts.cpu().numpy() - counts[state]).sum() < 0.2 * counts[state].sum(), "in bins of 0.001"
+        assert np.allclose(measured.right[0].numpy(), right[state], atol=0.003 * MEASURED * len(angles))
+    work = f"{len(angles)} tasks, {MEASURED} images, {UNITS:,} units, 1 thread"
+    peer = "float32 products, state by state; pairs and neighbours alone"
+    return "T-GSH: measuring responses", work, middle - start, end - middle, peer, "s"
+
+
+def plainly(model: Model, test: DeviceSplit, train: Split) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Counts of pairs by kind, digit and bin, and of neighbours with the right digit and task, by state."""
+    items, tasks = gallery_items(train.labels, 2), len(model.views)
+    theirs = model.responses(0, DeviceSplit(Split(train.images[items], train.labels[items]), model.device).images)
+    digit, task = np.tile(train.labels[items], tasks), np.repeat(np.arange(tasks), len(items))
+    vectors = {state: model.vectors(state, 0) for state in STATES}
+    galleries = {state: F.normalize(vectors[state][:, None] * theirs, dim=2).flatten(0, 1) for state in STATES}
+    counts = {state: np.zeros((len(KINDS), CLASSES, BINS), np.int64) for state in STATES}
+    right = {state: np.zeros(2, np.int64) for state in STATES}
+    for part in blocks(len(test.labels), BLOCK):
+        shown, digits = model.responses(0, test.images[part]), test.labels[part].repeat(tasks).numpy()
+        kinds = pair_kinds(test.labels[part], tasks).numpy()
+        own = np.repeat(np.arange(tasks), len(digits) // tasks)
+        for state in STATES:
+            unit = F.normalize(vectors[state][:, None] * shown, dim=2).flatten(0, 1)
+            bins = ((unit @ unit.t() + 1) * (BINS / 2)).long().clamp_(0, BINS - 1).numpy()
+            place = ((kinds * CLASSES + digits[:, None]) * BINS + bins)[kinds >= 0]
+            counts[state] += np.bincount(place, minlength=counts[state].size).reshape(counts[state].shape)
+            nearest = (unit @ galleries[state].t()).argmax(1).numpy()
+            right[state] += [(digit[nearest] == digits).sum(), (task[nearest] == own).sum()]
+    return counts, right

@@ -126,7 +126,7 @@ def test_a_part_of_every_wing(slurm, built, tmp_path):
         shutil.copytree(built / "results" / name, tmp_path / "results" / name)
     targets = [
         "hash_encoders/mnist5k/label_noise.pdf",
-        "tgsh/mnist5k/augment/training.csv",
+        "tgsh/mnist5k/permuted-convolution/training.csv",
         *(f"equihash/models/digits/hash_net/{variant}/seed=1/training.csv" for variant in VARIANTS),
         "equihash/databases/few/labels/0-of-1.h5",
     ]

@@ -120,7 +120,7 @@ def test_environment_holds_nothing_unused(name):
 HEAVY = {
     "torch": "train_flynet train_baselines train_hash train_mlps train_model import_hash encode_shard encode_queries "
     "show_views show_retrieval search_index measure_accuracy measure_codes measure_distances measure_properties measure_random_inputs measure_regions "
-    "measure_responses measure_model_regions encode_model measure_layers encode_source fit_source",
+    "measure_transfer train_held_out measure_orthogonality measure_responses measure_model_regions encode_model measure_layers encode_source fit_source",
     "faiss": "measure_codes measure_properties measure_layers",
     "matplotlib": "draw_figure",
     "scipy.stats": "generate_fingerprints generate_query_codes",

@@ -80,6 +80,10 @@ def test_no_path_of_one_machine():
 MADE_WITH = {
     **dict.fromkeys(("regions_lines", "regions_slices"), ("regions",)),
     **dict.fromkeys(("pair_similarity", "roc", "recovery"), ("hash_property",)),
+    **dict.fromkeys(("manifolds", "manifold_pairs", "sign_bits"), ("hash_property",)),
+    **dict.fromkeys(("forward", "forward_curve", "one_shot"), ("held_out",)),
+    "transfer_correlation": ("transfer",),
+    "baseline_costs": ("baselines",),
     **dict.fromkeys(("probes", "bucket_sizes", "query_buckets", "distances"), ("evaluation", "retrieval")),
     "gallery_rates": ("gallery",),
     "task_correlation": ("task_similarity",),

@@ -40,35 +40,29 @@ def test_default_graph(tmp_path):
     one_each = ("all", "build_dataset", "chart_phases", "collect_regions", "compare_published")
     one_each += ("write_report", "invert_encoder", "train_baselines", "collect_baselines", "compare_notebook")
     one_each += ("collect_layers", "show_retrieval", "plot_gallery")
+    one_each += ("measure_orthogonality", "plot_orthogonality", "train_held_out", "plot_held_out")
     one_each += (
         "plot_dataset",
         "measure_spectrum",
         "compare_perfect_retrieval",
         "plot_perlin",
         "plot_perfect_retrieval",
+        "generate_perlin",
     )
+    one_each += ("draw_queries", "describe_labels", "compare_models", "plot_retrieval", "plot_bucket_sizes")
+    one_each += ("plot_query_buckets", "plot_probes", "collect_training", "plot_training", "measure_distances")
+    one_each += ("plot_distances", "plot_diagnostics")
     one_each += tuple(
         f"plot_{name}" for name in (*plan.ORDER, "notebook", "baselines") if name not in ("depth", "layers_regions")
     )
     a_benchmark = ("show_tasks", "train_flynet", "measure_accuracy", "relate_tasks", "measure_responses")
     a_benchmark += ("measure_codes", "generate_digits")
     a_benchmark += ("plot_tasks", "plot_accuracy", "plot_task_similarity", "plot_hash_property", "plot_codes")
-    a_benchmark += ("plot_generated",)
+    a_benchmark += ("plot_generated", "plot_manifolds", "measure_transfer", "plot_transfer")
     sources = config["comparison"]["retrieval"]["mnist5k"]["sources"]
     compared = dict.fromkeys(("encode_source", "measure_retrieval"), len(sources))
     compared |= {"fit_source": len({"simhash", "pca", "itq", "spectral"} & set(sources)), "collect_retrieval": 1}
     compared |= dict.fromkeys(("plot_trade", "plot_retrieval_of_codes", "plot_precision_recall"), 1)
-    two_each = ("generate_perlin", "show_views", "plot_views", "draw_queries", "compare_models", "plot_retrieval")
-    two_each += (
-        "plot_bucket_sizes",
-        "plot_query_buckets",
-        "plot_probes",
-        "collect_training",
-        "plot_training",
-        "measure_distances",
-    )
-    two_each += ("plot_distances",)
-    compared |= {"plot_diagnostics": 1}
     assert list(config["tgsh"]["benchmarks"]) == ["rotation", "shift", "augment"]
     assert jobs == {
         **dict.fromkeys(one_each, 1),
@@ -77,14 +71,10 @@ def test_default_graph(tmp_path):
         "measure_regions": 2,  # before and after training, and along one
         "collect_study": len(plan.COLLECTED),
         **dict.fromkeys(a_benchmark, 2),
-        **dict.fromkeys(two_each, 2),
-        "describe_labels": 2,
-        # two networks of digits, one of photos
-        **dict.fromkeys(
-            ("encode_shard", "merge_index", "evaluate_partition", "encode_queries", "evaluate_index"), 2 + 1
-        ),
-        "build_bank": 3,
-        "train_hash": 2 * 3 + 2 * 2,  # trained and untrained; and two of single digits at two lengths
+        **dict.fromkeys(("show_views", "plot_views"), 2),
+        **dict.fromkeys(("encode_shard", "merge_index", "evaluate_partition", "encode_queries", "evaluate_index"), 2),
+        "build_bank": 2,
+        "train_hash": 2 * 2 + 2 * 2,  # trained and untrained; and two of single digits at two lengths
         **{"train_model": 1, "encode_model": 2, "measure_layers": 2},  # trained, and untrained beside it
         **compared,
     }
@@ -262,7 +252,7 @@ def test_rules_that_use_the_device_ask_for_it():
     """A rule asks for a GPU exactly if its script reaches the function that picks the device."""
     asking = {name: name in GPU_RULES for name, rule in RULES.items() if f"scripts/{name}.py" in rule}
     reaching = {script: ("rehash.training", "resolve_device") in reached_definitions(script) for script in asking}
-    assert {**asking, "search_index": True} == reaching and sum(asking.values()) == 17
+    assert {**asking, "search_index": True} == reaching and sum(asking.values()) == 20
     assert 'compute={**compute, "device": "cpu"}' in RULES["search_index"], "which shows a network a few images"
     assert all("compute=compute," in RULES[rule] for rule in GPU_RULES), "by which a job knows that it has to use it"
 
@@ -289,6 +279,7 @@ def test_a_second_attempt_asks_for_twice_as_much(size):
     names |= {"shards": "2", "partitions": "2", "dataset": "mnist5k", "benchmark": "rotation", "study": "capacity"}
     names |= {"protocol": "scripts", "perlin": "small", "input_mb": 100, "bits": 40, "work": 20, "views": 1e6}
     names |= {
+        "network": "",
         "depth": "1",
         "layer_width": "30",
         "repeats": "3",
@@ -570,16 +561,22 @@ def test_a_changed_property_plans_measuring_and_what_follows(finished):
 
 
 def test_a_changed_gradient_plans_flynet_and_what_follows(finished):
-    changed = ("return loss, strength * by_vector_U", "return loss, 2 * strength * by_vector_U")
+    changed = ("return loss, right, strength * by_vector_U", "return loss, right, 2 * strength * by_vector_U")
     follows = {"train_flynet", "measure_accuracy", "relate_tasks", "measure_responses", "measure_codes"}
     follows |= {"generate_digits", "collect_baselines", "compare_notebook", "write_report"}
-    follows |= {f"plot_{name}" for name in FIGURES if name != "tasks"} | COMPARED
+    follows |= {"measure_transfer", "train_held_out"}
+    follows |= {f"plot_{name}" for name in FIGURES if name not in ("tasks", "orthogonality")} | COMPARED
     assert finished(tgsh__flynet=changed) == follows
 
 
 def test_a_changed_area_plans_responses_and_what_follows(finished):
     changed = ("np.trapezoid(tpr, fpr)", "np.trapezoid(tpr, fpr) + 0")
-    assert finished(tgsh__responses=changed) == {"measure_responses", "plot_hash_property", "write_report"}
+    assert finished(tgsh__responses=changed) == {
+        "measure_responses",
+        "plot_hash_property",
+        "plot_manifolds",
+        "write_report",
+    }
 
 
 def test_a_new_reader_plans_nothing(finished):

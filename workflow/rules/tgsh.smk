@@ -11,6 +11,7 @@ rule show_tasks:
     """Write an image of every class as each task of a benchmark shows it, and the table of the tasks."""
     input:
         dataset=graph.DATASET,
+        others=of(tgsh.other_datasets),
     output:
         pictures=f"{tgsh.FOLDER}tasks.h5",
         table=f"{tgsh.FOLDER}tasks.csv",
@@ -34,6 +35,7 @@ rule train_flynet:
     """Train a modulation of the frozen network for every task of a benchmark; it resumes if killed."""
     input:
         dataset=graph.DATASET,
+        others=of(tgsh.other_datasets),
     output:
         modulations=tgsh.MODULATIONS,
         history=f"{tgsh.FOLDER}training.csv",
@@ -61,9 +63,10 @@ rule train_flynet:
 
 
 rule train_baselines:
-    """Train all weights of baselines, one network per task and one on all tasks in sequence; it resumes if killed."""
+    """Train FlyNet's baselines, with a network a task or one for all tasks in sequence; it resumes if killed."""
     input:
         dataset=graph.DATASET,
+        others=of(tgsh.other_datasets),
     output:
         table=f"{tgsh.FOLDER}full_networks.csv",
         provenance=f"{tgsh.FOLDER}full_networks.json",
@@ -77,25 +80,28 @@ rule train_baselines:
     resources:
         **saving,
         gpu=gpus,
-        mem_mb=of(tgsh.training_mb),
+        mem_mb=of(tgsh.baseline_mb),
         runtime=time_of(tgsh.baseline_minutes),
     params:
         code=digest("train_baselines"),
         training=of(tgsh.baseline_params),
         compute=compute,
     message:
-        "Training full networks on {wildcards.benchmark} of {wildcards.dataset}"
+        "Training the baselines on {wildcards.benchmark} of {wildcards.dataset}"
     script:
         "../scripts/train_baselines.py"
 
 
 rule collect_baselines:
-    """Write the accuracies of FlyNet and of fully trained networks as one table."""
+    """Write the accuracies of FlyNet and its baselines as one table, and what each costs as another."""
     input:
         full=f"{tgsh.FOLDER}full_networks.csv",
+        full_notes=f"{tgsh.FOLDER}full_networks.json",
         accuracy=f"{tgsh.FOLDER}accuracy.csv",
+        flynet_notes=f"{tgsh.FOLDER}modulations.json",
     output:
         table=f"{tgsh.FOLDER}baselines.csv",
+        costs=f"{tgsh.FOLDER}baseline_costs.csv",
         provenance=f"{tgsh.FOLDER}baselines.json",
     log:
         log_of("collect_baselines", f"{tgsh.FOLDER}baselines.csv"),
@@ -116,6 +122,7 @@ rule measure_accuracy:
     """Measure the test accuracy of every task: untrained, right after its training, and after all tasks."""
     input:
         dataset=graph.DATASET,
+        others=of(tgsh.other_datasets),
         modulations=tgsh.MODULATIONS,
         history=f"{tgsh.FOLDER}training.csv",
     output:
@@ -164,14 +171,17 @@ rule relate_tasks:
 
 
 rule measure_responses:
-    """Measure similarities, ROC curves and nearest neighbours of modulated responses."""
+    """Measure similarities, ROC curves, nearest neighbours, manifolds and sign bits of modulated responses."""
     input:
         dataset=graph.DATASET,
-        modulations=tgsh.MODULATIONS,
+        modulations=of(tgsh.modulations_of_shared_images),
     output:
         pairs=f"{tgsh.FOLDER}pair_similarity.csv",
         curves=f"{tgsh.FOLDER}roc.csv",
         recovered=f"{tgsh.FOLDER}recovery.csv",
+        manifolds=f"{tgsh.FOLDER}manifolds.csv",
+        manifold_pairs=f"{tgsh.FOLDER}manifold_pairs.csv",
+        signs=f"{tgsh.FOLDER}sign_bits.csv",
         provenance=f"{tgsh.FOLDER}hash_property.json",
     log:
         log_of("measure_responses", f"{tgsh.FOLDER}pair_similarity.csv"),
@@ -194,10 +204,100 @@ rule measure_responses:
         "../scripts/measure_responses.py"
 
 
+rule measure_transfer:
+    """Measure the accuracy of every task's modulation on every task."""
+    input:
+        dataset=graph.DATASET,
+        modulations=of(tgsh.modulations_of_shared_images),
+    output:
+        table=f"{tgsh.FOLDER}transfer.csv",
+        correlation=f"{tgsh.FOLDER}transfer_correlation.csv",
+        provenance=f"{tgsh.FOLDER}transfer.json",
+    log:
+        log_of("measure_transfer", f"{tgsh.FOLDER}transfer.csv"),
+    benchmark:
+        benchmark_of("measure_transfer", f"{tgsh.FOLDER}transfer.csv")
+    conda:
+        "../../envs/train.yaml"
+    threads: config["threads"]
+    resources:
+        gpu=gpus,
+        mem_mb=of(tgsh.transfer_mb),
+        runtime=time_of(tgsh.measuring_minutes),
+    params:
+        code=digest("measure_transfer"),
+        compute=compute,
+    message:
+        "Measuring transfer between the tasks of {wildcards.benchmark} on {wildcards.dataset}"
+    script:
+        "../scripts/measure_transfer.py"
+
+
+rule train_held_out:
+    """Train new tasks from random and from known modulations, and measure one-shot learning; it resumes if killed."""
+    input:
+        dataset=graph.DATASET,
+        modulations=of(tgsh.modulations_of_shared_images),
+    output:
+        forward=f"{tgsh.FOLDER}forward.csv",
+        curve=f"{tgsh.FOLDER}forward_curve.csv",
+        one_shot=f"{tgsh.FOLDER}one_shot.csv",
+        provenance=f"{tgsh.FOLDER}held_out.json",
+    log:
+        log_of("train_held_out", f"{tgsh.FOLDER}forward.csv"),
+    benchmark:
+        benchmark_of("train_held_out", f"{tgsh.FOLDER}forward.csv")
+    conda:
+        "../../envs/train.yaml"
+    threads: config["threads"]
+    resources:
+        **saving,
+        gpu=gpus,
+        mem_mb=of(tgsh.training_mb),
+        runtime=time_of(tgsh.held_out_minutes),
+    params:
+        code=digest("train_held_out"),
+        held_out=of(tgsh.held_out_params),
+        compute=compute,
+    message:
+        "Training held-out tasks of {wildcards.benchmark} on {wildcards.dataset}"
+    script:
+        "../scripts/train_held_out.py"
+
+
+rule measure_orthogonality:
+    """Measure how nearly orthogonal untrained modulations are, from narrow networks to wide ones."""
+    input:
+        dataset=graph.DATASET,
+    output:
+        table=f"{tgsh.ORTHOGONALITY}.csv",
+        provenance=f"{tgsh.ORTHOGONALITY}.json",
+    log:
+        log_of("measure_orthogonality", f"{tgsh.ORTHOGONALITY}.csv"),
+    benchmark:
+        benchmark_of("measure_orthogonality", f"{tgsh.ORTHOGONALITY}.csv")
+    conda:
+        "../../envs/train.yaml"
+    threads: config["threads"]
+    resources:
+        gpu=gpus,
+        mem_mb=of(tgsh.orthogonality_mb),
+        runtime=time_of(tgsh.orthogonality_minutes),
+    params:
+        code=digest("measure_orthogonality"),
+        networks=of(tgsh.orthogonality_params),
+        compute=compute,
+    message:
+        "Comparing untrained modulations for {wildcards.dataset}"
+    script:
+        "../scripts/measure_orthogonality.py"
+
+
 rule measure_codes:
     """Measure redundancy, K-NN accuracy and collisions of the hash codes of modulated responses."""
     input:
         dataset=graph.DATASET,
+        others=of(tgsh.other_datasets),
         modulations=tgsh.MODULATIONS,
     output:
         table=f"{tgsh.FOLDER}codes.csv",
@@ -225,9 +325,11 @@ rule measure_codes:
 
 rule invert_encoder:
     """Compute the pseudo-inverses of the frozen encoders of a dataset, once for all benchmarks."""
+    input:
+        dataset=graph.DATASET,
     output:
         inverse=tgsh.INVERSE,
-        provenance=f"{tgsh.DATASET_FOLDER}pseudo_inverse.json",
+        provenance=tgsh.INVERSE.replace(".h5", ".json"),
     log:
         log_of("invert_encoder", tgsh.INVERSE),
     benchmark:
@@ -241,7 +343,7 @@ rule invert_encoder:
         code=digest("invert_encoder"),
         networks=of(tgsh.network_params),
     message:
-        "Inverting the encoders for {wildcards.dataset}"
+        "Inverting the encoders for {wildcards.dataset}{wildcards.network}"
     script:
         "../scripts/invert_encoder.py"
 
@@ -250,8 +352,9 @@ rule generate_digits:
     """Generate an image of every digit under every task from the modulations."""
     input:
         dataset=graph.DATASET,
+        others=of(tgsh.other_datasets),
         modulations=tgsh.MODULATIONS,
-        inverse=tgsh.INVERSE,
+        inverse=of(tgsh.inverse_file),
     output:
         pictures=f"{tgsh.FOLDER}generated.h5",
         table=f"{tgsh.FOLDER}generated.csv",

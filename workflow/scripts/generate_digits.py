@@ -5,7 +5,7 @@ from rehash.tgsh.generate import generate_digits
 
 with recorded(snakemake) as notes:
     notes |= generate_digits(
-        snakemake.input.dataset,
+        [snakemake.input.dataset, *snakemake.input.others],
         snakemake.input.modulations,
         snakemake.input.inverse,
         snakemake.output.pictures,

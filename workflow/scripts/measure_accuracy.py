@@ -6,4 +6,5 @@ from rehash.training import Compute
 
 with recorded(snakemake) as notes:
     inputs, compute = snakemake.input, Compute(**snakemake.params.compute)
-    notes |= measure_accuracy(inputs.dataset, inputs.modulations, inputs.history, snakemake.output.table, compute)
+    files = ([inputs.dataset, *inputs.others], inputs.modulations, inputs.history, snakemake.output.table)
+    notes |= measure_accuracy(*files, compute)

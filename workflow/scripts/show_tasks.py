@@ -5,7 +5,7 @@ from rehash.tgsh.generate import show_tasks
 
 with recorded(snakemake) as notes:
     notes |= show_tasks(
-        snakemake.input.dataset,
+        [snakemake.input.dataset, *snakemake.input.others],
         snakemake.output.pictures,
         snakemake.output.table,
         keys=dict(snakemake.wildcards.items()),

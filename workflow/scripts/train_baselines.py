@@ -1,4 +1,4 @@
-"""Train all weights of the baseline networks, one network per task and one on all tasks in sequence."""
+"""Train the baselines of FlyNet on its tasks: full networks, online EWC, experience replay and a linear probe."""
 
 from rehash.job import recorded, saving
 from rehash.tgsh.baselines import BaselineTraining, train_baselines
@@ -6,5 +6,6 @@ from rehash.training import Compute
 
 with recorded(snakemake) as notes:
     training = BaselineTraining(keys=dict(snakemake.wildcards.items()), **snakemake.params.training)
-    files, compute = (snakemake.input.dataset, snakemake.output.table), Compute(**snakemake.params.compute)
+    files = ([snakemake.input.dataset, *snakemake.input.others], snakemake.output.table)
+    compute = Compute(**snakemake.params.compute)
     notes |= train_baselines(*files, training, compute, saving(snakemake))

@@ -6,5 +6,5 @@ from rehash.training import Compute
 
 with recorded(snakemake) as notes:
     training = Training(keys=dict(snakemake.wildcards.items()), **snakemake.params.training)
-    files = (snakemake.input.dataset, snakemake.output.modulations, snakemake.output.history)
+    files = ([snakemake.input.dataset, *snakemake.input.others], snakemake.output.modulations, snakemake.output.history)
     notes |= train_flynet(*files, training, Compute(**snakemake.params.compute), saving(snakemake))

@@ -74,6 +74,8 @@ def changed(path: str, value) -> dict:
         ("tgsh/datasets", ["cifar10"], "config: tgsh.datasets: unknown dataset without FlyNet 'cifar10'"),
         ("tgsh/flynet/mnits", {}, "config: tgsh.flynet: unknown dataset 'mnits'; did you mean 'mnist'?"),
         ("tgsh/flynet/mnist/benchmarks", ["shfit"], "config: tgsh.flynet.mnist.benchmarks: unknown benchmark 'shfit'; did you mean 'shift'?"),
+        ("tgsh/baselines/mnist5k/methods", ["online_ecw"], "did you mean 'online_ewc'?"),
+        ("tgsh/baselines/mnist5k/benchmarks", ["rotation-dnse"], "config: tgsh.encoders: unknown encoder 'dnse'; did you mean 'dense'?"),
         ("tgsh/baselines/svhn", {"benchmarks": []}, "config: tgsh.baselines: unknown dataset without FlyNet 'svhn'"),
         ("equihash/tasks/digits/bank", "digist", "config: equihash.tasks.digits: unknown bank 'digist'; did you mean 'digits'?"),
         ("equihash/tasks/photos/perlin", None, "config: equihash.tasks.photos: a warped task needs a Perlin bank"),
@@ -134,7 +136,8 @@ def test_defaults_of_a_protocol_are_the_librarys():
 
 
 def test_defaults_of_flynets_training_are_the_librarys():
-    from rehash.tgsh.baselines import AdamSchedule
+    from rehash.tgsh.baselines import AdamSchedule, BaselineTraining
+    from rehash.tgsh.methods import BASELINES, METHODS
     from rehash.tgsh.train import Schedule
 
     wing = load_schema()["properties"]["tgsh"]["properties"]
@@ -143,6 +146,10 @@ def test_defaults_of_flynets_training_are_the_librarys():
         assert {f.name: f.default for f in dataclasses.fields(schedule)} == {
             f.name: properties[f.name]["default"] for f in dataclasses.fields(schedule)
         }
+    assert properties["methods"]["items"]["enum"] == properties["methods"]["default"] == list(BASELINES)
+    defaults = {f.name: f.default for f in dataclasses.fields(BaselineTraining)}
+    for name in (name for each in METHODS.values() for name in each.settings):
+        assert defaults[name] == properties[name]["default"]
 
 
 def test_a_dataset_without_any_study_is_named():

@@ -1,4 +1,4 @@
-"""The fully trained networks against plain torch, and their saved state."""
+"""The baselines against plain torch, what they keep against slow definitions, and their saved state."""
 
 from dataclasses import replace
 from itertools import count
@@ -8,16 +8,25 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from scipy.stats import ks_2samp
+from scipy.stats import chi2, ks_2samp
 
 from rehash.datasets.layout import Split
 from rehash.errors import InputError
 from rehash.job import Saving, discard_state
 from rehash.seeds import stream
 from rehash.store import read_csv
-from rehash.tgsh.baselines import AdamSchedule, BaselineTraining, FullTraining, draw_network, train_baselines
-from rehash.tgsh.flynet import DeviceSplit, views
+from rehash.tgsh.baselines import (
+    AdamSchedule,
+    BaselineTraining,
+    StreamTraining,
+    draw_network,
+    fisher,
+    train_baselines,
+)
+from rehash.tgsh.flynet import DeviceSplit, FlyNet, views
 from rehash.tgsh.forgetting import COLUMNS
+from rehash.tgsh.initialisation import draw_flynet
+from rehash.tgsh.methods import BASELINES, METHODS
 from rehash.training import Compute, StateFile, run
 from toys import BARS
 
@@ -29,23 +38,29 @@ STEPS = 2 * 3 * 2 * 5  # repeats, tasks, epochs, batches (the last has 6 images)
 TRAIN, TEST = BARS["train"], BARS["test"]
 
 
-def training(fresh: bool, chosen=range(3), dtype=torch.float32, fill=0.2) -> FullTraining:
-    return FullTraining(
+OWN = {"online_ewc": {"ewc_lambda": 30.0, "ewc_gamma": 0.7}, "experience_replay": {"replay_images": 25}}
+
+
+def training(method: str, chosen=range(3), dtype=torch.float32, fill=0.2, repeats=2, **own) -> StreamTraining:
+    drawn = [draw_flynet(16, 3, seed=5, repeat=repeat) for repeat in range(repeats)]
+    return StreamTraining(
         DeviceSplit(TRAIN, CPU),
         DeviceSplit(TEST, CPU),
         views([TASKS[t] for t in chosen], "nearest", fill, CPU, dtype),
         [NUMBERS[t] for t in chosen],
         SCHEDULE,
-        fresh=fresh,
+        method=METHODS[method],
         units=16,
         classes=3,
-        repeats=2,
+        repeats=repeats,
         seed=5,
         names=("toy", "b", "m"),
+        frozen=[FlyNet.of(*arrays, CPU, dtype) for arrays in drawn] if METHODS[method].frozen else (),
+        **(own or OWN.get(method, {})),
     )
 
 
-def finish(job: FullTraining) -> FullTraining:
+def finish(job: StreamTraining) -> StreamTraining:
     while not job.done:
         job.step()
     return job
@@ -69,37 +84,145 @@ def plain_model(repeat: int, task: int) -> torch.nn.Sequential:
     return model
 
 
+class FrozenResponse(torch.nn.Module):
+    """FlyNet's response by a dense matrix."""
+
+    def __init__(self, pixels: np.ndarray) -> None:
+        super().__init__()
+        self.matrix = torch.zeros(784, 16, dtype=torch.float64)
+        for unit, own in enumerate(pixels):
+            self.matrix[own.astype(int), unit] = 1
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        sums = inputs @ self.matrix
+        return (sums - sums.mean(1, keepdim=True)).relu()
+
+
+def plain_probe(repeat: int) -> torch.nn.Sequential:
+    encoder, decoder = draw_flynet(16, 3, seed=5, repeat=repeat)
+    head = torch.nn.Linear(16, 3, bias=False).double()
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(decoder))
+    return torch.nn.Sequential(FrozenResponse(encoder), head)
+
+
 def plain_accuracy(model: torch.nn.Module, task: int) -> float:
     return float((model(shown(TEST, task)).argmax(1).numpy() == TEST.labels).mean())
 
 
-@pytest.mark.parametrize("fresh", [True, False], ids=["per_task", "in_sequence"])
-def test_equals_plain_torch(fresh):
-    job = finish(training(fresh, dtype=torch.float64))
-    labels = torch.from_numpy(TRAIN.labels)
-    expected = np.full((2, 3, 3), np.nan)
+def plain_fisher(model: torch.nn.Module, inputs: torch.Tensor) -> list[torch.Tensor]:
+    """Mean over images of the squared gradients of log p(k), weighted by p(k): one backward pass an image and class."""
+    parameters = list(model.parameters())
+    found = [torch.zeros_like(parameter) for parameter in parameters]
+    for image in inputs:
+        log_shares = model(image[None]).log_softmax(1)[0]
+        for log_share in log_shares:
+            for total, slope in zip(found, torch.autograd.grad(log_share, parameters, retain_graph=True)):
+                total += log_share.detach().exp() * slope**2 / len(inputs)
+    return found
+
+
+def plain_memory(repeat: int, task: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The images of earlier tasks with the smallest keys, by task and place."""
+    keyed = []
+    for past in range(task):
+        keys = stream(5, "tgsh", "toy", "b", "m", repeat, NUMBERS[past], "memory").random(70)
+        keyed += [(key, past, row) for row, key in enumerate(keys)]
+    kept = sorted((past, row) for _, past, row in sorted(keyed)[:size])
+    return torch.stack([shown(TRAIN, past)[row] for past, row in kept]), TRAIN.labels[[row for _, row in kept]]
+
+
+@pytest.mark.parametrize("method", BASELINES)
+def test_equals_plain_torch(method):
+    """Every method beside a loop over torch's modules, whose loss has EWC's penalty and whose batches have replays."""
+    job = finish(training(method, dtype=torch.float64))
+    labels, told = torch.from_numpy(TRAIN.labels), METHODS[method].told
+    expected, start = np.full((2, 3, 3), np.nan), np.full((2, 3), np.nan)
     for repeat in range(2):
+        importance, anchor = [], []
         for task in range(3):
-            if fresh or task == 0:
-                model = plain_model(repeat, task)
-            if fresh:
-                expected[repeat, :task, task] = plain_accuracy(model, task)
+            if told or task == 0:
+                model = plain_probe(repeat) if method == "linear_probe" else plain_model(repeat, task)
+                tasks = [task] if told else range(3)
+                start[repeat, tasks] = [plain_accuracy(model, each) for each in tasks]
             optimiser = torch.optim.Adam(model.parameters(), lr=0.003)
             inputs = shown(TRAIN, task)
             for epoch in range(2):
-                order = stream(5, "tgsh", "toy", "b", "m", repeat, NUMBERS[task], "order", epoch).permutation(70)
-                for rows in np.split(order, [16, 32, 48, 64]):
+                names = (5, "tgsh", "toy", "b", "m", repeat, NUMBERS[task])
+                order = stream(*names, "order", epoch).permutation(70)
+                again = None
+                if method == "experience_replay" and task:
+                    pixels, truth = plain_memory(repeat, task, 25)
+                    again = stream(*names, "replay", epoch).integers(25, size=70)
+                for rows in np.split(np.arange(70), [16, 32, 48, 64]):
+                    shown_now, truth_now = inputs[order[rows]], labels[order[rows]]
+                    if again is not None:
+                        shown_now = torch.cat([shown_now, pixels[again[rows]]])
+                        truth_now = torch.cat([truth_now, torch.from_numpy(truth[again[rows]])])
                     optimiser.zero_grad()
-                    F.cross_entropy(model(inputs[rows]), labels[rows]).backward()
+                    loss = F.cross_entropy(model(shown_now), truth_now)
+                    for weight, place, parameter in zip(importance, anchor, model.parameters()):
+                        loss = loss + 30.0 / 2 * (0.7 * weight * (parameter - place) ** 2).sum()
+                    loss.backward()
                     optimiser.step()
-            if fresh:
+            if method == "online_ewc":
+                found = plain_fisher(model, inputs)
+                importance = [0.7 * old + new for old, new in zip(importance or [0] * 4, found)]
+                anchor = [parameter.detach().clone() for parameter in model.parameters()]
+            if told:
+                expected[repeat, :task, task] = start[repeat, task]
                 expected[repeat, task:, task] = plain_accuracy(model, task)
             else:
                 expected[repeat, task] = [plain_accuracy(model, other) for other in range(3)]
     for parameter, (name, ours) in zip(model.parameters(), job.network.items()):
         torch.testing.assert_close(ours, parameter, rtol=1e-7, atol=1e-9, msg=name)
-    assert np.array_equal(job.accuracy.numpy(), expected)
+    assert np.array_equal(job.accuracy.numpy(), expected) and np.array_equal(job.start.numpy(), start)
     assert len(np.unique(expected)) > 3, "the case must tell networks apart"
+
+
+def test_fisher_information_is_that_of_a_backward_pass_an_image_and_class():
+    model, view = plain_model(0, 0), views(TASKS[:1], "nearest", 0.2, CPU, torch.float64)[0]
+    network = draw_network(16, 3, seed=5, names=("toy", "b", "m", 0, 0), device=CPU, dtype=torch.float64)
+    found = fisher(network, DeviceSplit(TRAIN, CPU).images, view)
+    for (name, ours), expected in zip(found.items(), plain_fisher(model, shown(TRAIN, 0))):
+        torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-15, msg=name)
+    assert all(part.max() > 0 for part in found.values())
+
+
+def test_a_penalty_of_no_strength_is_training_in_sequence():
+    plain, weak = finish(training("full_in_sequence")), finish(training("online_ewc", ewc_lambda=0.0))
+    assert torch.equal(plain.accuracy, weak.accuracy) and torch.equal(plain.start, weak.start)
+
+
+def test_every_image_is_as_likely_to_be_remembered_and_none_comes_back():
+    """As in a reservoir: each of the 140 images of two tasks has 25 of 140 chances, over 400 memories."""
+    job = training("experience_replay", repeats=400)
+
+    def pixels(shown: torch.Tensor) -> list[bytes]:
+        return [image.tobytes() for image in (255 * (shown * 0.3081 + 0.1307)).round().to(torch.uint8).numpy()]
+
+    place = {image: 70 * task + row for task in range(2) for row, image in enumerate(pixels(shown(TRAIN, task)))}
+    assert len(place) == 140
+    counts = np.zeros(140)
+    for repeat in range(400):
+        first, both = ({place[image] for image in pixels(job._remembered(repeat, task)[0])} for task in (1, 2))
+        assert len(first) == len(both) == 25 and {kept for kept in both if kept < 70} <= first
+        counts[list(both)] += 1
+    # Without replacement a count varies less than a Poisson's by the share that is left out.
+    statistic = ((counts - counts.mean()) ** 2).sum() / counts.mean() / (1 - 25 / 140)
+    assert 0.001 < chi2.cdf(statistic, 139) < 0.999
+
+
+@pytest.mark.parametrize("method", BASELINES)
+def test_costs_count_what_is_there(method):
+    job = training(method)
+    costs, size = job.costs(), sum(part.numel() for part in job.network.values())
+    kept = {"online_ewc": size, "full_in_sequence": size / 3, "experience_replay": size / 3}.get(method, size)
+    assert costs["learned"] == size and costs["kept"] == pytest.approx(kept) and costs["seconds"] == 0
+    memory = 0
+    if method == "experience_replay":
+        memory = sum(part.nbytes for part in job._remembered(0, 2))
+    assert costs["memory_bytes"] == memory
 
 
 def test_networks_are_drawn_as_torch_draws_them():
@@ -117,10 +240,10 @@ class Killed(Exception):
     pass
 
 
-def result(folder, fresh: bool, kill_at=(), every: int = 1) -> dict[str, bytes]:
+def result(folder, method: str, kill_at=(), every: int = 1) -> dict[str, bytes]:
     """Train, dying right before each of the given numbers of steps; what is left in the end."""
     for limit in [*kill_at, None]:
-        job = training(fresh)
+        job = training(method)
         step = job.step
 
         def mortal(job=job, step=step, limit=limit):
@@ -138,26 +261,32 @@ def result(folder, fresh: bool, kill_at=(), every: int = 1) -> dict[str, bytes]:
         except Killed:
             pass
     discard_state(folder / "out")
-    tensors = {**job.network, "accuracy": job.accuracy}
+    tensors = {**job.network, "accuracy": job.accuracy, "start": job.start}
     return {name: tensor.detach().numpy().tobytes() for name, tensor in tensors.items()}
 
 
-@pytest.mark.parametrize("every", [1, 5])
-@pytest.mark.parametrize("fresh", [True, False], ids=["per_task", "in_sequence"])
-def test_killed_and_resumed_ends_with_the_same_bytes(tmp_path, fresh, every):
+@pytest.mark.parametrize(
+    ("method", "every"),
+    [
+        *((name, 5) for name in ("full_per_task", "full_in_sequence")),
+        *((name, 1) for name in BASELINES[2:]),
+        (BASELINES[0], 5),
+    ],
+)
+def test_killed_and_resumed_ends_with_the_same_bytes(tmp_path, method, every):
     kills = [1, 5, 10, 16, 30, 36, 50, STEPS - 1]  # within an epoch, and at the ends of an epoch, a task and a repeat
-    assert result(tmp_path, fresh) == result(tmp_path, fresh, kills, every)
+    assert result(tmp_path, method) == result(tmp_path, method, kills, every)
 
 
 def test_one_task_is_the_same_in_sequence_and_alone():
-    alone, sequence = (finish(training(fresh, chosen=[1])) for fresh in (True, False))
+    alone, sequence = (finish(training(method, chosen=[1])) for method in ("full_per_task", "full_in_sequence"))
     assert torch.equal(alone.accuracy, sequence.accuracy)
     for name, parameter in alone.network.items():
         assert torch.equal(parameter, sequence.network[name])
 
 
 def test_a_task_alone_does_not_depend_on_which_others_are_chosen():
-    three, one = finish(training(True)), finish(training(True, chosen=[2]))
+    three, one = finish(training("full_per_task")), finish(training("full_per_task", chosen=[2]))
     assert torch.equal(three.accuracy[:, 2, 2], one.accuracy[:, 0, 0])
     for name, parameter in one.network.items():
         assert torch.equal(parameter, three.network[name])
@@ -173,38 +302,56 @@ TRAINING = BaselineTraining(
     repeats=2,
     schedule=vars(SCHEDULE),
     seed=5,
+    replay_images=25,
 )
 
 
-def train(dataset: Path, output: Path, training: BaselineTraining = TRAINING) -> dict:
-    """The job, which saves its state after every step."""
-    return train_baselines(dataset, output, training, Compute("cpu"), Saving(every_s=0))
+def train(dataset: Path, output: Path, training: BaselineTraining = TRAINING, every_s: float = 1e9) -> dict:
+    return train_baselines(dataset, output, training, Compute("cpu"), Saving(every_s=every_s))
 
 
 def test_table_of_a_job_that_was_killed(tmp_path, dataset, monkeypatch):
     """The first method's result is kept when the second is killed, and the table is the same."""
     once, output = tmp_path / "once.csv", tmp_path / "run" / "full.csv"
-    assert train(dataset, once)["device"] == "cpu"
-    taken, step = count(1), FullTraining.step
+    notes = train(dataset, once)
+    assert notes["device"] == "cpu" and list(notes["costs"]) == ["flynet", *BASELINES]
+    assert notes["costs"]["flynet"] == {"learned": 17, "kept": 17, "memory_bytes": 0}
+    assert all(notes["costs"][name]["seconds"] > 0 for name in BASELINES)
+    taken, step = count(1), StreamTraining.step
 
     def mortal(job):
         if next(taken) == STEPS + 10:
             raise Killed
         step(job)
 
-    monkeypatch.setattr(FullTraining, "step", mortal)
+    monkeypatch.setattr(StreamTraining, "step", mortal)
     with pytest.raises(Killed):
-        train(dataset, output)
+        train(dataset, output, every_s=0)
     assert not output.exists()
     train(dataset, output)
-    assert next(taken) == 2 * STEPS + 2, "no step but the killed one was taken again"
+    assert next(taken) == len(BASELINES) * STEPS + 2, "no step but the killed one was taken again"
     assert output.read_bytes() == once.read_bytes()
     table = read_csv(output, COLUMNS)
-    assert list(table) == COLUMNS and len(table) == 2 * 2 * 3 * 3
-    assert set(table.method) == {"full_per_task", "full_in_sequence"} and sorted(set(table.trained)) == NUMBERS
-    assert table[table.method == "full_per_task"].accuracy.isin(np.arange(41) / 40).all()
+    assert list(table) == COLUMNS and len(table) == len(BASELINES) * 2 * 3 * 3
+    assert set(table.method) == set(BASELINES) and sorted(set(table.trained)) == NUMBERS
+    told = table.setting == "task-incremental"
+    assert set(table[told].method) == {"linear_probe", "full_per_task"}
+    assert set(table[~told].setting) == {"domain-incremental"}
+    assert table.accuracy.isin(np.arange(41) / 40).all() and table.accuracy_start.isin(np.arange(41) / 40).all()
     discard_state(output)
     assert [path.name for path in output.parent.iterdir()] == ["full.csv"]
+
+
+def test_a_method_does_not_depend_on_which_others_are_trained_nor_on_their_settings(tmp_path, dataset):
+    """Methods in sequence start alike and see the same batches, so that their difference is what they keep."""
+    train(dataset, tmp_path / "all.csv")
+    other = replace(TRAINING, methods=("linear_probe", "full_in_sequence"), ewc_lambda=3.0, replay_images=4)
+    train(dataset, tmp_path / "two.csv", other)
+    every, two = read_csv(tmp_path / "all.csv"), read_csv(tmp_path / "two.csv")
+    assert every[every.method.isin(other.methods)].reset_index(drop=True).equals(two)
+    first = every[every.trained == NUMBERS[0]].pivot(index=["repeat", "task"], columns="method", values="accuracy")
+    assert first.full_in_sequence.equals(first.online_ewc.rename("full_in_sequence"))
+    assert first.full_in_sequence.equals(first.experience_replay.rename("full_in_sequence"))
 
 
 @pytest.mark.parametrize("numbers", [[0, 3], [3, 0, 7], [0, 0, 7]])

@@ -20,9 +20,11 @@ from rehash.tgsh.figures.labels import task_words
 from rehash.tgsh.figures.relations import rank_words
 from rehash.tgsh.figures.responses import densities, plot_hash_property
 from rehash.tgsh.figures.sheets import draw_tasks
+from rehash.tgsh.manifolds import PAIR_COLUMNS
+from rehash.tgsh.methods import METHODS, setting_of
 from rehash.tgsh.registry import FIGURES, WING
-from rehash.tgsh.results import accuracy_summary, notebook_claims
-from rehash.tgsh.summaries import by_distance
+from rehash.tgsh.results import accuracy_summary, baselines_summary, notebook_claims
+from rehash.tgsh.summaries import by_distance, tasks_interval
 from rehash.verdicts import SINGLE, Claims
 
 KEYS = {"dataset": "d", "benchmark": "b"}
@@ -31,6 +33,11 @@ KINDS = ("same task, same digit", "intra", "inter, same picture", "inter, other 
 NEUTRAL = {"angle": 0.0, "dx": 0.0, "dy": 0.0, "scale": 1.0, "shear": 0.0, "contrast": 1.0}
 QUESTIONS = ("same digit, within a task", "same digit, across tasks", "same task", "same task, other pictures")
 DIGITS = 3
+# Method -> accuracy on a task right after it is trained, and after a later one.
+LEFT = {
+    "flynet": (0.8, 0.8), "linear_probe": (0.85, 0.85), "full_per_task": (0.9, 0.9), "full_in_sequence": (0.9, 0.4),
+    "online_ewc": (0.8, 0.5), "experience_replay": (0.9, 0.7),
+}  # fmt: skip
 
 
 def frame(rows) -> pd.DataFrame:
@@ -106,6 +113,58 @@ def made(repeats: int, tasks: int, factors=("angle",)) -> dict[str, pd.DataFrame
             {"repeat": r, "state": state, "question": question, "false_positive": x, "true_positive": x**0.5}
             for r in range(repeats) for state in STATES for question in QUESTIONS for x in np.linspace(0, 1, 11)
         ),
+        "manifolds.csv": frame(
+            {"repeat": r, "state": state, "length": length, "variance": 0.5 + jitter(r), "distance": 0.1 + place,
+             "ratio": (0.2 + 2 * place + jitter(r)) if tasks > 1 else np.nan, "digit_variance": 0.4,
+             "digit_distance": 0.2, "digit_ratio": 0.5 + jitter(r), "triples": 99 * (tasks > 1),
+             **{name: 0.5 + 0.2 * place + jitter(r) if tasks > 1 else np.nan
+                for name in ("clause_two", "clause_two_one_image")}}
+            for r in range(repeats) for place, state in enumerate(STATES) for length in ("unit length", "as they are")
+        ),
+        "manifold_pairs.csv": pd.DataFrame(
+            [{**KEYS, "repeat": r, "state": state, "length": length, "task_a": a, "task_b": b,
+              "distance": float(abs(a - b)), "squared_distance": 0.1 * abs(a - b), "clause_two": 0.6 + 0.01 * a}
+             for r, a, b in pairs if a != b for state in STATES for length in ("unit length", "as they are")],
+            columns=[*KEYS, *PAIR_COLUMNS],
+        ),
+        "sign_bits.csv": frame(
+            {"repeat": r, "state": state, "bits": bits, **{
+                f"{name}{end}": value + jitter(r) if tasks > 1 else np.nan
+                for name, value in (("within", 0.5), ("across", 0.3), ("rho", 0.6)) for end in ("", "_hyperplanes")
+            }}
+            for r in range(repeats) for state in STATES for bits in (1, 4, 16, 64)
+        ),
+        "transfer.csv": frame(
+            {"repeat": r, "state": state, "modulation": a, "task": b, "distance": float(abs(a - b)),
+             "similarity": 1 / (1 + abs(a - b)),
+             "accuracy": 0.1 + jitter(r) + (0.7 / (1 + abs(a - b)) if state == "trained" else 0)}
+            for r, a, b in pairs for state in ("untrained", "trained")
+        ),
+        "transfer_correlation.csv": frame(
+            {"repeat": r, "state": state, "beside": beside, "spearman": value + jitter(r) if tasks > 2 else np.nan}
+            for r in range(repeats) for state, value in (("untrained", 0.0), ("trained", -0.8))
+            for beside in ("distance", "similarity")
+        ),
+        "forward.csv": frame(
+            {"repeat": r, "task": 0, "start": start, "known": 1, "distance": 1.0, "accuracy_start": 0.1,
+             "accuracy_final": 0.9 + jitter(r), "steps": steps + r, "steps_to_same": steps + 2 * r}
+            for r in range(repeats) for start, steps in (("random", 40), ("nearest", 20))
+        ),
+        "forward_curve.csv": frame(
+            {"repeat": r, "task": 0, "start": start, "step": step, "accuracy": 0.1 + 0.01 * step + jitter(r)}
+            for r in range(repeats) for start in ("random", "nearest") for step in (0, 1, 10, 60)
+        ),
+        "one_shot.csv": frame(
+            {"repeat": r, "task": 0, "held_out": held, "modulation": name, "accuracy": 0.4 + jitter(r) + 0.1 * place,
+             "accuracy_known": 0.5 if held == "class" else np.nan, "chance": 1 / DIGITS}
+            for r in range(repeats) for held in (("task", "class") if repeats > 1 else ("task",))
+            for place, name in enumerate(("untrained", "unmodulated", "nearest" if held == "task" else "without"))
+        ),
+        "orthogonality.csv": pd.DataFrame(
+            {"dataset": "d", "repeat": r, "units": units, "of": of, "deviation": units**-0.5 + jitter(r) / 10,
+             "predicted": units**-0.5}
+            for r in range(repeats) for units in (100, 400) for of in ("task vectors", "responses to one image")
+        ),
         "codes.csv": frame(
             {"repeat": r, "state": state, "task": t, "code_bits": 98, "active_share": 0.2, "redundancy_test": 0.0,
              "knn": 0.8 + jitter(r), "collisions": 0.0, "collisions_digit": 0.0}
@@ -117,12 +176,13 @@ def made(repeats: int, tasks: int, factors=("angle",)) -> dict[str, pd.DataFrame
             for r in range(repeats) for state in ("untrained", "trained") for t in numbers for d in range(DIGITS)
         ),
         "baselines.csv": frame(
-            {"method": method, "repeat": r, "trained": i, "task": j,
-             "accuracy": jitter(r) + (0.1 if i < j else after if i == j else last)}
-            for method, after, last in (
-                ("flynet", 0.8, 0.8), ("full_per_task", 0.9, 0.9), ("full_in_sequence", 0.9, 0.4)
-            )
+            {"setting": setting_of(method, False), "method": method, "repeat": r, "trained": i, "task": j,
+             "accuracy": jitter(r) + (0.1 if i < j else after if i == j else last), "accuracy_start": 0.05}
+            for method, (after, last) in LEFT.items()
             for r in range(repeats) for i in numbers for j in numbers
+        ),
+        "baseline_costs.csv": pd.DataFrame(
+            {"method": method, "learned": 99.0, "kept": 33.0, "memory_bytes": 0, "seconds": 0.125} for method in LEFT
         ),
     }  # fmt: skip
 
@@ -134,7 +194,8 @@ def tables(figure: str) -> list[str]:
 
 def claims(files: dict, figure: str) -> Claims:
     """What the report says of a figure with these tables."""
-    return load(FIGURES[figure].claims)(*(files[name] for name in tables(figure) if name.endswith(".csv")))
+    names = [*tables(figure), *(Path(path).name for path in FIGURES[figure].evidence)]
+    return load(FIGURES[figure].claims)(*(files[name] for name in names if name.endswith(".csv")))
 
 
 def write(files: dict, folder) -> None:
@@ -168,7 +229,7 @@ def test_every_figure_draws_and_names_its_axes(folder, figure, tmp_path):
     paths = [folder / name for name in tables(figure)]
     drawn = load(FIGURES[figure].draw)(*(read_csv(path) if path.suffix == ".csv" else path for path in paths))
     title = drawn.get_suptitle()
-    assert title.startswith("d, b") and "nan" not in title
+    assert title.startswith("d, b" if "benchmark" in FIGURES[figure].wildcards else "d: ") and "nan" not in title
     words = title + "".join(axis.get_title() for axis in drawn.axes)
     spread = ("standard deviation", "one network", "one repeat")
     assert figure in ("tasks", "notebook") or any(part in words for part in spread)
@@ -180,17 +241,20 @@ def test_every_figure_draws_and_names_its_axes(folder, figure, tmp_path):
 @pytest.mark.parametrize("figure", FIGURES)
 def test_every_section_has_numbers_and_no_nan(folder, figure, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    place = tmp_path / "results/tgsh/d/b"
+    keys = {name: KEYS[name] for name in FIGURES[figure].wildcards}
+    place = tmp_path / "results/tgsh" / "/".join(keys.values())
     place.parent.mkdir(parents=True)
     place.symlink_to(folder)
-    (entry,) = replace(WING, asked=lambda config: [(figure, KEYS)], data=lambda *_, **of: "Data: made up.").entries({})
+    (entry,) = replace(WING, asked=lambda config: [(figure, keys)], data=lambda *_, **of: "Data: made up.").entries({})
     Image.new("L", (1, 1)).save(f"{entry['stem']}.png")
     made_of = section(entry, ROOT / "workflow" / "report" / f"{entry['caption']}.rst")
     assert not made_of["missing"], "nothing failed"
-    assert made_of["anchor"] == f"tgsh-d-b-{figure}" and made_of["of"] == "d b" and made_of["title"]
+    of, path = " ".join(keys.values()), "/".join(keys.values())
+    assert made_of["anchor"] == f"tgsh-{of.replace(' ', '-')}-{figure}" and made_of["of"] == of and made_of["title"]
     assert made_of["wing_title"].startswith("Task-specific") and made_of["data"] == "Data: made up."
-    assert made_of["files"]["provenance (JSON)"] == f"{entry['stem']}.json".removeprefix("results/")
-    assert {f"tgsh/d/b/{name}" for name in tables(figure)} < set(made_of["files"].values())
+    provenance = FIGURES[figure].provenance or f"{FIGURES[figure].stem}.json"
+    assert made_of["files"]["provenance (JSON)"] == provenance.format(**keys).removeprefix("results/")
+    assert {f"tgsh/{path}/{name}" for name in tables(figure)} < set(made_of["files"].values())
     assert "nan" not in made_of["table"].lower() and "What to see" in made_of["caption"]
     assert all("nan" not in claim["text"] + claim["verdict"] for claim in made_of["claims"])
 
@@ -250,11 +314,29 @@ def test_intra_and_inter_similarities_are_means_over_pairs():
 
 def test_baseline_claims():
     files = made(3, 4)
-    forgetting = only(files, "baselines", "Forgetting")
-    assert "0.500 ± 0.000 (n = 3) for one fully trained network in sequence and 0.000 ± 0.000" in forgetting["text"]
-    assert forgetting["verdict"] == "FlyNet is ahead, beyond the spread"
+    words = "network in sequence (domain-incremental) and 0.000 ± 0.000 (n = 3) for FlyNet (task-incremental)"
+    beside = only(files, "baselines", words)
+    assert beside["text"].startswith("Forgetting after the last task is 0.500 ± 0.000 (n = 3) for one fully trained")
+    assert beside["verdict"] == "Two settings, so no verdict"
     behind = only(files, "baselines", "a full network a task")
     assert behind["verdict"] == "FlyNet is behind, beyond the spread" and "-0.100" in behind["text"]
+    assert only(files, "baselines", "a linear probe")["verdict"] == "FlyNet is behind, beyond the spread"
+    better, less = (claim for claim in claims(files, "baselines") if "experience replay" in claim["text"])
+    assert less["verdict"] == "It forgets less, beyond the spread" and "-0.300" in less["text"]
+    assert better["verdict"] == "What it keeps helps, beyond the spread" and "(domain-incremental)" in better["text"]
+
+
+def test_baselines_are_summarised_by_setting_and_keep_those_without_forward_transfer():
+    files = made(3, 4)
+    found = baselines_summary(files["baselines.csv"], files["baseline_costs.csv"]).set_index("method")
+    assert list(found.index) == [METHODS[name].title for name in METHODS if name in LEFT]
+    assert found["forward transfer"].to_dict() == {
+        METHODS[name].title: "" if METHODS[name].told else "0.050 ± 0.010" for name in LEFT
+    }
+    assert found["forgetting"]["experience replay"] == "0.200 ± 0.000" and set(found.n) == {3}
+    assert set(found["numbers kept a task"]) == {"33"} and set(found["seconds a task"]) == {"0.125"}
+    one = made(1, 1)
+    assert "forgetting" not in baselines_summary(one["baselines.csv"], one["baseline_costs.csv"])
 
 
 def test_published_claims():
@@ -285,6 +367,39 @@ def test_generated_and_code_claims():
     files["codes.csv"].loc[files["codes.csv"].state == "trained", "collisions"] = 0.25
     shared = claims(files, "codes")[0]
     assert shared["verdict"] == "Some images share a code" and "a share of 0.25" in shared["text"]
+
+
+def test_claims_of_the_definition_name_both_controls():
+    files = made(3, 4)
+    first = only(files, "manifolds", "The first clause")
+    assert first["verdict"] == "Training adds, beyond the spread" and "2.200 ± 0.010 before training" in first["text"]
+    assert "after training less the untrained one +2.000" in first["text"]
+    assert only(files, "manifolds", "The second clause")["verdict"] == "Training adds, beyond the spread"
+    assert only(files, "manifolds", "two tasks,")["verdict"] == "Training adds nothing beyond the spread"
+    alone = only(made(1, 4), "manifolds", "bootstrap over the tasks")
+    assert "holds is 0.615 (95%" in alone["text"] and alone["verdict"] == "Above 0.500, by an interval over tasks"
+    worth = only(made(1, 4), "transfer", "bootstrap over the tasks")
+    assert "other tasks is 0.372 (95%" in worth["text"] and worth["verdict"].startswith("Above 0.090")
+
+
+def test_claims_of_transfer_and_held_out_tasks():
+    files = made(3, 4)
+    everywhere = only(files, "transfer", "all other tasks")
+    # Of twelve ordered pairs six are one apart, four two and two three: 0.1 + 0.7 (6 / 2 + 4 / 3 + 2 / 4) / 12.
+    assert everywhere["verdict"] == "Holds, beyond the spread" and "0.382 ± 0.010" in everywhere["text"]
+    steps = only(files, "held_out", "95% of its final accuracy")
+    assert steps["verdict"] == "Holds, beyond the spread" and "difference -20.000" in steps["text"]
+    shot = only(files, "held_out", "held-out class")
+    assert shot["verdict"] == "Training adds, beyond the spread" and "0.500 ± 0.010" in shot["text"]
+    assert claims(files, "orthogonality")[0]["verdict"] == "2 of 2 predicted values inside"
+
+
+def test_an_interval_over_tasks_is_wide_where_one_task_differs():
+    rows = [{"task_a": a, "task_b": b, "x": float(0 in (a, b))} for a in range(8) for b in range(8) if a != b]
+    low, high = tasks_interval(pd.DataFrame(rows), "x")
+    assert low == 0 and 0.4 < high < 0.8  # task 0 is not drawn in a third of the samples, and often twice
+    even = tasks_interval(pd.DataFrame(rows).assign(x=0.5), "x")
+    assert even == (0.5, 0.5) and np.isnan(tasks_interval(pd.DataFrame(rows).iloc[:0], "x")).all()
 
 
 @pytest.mark.parametrize("figure", ["task_similarity", "hash_property", "generated", "baselines"])

@@ -22,7 +22,17 @@ from rehash.tgsh.initialisation import DEVIATION, MEAN, draw_flynet, draw_modula
 from rehash.tgsh.modulations import write_modulations
 from rehash.tgsh.published import compare_notebook, compare_similarities
 from rehash.tgsh.relations import rank_correlation, relate_tasks
-from rehash.tgsh.responses import BINS, BLOCK, KINDS, gallery_items, histograms, measure_responses, pair_kinds, roc
+from rehash.tgsh.responses import (
+    BINS,
+    BLOCK,
+    KINDS,
+    gallery_items,
+    histograms,
+    measure_responses,
+    pair_kinds,
+    places,
+    roc,
+)
 from rehash.tgsh.tasks import Transformation, sampling, transformed
 from rehash.training import Compute
 from toys import BARS
@@ -30,6 +40,7 @@ from toys import BARS
 UNITS, CLASSES, REPEATS, SEED = 40, 3, 2, 7
 TASKS = [vars(Transformation(angle=90.0 * t)) for t in range(3)]
 TRAIN, TEST = BARS["train"], BARS["test"]
+TABLES = ("pairs", "curves", "recovered", "manifolds", "manifold_pairs", "signs")
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +76,9 @@ def responses(arrays: dict, repeat: int, images: np.ndarray, state: str) -> np.n
 @pytest.fixture(scope="module")
 def measured(dataset, files, tmp_path_factory):
     folder = tmp_path_factory.mktemp("measured")
-    paths = [folder / f"{name}.csv" for name in ("pairs", "curves", "recovered")]
-    measure_responses(dataset, files[0], *paths, Compute("cpu"), gallery=4)
-    return [read_csv(path) for path in paths]
+    paths = {name: folder / f"{name}.csv" for name in TABLES}
+    measure_responses(dataset, files[0], paths, Compute("cpu"), gallery=4)
+    return [read_csv(path) for path in paths.values()]
 
 
 @pytest.mark.parametrize("state", ["unmodulated", "untrained", "trained"])
@@ -86,7 +97,7 @@ def test_pairs_and_areas_are_those_of_a_loop_over_all_pairs(files, measured, sta
                 same = TEST.labels[i] == TEST.labels[j]
                 kind = (0 if same else 1) if t == s else 2 if i == j else 3 if same else 4
                 found[KINDS[kind]].append(a @ b / np.sqrt((a @ a) * (b @ b)))
-    pairs, curves, recovered = (table[(table.repeat == repeat) & (table.state == state)] for table in measured)
+    pairs, curves, recovered = (table[(table.repeat == repeat) & (table.state == state)] for table in measured[:3])
     for kind, values in found.items():
         rows = pairs[pairs.kind == kind]
         assert rows["count"].sum() == len(values)
@@ -135,7 +146,8 @@ def test_every_test_picture_counts_and_none_with_itself(measured):
 
 def test_histogram_counts_the_ends():
     similarity = torch.tensor([[1.0, -1.0], [0.0, 1.0 + 1e-7]])
-    counts = histograms(similarity, torch.tensor([[0, 1], [1, 0]]), torch.tensor([2, 0]), 3)
+    where = places(torch.tensor([[0, 1], [1, 0]]), torch.tensor([2, 0]), 3)
+    counts = histograms(similarity, where, 3)
     assert counts[0, 2, BINS - 1] == counts[0, 0, BINS - 1] == counts[1, 2, 0] == counts[1, 0, BINS // 2] == 1
     assert counts.sum() == 4
     kinds = pair_kinds(torch.tensor([4, 4, 5]), 1)

@@ -9,9 +9,9 @@ import torch
 
 from rehash.encoders import Encoder, Wanted
 from rehash.errors import InputError, unknown
-from rehash.tgsh.flynet import centred
+from rehash.tgsh.flynet import respond
 from rehash.tgsh.model import MEASURED, Model
-from rehash.tgsh.tasks import PIXELS, SIDE
+from rehash.tgsh.modulations import shape_in
 
 
 def modulated(files: Mapping[str, str], settings: Mapping[str, Any], wanted: Wanted) -> Encoder:
@@ -19,7 +19,7 @@ def modulated(files: Mapping[str, str], settings: Mapping[str, Any], wanted: Wan
 
     A unit's modulated response is above 0 where the unit responds and its entry of the task vector is positive, so all
     other units' bits are 0 for every image (`rehash.tgsh.codes`). A code's bits are units with a positive entry, drawn
-    at random from one order of all units; a unit's logit is its sum less the mean of all units. Real numbers are the
+    at random from one order of all units; a unit's logit is its response, which is never below 0. Real numbers are the
     modulated responses of all units.
 
     Args:
@@ -27,17 +27,17 @@ def modulated(files: Mapping[str, str], settings: Mapping[str, Any], wanted: Wan
         settings: task, its number in the benchmark, from 0; state (trained, untrained or unmodulated).
 
     Raises:
-        InputError: the file is damaged, is of other data, or has no such repeat, task or state; images are no grey ones
-            of 28 x 28 pixels; or fewer units than bits are wanted have a positive entry.
+        InputError: the file is damaged, is of other data, or has no such repeat, task or state; images have
+            another shape than it was trained on; or fewer units than bits are wanted have a positive entry.
     """
     path, task, state, where = files["modulations"], settings["task"], settings["state"], wanted.where
-    if wanted.shape != (1, SIDE, SIDE):
-        shape = " x ".join(map(str, wanted.shape))
-        raise InputError(f"{where}: inputs of {wanted.dataset} are {shape}; tgsh needs images of 1 x {SIDE} x {SIDE}")
     if state not in MEASURED:
         raise unknown("state", state, MEASURED, f"{where}.state")
     model = Model.read(path, wanted.device)
     wanted.check_data(model.identity["data"], path)
+    if wanted.shape != shape_in(model.identity):
+        mine, theirs = (" x ".join(map(str, shape)) for shape in (wanted.shape, shape_in(model.identity)))
+        raise InputError(f"{where}: inputs of {wanted.dataset} are {mine}; {path} was trained on images of {theirs}")
     if wanted.repeat >= len(model.networks) or not 0 <= task < len(model.views):
         raise InputError(
             f"{where}: {path} has {len(model.networks)} repeats of {len(model.views)} tasks; expected repeat "
@@ -52,7 +52,7 @@ def modulated(files: Mapping[str, str], settings: Mapping[str, Any], wanted: Wan
         units = torch.from_numpy(wanted.draw_bits(positive, what, *names)).to(wanted.device)
 
     def logits(images: torch.Tensor) -> torch.Tensor:
-        sums_UB = centred(view.shown(images.reshape(-1, PIXELS).t()), net)
-        return (sums_UB.relu_() * vector_U[:, None] if wanted.real else sums_UB[units]).t()
+        responses_UB = respond(view.shown(images.flatten(1).t()), net)
+        return (responses_UB * vector_U[:, None] if wanted.real else responses_UB[units]).t()
 
     return logits

@@ -1,7 +1,8 @@
-"""Files of modulations, and reading of datasets that fit FlyNet."""
+"""Files of modulations, and reading of datasets that fit a frozen network."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +12,22 @@ from rehash.arrays import pack_arrays, read_arrays
 from rehash.datasets.layout import Dataset
 from rehash.errors import InputError, unreadable
 from rehash.store import write_bytes
-from rehash.tgsh.tasks import SIDE
+from rehash.tgsh.tasks import GREY, Shape
 
 
 def read_digits(path: str | Path) -> Dataset:
-    """Read a dataset of 28 x 28 grey images whose train and test splits both have images of every class.
+    """Read a dataset of images, grey or in colour, whose train and test splits both have images of every class.
 
     Raises:
-        InputError: inputs are no images or of another shape, or a split has none of a class; names the file, and what
-            was found or is missing.
+        InputError: inputs are no images, or a split has none of a class; names the file, and what was found or is
+            missing.
     """
     found = Dataset.read(path)
     if not found.train.are_images:
         raise InputError(
-            f"{path}: inputs are vectors of {found.train.inputs.shape[1]} numbers; tgsh needs images of {SIDE} x "
-            f"{SIDE}: take {Path(path).stem} out of tgsh.datasets and tgsh.flynet in the config"
+            f"{path}: inputs are vectors of {found.train.inputs.shape[1]} numbers; tgsh needs images: take "
+            f"{Path(path).stem} out of tgsh.datasets and tgsh.flynet in the config"
         )
-    if found.train.images.shape[1:] != (SIDE, SIDE):
-        shape = " x ".join(map(str, found.train.images.shape[1:]))
-        raise InputError(f"{path}: images are {shape}; tgsh needs {SIDE} x {SIDE}, one grey value a pixel")
     for name, split in (("train", found.train), ("test", found.test)):
         missing = sorted(set(range(len(found.class_names))) - set(split.labels.tolist()))
         if missing:
@@ -46,15 +44,16 @@ def write_modulations(path: str | Path, arrays: dict[str, np.ndarray], identity:
 def read_modulations(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Read the arrays and the identity of a modulations file; R repeats, U units, K classes, T tasks.
 
-    Arrays: encoder int16 (R, U, 7); float32: decoder (R, K, U), context_untrained and context_trained (R, T, U),
-    strength_untrained and strength_trained (R, T).
+    Arrays: encoder, R of those of its kind (`rehash.tgsh.kinds`), int16 (R, U, 7) of FlyNet; float32: decoder
+    (R, K, U), context_untrained and context_trained (R, T, U), strength_untrained and strength_trained (R, T); and
+    decoder_trained (R, T, K, U) if each task has learned a decoder.
 
     Raises:
         InputError: the file is damaged, or not one that `write_modulations` wrote.
     """
     try:
         arrays, identity = read_arrays(path)
-        if set(arrays) != _ARRAYS:
+        if set(arrays) - {"decoder_trained"} != _ARRAYS:
             raise ValueError(f"holds {', '.join(arrays)}")
     except (OSError, ValueError) as error:
         raise unreadable(
@@ -64,6 +63,21 @@ def read_modulations(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str,
             f"snakemake --cores all --force {path}",
         ) from error
     return arrays, identity
+
+
+def run_names(keys: dict[str, Any]) -> tuple[str, str]:
+    """Return the names of random streams of a dataset and a benchmark; those of all networks on them are the same."""
+    return keys["dataset"], keys["benchmark"].partition("-")[0]
+
+
+def shape_in(identity: Mapping[str, Any]) -> Shape:
+    """Return the shape of images that a file's identity says, the published one if it says none."""
+    return tuple(identity.get("shape", GREY))
+
+
+def heads_in(identity: Mapping[str, Any]) -> list[list[int]]:
+    """Return the classes of each task that a file's identity says, all if it says none."""
+    return identity.get("heads") or [list(range(identity["classes"]))] * len(identity["tasks"])
 
 
 STATES = ("untrained", "trained")

@@ -99,6 +99,11 @@ def compare_similarities(
 
 def _rotations(tasks: pd.DataFrame) -> dict[float, int]:
     """Return angle -> the first task that rotates images by it and changes nothing else."""
+    if "permutation" in tasks:
+        tasks = tasks[tasks.permutation == 0]
+    for other in ("classes", "images"):
+        if other in tasks:  # then some tasks have other images than the notebook's
+            tasks = tasks[tasks[other].isna() | (tasks[other] == "") | (tasks[other] == NOTEBOOK_DATASET)]
     plain = {name: value for name, value in vars(Transformation()).items() if name != "angle"}
     rotations = tasks[np.logical_and.reduce([tasks[name] == value for name, value in plain.items()])]
     return rotations.drop_duplicates("angle").set_index("angle").task.to_dict()

@@ -6,17 +6,22 @@ from rehash.figures.registry import Figure, Wing
 from rehash.tgsh import plan
 
 
-def _figure(name: str, about: str, title: str, draw: str, *tables: str, stem: str = "") -> Figure:
-    stem, results = plan.FOLDER + (stem or name), "rehash.tgsh.results"
+def _figure(
+    name: str, about: str, title: str, draw: str, *tables: str, stem: str = "", folder: str = plan.FOLDER,
+    provenance: str = "", evidence: tuple[str, ...] = (),
+) -> Figure:  # fmt: skip
+    stem, results = folder + (stem or name), "rehash.tgsh.results"
     return Figure(
         about=about,
         title=title,
         stem=stem,
         caption=f"tgsh_{stem.rpartition('/')[2]}",
         tables=tuple(plan.FOLDER + table for table in tables),
+        evidence=tuple(plan.FOLDER + table for table in evidence),
         draw=f"rehash.tgsh.figures.{draw}",
         summary=f"{results}:{name}_summary",
         claims="" if name == "tasks" else f"{results}:{name}_claims",
+        provenance=provenance and folder + provenance,
     )
 
 
@@ -56,6 +61,21 @@ FIGURES = {
         "responses:plot_hash_property",
         *("recovery.csv", "pair_similarity.csv", "roc.csv"),
     ),
+    "manifolds": _figure(
+        "manifolds",
+        "Draw how far apart the tasks' manifolds lie, how often the definition's second clause holds, and sign bits.",
+        "the definition, measured",
+        "manifolds:plot_manifolds",
+        *("manifolds.csv", "manifold_pairs.csv", "sign_bits.csv"),
+        provenance="hash_property.json",
+    ),
+    "transfer": _figure(
+        "transfer",
+        "Draw the accuracy of every modulation on every task, against how far apart and how alike the two are.",
+        "transfer between tasks",
+        "transfer:plot_transfer",
+        *("transfer.csv", "transfer_correlation.csv"),
+    ),
     "codes": _figure(
         "codes",
         "Draw what the hash codes of modulated responses are worth, task by task.",
@@ -71,9 +91,24 @@ FIGURES = {
     ),
     "baselines": _figure(
         "baselines",
-        "Draw what FlyNet and fully trained networks keep of every task as training goes on.",
-        "fully trained networks",
+        "Draw what FlyNet and its baselines keep of every task as training goes on.",
+        "beside the field",
         "baselines:plot_baselines",
+        evidence=("baseline_costs.csv",),
+    ),
+    "held_out": _figure(
+        "held_out",
+        "Draw how fast new tasks are learned from a known modulation, and what one image of a class is worth.",
+        "held-out tasks and classes",
+        "transfer:plot_held_out",
+        *("forward.csv", "forward_curve.csv", "one_shot.csv"),
+    ),
+    "orthogonality": _figure(
+        "orthogonality",
+        "Draw how nearly orthogonal untrained modulations are, by width, beside the prediction.",
+        "untrained modulations",
+        "manifolds:plot_orthogonality",
+        folder=plan.DATASET_FOLDER,
     ),
 }
 WING = Wing("tgsh", FIGURES, plan.asked, plan.data_text)

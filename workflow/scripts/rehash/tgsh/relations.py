@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from rehash.store import write_csv
-from rehash.tgsh.modulations import STATES, read_modulations
-from rehash.tgsh.tasks import Transformation, distances
+from rehash.tgsh.modulations import STATES, read_modulations, shape_in
+from rehash.tgsh.tasks import task_distances
 
 
 def cosines(vectors: np.ndarray) -> np.ndarray:
@@ -21,9 +21,19 @@ def cosines(vectors: np.ndarray) -> np.ndarray:
 
 
 def rank_correlation(similarity: np.ndarray, distance: np.ndarray) -> float:
-    """Compute Spearman's correlation of two (T, T) matrices over the pairs of tasks; NaN if either does not vary."""
+    """Compute Spearman's correlation of two (T, T) matrices over the pairs of tasks; NaN if either does not vary.
+
+    Pairs without a distance do not count. Cosines that differ in the last digits alone, as those of task vectors of one
+    direction, are ties.
+    """
     pairs = np.triu_indices(len(distance), 1)
-    a, b = similarity[pairs], distance[pairs]
+    return spearman(similarity[pairs].round(12), distance[pairs])
+
+
+def spearman(a: np.ndarray, b: np.ndarray) -> float:
+    """Compute Spearman's correlation of numbers (N,), without pairs that lack one; NaN if either does not vary."""
+    there = np.isfinite(a) & np.isfinite(b)
+    a, b = a[there], b[there]
     if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan")
     return float(np.corrcoef(pd.Series(a).rank(), pd.Series(b).rank())[0, 1])
@@ -33,12 +43,13 @@ def relate_tasks(modulations: str | Path, similarity: str | Path, correlation: s
     """Write a table of the similarity and distance of tasks, and one of the correlation of the two.
 
     similarity: one row per repeat and ordered pair of tasks (task_a, task_b): distance in pixels
-    (`rehash.tgsh.tasks.distances`), and the cosine of the task vectors (context times strength) in each state.
+    (`rehash.tgsh.tasks.task_distances`; NaN between tasks of other images), and the cosine of the task vectors (context
+    times strength) in each state.
     correlation: one row per repeat and state: spearman (see `rank_correlation`), negative if near tasks have similar
     vectors.
     """
     arrays, identity = read_modulations(modulations)
-    distance = distances([Transformation(**task) for task in identity["tasks"]])
+    distance = task_distances(identity["tasks"], shape_in(identity), identity["seed"])
     a, b = (index.ravel() for index in np.indices(distance.shape))
     pairs, correlations = [], []
     for repeat in range(identity["repeats"]):

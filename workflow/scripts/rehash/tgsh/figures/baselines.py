@@ -1,4 +1,4 @@
-"""The figure of FlyNet and fully trained networks: the accuracy on every task as training proceeds."""
+"""The figure of FlyNet and its baselines: the accuracy on every task as training proceeds."""
 
 from __future__ import annotations
 
@@ -8,42 +8,47 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
-from rehash.errors import unknown
 from rehash.figures.style import draw_spread, panels
 from rehash.tables import summarise
+from rehash.tgsh.methods import METHODS, method_of
 
-_METHODS = {
-    "flynet": "FlyNet, a modulation a task",
-    "full_per_task": "fully trained, a network a task",
-    "full_in_sequence": "fully trained, in sequence",
-}
 _MOST_TICKS = 12
+_TOLD = {True: "told the task", False: "not told the task"}
 
 
 def plot_baselines(table: pd.DataFrame) -> Figure:
     """Draw a heat map of accuracies for each method, and the mean accuracy over the tasks seen so far.
 
-    Heat maps are means over repeats, by the task trained last (rows, the first on top) and the task measured (columns).
-    Lines are means over repeats, bands one standard deviation.
+    A row of panels has the methods that are told the task, the next those that are not. Heat maps are means over
+    repeats, by the task trained last (rows, the first on top) and the task measured (columns). Lines are means over
+    repeats, bands one standard deviation.
 
     Args:
-        table: columns dataset, benchmark, method, repeat, trained, task, accuracy; one dataset and benchmark.
+        table: columns as `rehash.tgsh.forgetting.COLUMNS`; one dataset and benchmark.
 
     Raises:
         InputError: a method is unknown.
     """
-    for method in table.method.unique():
-        if method not in _METHODS:
-            raise unknown("method", method, _METHODS, "plot_baselines")
-    methods = [method for method in _METHODS if method in set(table.method)]
-    figure, axes = panels(len(methods) + 1, width=3.3, height=3.2)
+    found = {name: method_of(name, "plot_baselines") for name in table.method.unique()}
+    rows = [[name for name in METHODS if name in found and found[name].told == told] for told in _TOLD]
+    rows = [names for names in rows if names]
+    columns = max(map(len, rows)) + 1
+    figure, axes = panels(columns, len(rows), width=3.3, height=3.2)
     figure.suptitle(_title(table), fontsize=9)
-    for panel, method in zip(axes, methods):
-        image = _draw_matrix(panel, table[table.method == method])
-        panel.set(title=_METHODS[method], xlabel="accuracy on task")
-    axes[0].set_ylabel("after training on task")
-    figure.colorbar(image, ax=axes[:-1], label="accuracy (share of test images)", fraction=0.03, pad=0.01)
-    _draw_seen(axes[-1], table, methods)
+    maps = []
+    for place, names in enumerate(rows):
+        own = axes[place * columns : (place + 1) * columns]
+        for panel, name in zip(own, names):
+            image = _draw_matrix(panel, table[table.method == name])
+            panel.set(title=METHODS[name].title, xlabel="accuracy on task")
+            maps.append(panel)
+        settings = " and ".join(table[table.method.isin(names)].setting.unique())
+        own[0].set_ylabel(f"{settings}\nafter training on task")
+        for panel in own[len(names) : -1]:
+            panel.set_axis_off()
+        _draw_seen(own[-1], table, names)
+        own[-1].set_title(f"tasks seen so far: {_TOLD[METHODS[names[0]].told]}")
+    figure.colorbar(image, ax=maps, label="accuracy (share of test images)", fraction=0.03, pad=0.01)
     return figure
 
 
@@ -71,8 +76,8 @@ def _draw_seen(panel: Axes, table: pd.DataFrame, methods: list[str]) -> None:
         line = rows[rows.method == method]
         counts = range(1, len(line) + 1)
         sd = line.accuracy_sd.fillna(0)
-        draw_spread(panel, counts, line.accuracy_mean, sd, series=series, label=_METHODS[method])
-    panel.set(title="tasks seen so far", xlabel="tasks trained", ylabel="mean accuracy", ylim=(-0.03, 1.03))
+        draw_spread(panel, counts, line.accuracy_mean, sd, series=series, label=METHODS[method].title)
+    panel.set(xlabel="tasks trained", ylabel="mean accuracy", ylim=(-0.03, 1.03))
     panel.set_xlim(0.5, table.task.nunique() + 0.5)
     panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     panel.legend(fontsize=7, loc="lower left")

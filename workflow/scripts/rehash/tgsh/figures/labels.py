@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import asdict
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from rehash.tgsh.tasks import Transformation
+from rehash.tgsh.tasks import COLUMNS, Transformation
 
 # In the order in which they are drawn; each state adds a step to the one before.
 STATES = {"unmodulated": "frozen response alone", "untrained": "before training", "trained": "after training"}
@@ -17,6 +18,9 @@ _NEUTRAL = asdict(Transformation())
 _AXES = {
     ("angle",): "angle of the task (degrees)",
     ("dx", "dy"): "shift of the task (pixels to the right, down)",
+    ("permutation",): "order of the pixels (number; 0 is their own)",
+    ("classes",): "classes of the task",
+    ("images",): "dataset of the task's images",
 }
 
 
@@ -42,8 +46,12 @@ def _where(table: pd.DataFrame) -> str:
 
 
 def varying(tasks: pd.DataFrame) -> tuple[str, ...]:
-    """Return the fields of `Transformation` that some task changes; `tasks` has a column for each field."""
-    return tuple(name for name, neutral in _NEUTRAL.items() if tasks[name].ne(neutral).any())
+    """Return the fields of `Transformation` that some task changes, and what else a task says.
+
+    `tasks` has a column for each field, and may have others of `rehash.tgsh.tasks.COLUMNS`.
+    """
+    changed = (name for name, neutral in _NEUTRAL.items() if tasks[name].ne(neutral).any())
+    return (*changed, *(name for name in COLUMNS if name in tasks))
 
 
 def axis_words(tasks: pd.DataFrame) -> str:
@@ -61,6 +69,12 @@ def task_words(tasks: pd.DataFrame) -> list[str]:
         return [f"{angle:.3g}" for angle in tasks.angle]
     if changed == ("dx", "dy"):
         return [f"{row.dx:.2g}, {row.dy:.2g}" for row in tasks.itertuples()]
+    if changed == ("permutation",):
+        return [str(number) for number in tasks.permutation]
+    if changed == ("classes",):
+        return [_wrapped(classes) for classes in tasks.classes]
+    if changed == ("images",):
+        return list(tasks.images)
     return [f"task {row.task}\n" + "\n".join(_lines(row, changed)) for row in tasks.itertuples()]
 
 
@@ -72,8 +86,16 @@ def _lines(task, changed: tuple[str, ...]) -> list[str]:
         "scale": f"size {task.scale:.2f}",
         "shear": f"shear {task.shear:.0f}°",
         "contrast": f"contr. {task.contrast:.2f}",
+        "permutation": f"order {getattr(task, 'permutation', 0)}",
+        "classes": _wrapped(getattr(task, "classes", "")),
+        "images": getattr(task, "images", ""),
     }
     return [words[name] for name in changed]
+
+
+def _wrapped(classes: object) -> str:
+    """Return the classes of a task in short lines; all, if it names none."""
+    return "all classes" if classes != classes or classes == "" else textwrap.fill(str(classes), 12)
 
 
 def _plain(pixels: float) -> str:

@@ -45,7 +45,7 @@ def plot_accuracy(table: pd.DataFrame) -> Figure:
     mean, sd = rows.accuracy_untrained_mean, rows.accuracy_untrained_sd.fillna(0)
     draw_spread(whole, rows[column], mean, sd, series=2, label="before training", faint=True)
     whole.set(title="all, from 0 to 1", ylim=(-0.03, 1.03))
-    whole.legend(fontsize=7, loc="center right")
+    whole.legend(fontsize=7, loc="best")
     near.set_title("close up, after training")
     return figure
 

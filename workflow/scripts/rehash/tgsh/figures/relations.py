@@ -60,7 +60,7 @@ def _draw_distances(panel: Axes, similarity: pd.DataFrame, correlation: pd.DataF
     panel.set(xlabel="distance of two tasks (pixels)", ylabel="cosine similarity", title="against distance")
     rows = by_distance(similarity)
     if rows.empty:
-        say(panel, "one task, no pair")
+        say(panel, "one task, no pair" if similarity.task_a.nunique() == 1 else "tasks of other images:\nno distance")
         return
     for state in DRAWN:
         rank = rank_words(correlation[correlation.state == state].spearman)

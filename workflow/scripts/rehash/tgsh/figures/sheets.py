@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from rehash.figures.style import draw_spread
 from rehash.hdf5 import unsealed
 from rehash.tables import mean_and_sd, summarise
 from rehash.tgsh.figures.labels import SERIES, STATES, axis_words, number_tasks, sheet_title, spread_words, task_words
-from rehash.tgsh.summaries import right_shares
+from rehash.tgsh.summaries import digit_chance, right_shares
 
 _MOST_COLUMNS = 12
 _MOST_DIGITS = 4  # in each band of a sheet of tasks
@@ -22,6 +23,8 @@ _INCHES = 0.66  # side of an image
 _LEAST_WIDTHS = 5.4, 7.2  # least widths of the two figures in inches, so that titles fit over few images
 _GAP = 2  # pixels between images
 _CONTRAST = 3
+_LETTERS = 14  # of a title, an inch
+_PLACE = "class (place among the task's)"  # what a row is where tasks have classes of their own
 _WORDS = {
     "recognised": "recognised as the digit",
     "nearest": "most like the digit's mean image",
@@ -47,7 +50,8 @@ def plot_tasks(images: np.ndarray, tasks: pd.DataFrame) -> Figure:
     """Draw a few digits (rows) under each task (columns), wrapped into bands; column heads say what the task does.
 
     Args:
-        images: (T, K, H, W) in [0, 1]. tasks: dataset, benchmark, task and its transformation, T rows.
+        images: (T, K, H, W) in [0, 1], or with channels last; where a task has fewer classes than others the rest is
+            NaN. tasks: dataset, benchmark, task and its transformation, T rows.
     """
     bands = -(-len(tasks) // _MOST_COLUMNS)
     columns = -(-len(tasks) // bands)
@@ -56,10 +60,12 @@ def plot_tasks(images: np.ndarray, tasks: pd.DataFrame) -> Figure:
     heading = 0.35 + 0.13 * (1 + max(text.count("\n") for text in words))
     size = max(_LEAST_WIDTHS[0], _INCHES * columns + 0.6), bands * (_INCHES * len(digits) + heading) + 0.3
     figure, axes = plt.subplots(bands, 1, figsize=size, squeeze=False)
-    figure.suptitle(sheet_title(tasks, "the first test image of some digits, as each task shows it"), fontsize=9)
+    title = sheet_title(tasks, "the first test image of some digits, as each task shows it")
+    figure.suptitle(textwrap.fill(title, int(_LETTERS * size[0])), fontsize=9)
+    kind = _PLACE if "classes" in tasks or "images" in tasks else "digit"
     for band, panel in enumerate(axes.flat):
         chosen = slice(band * columns, (band + 1) * columns)
-        _show(panel, images[chosen][:, digits].swapaxes(0, 1), words[chosen], digits, columns, (0, 1))
+        _show(panel, images[chosen][:, digits].swapaxes(0, 1), words[chosen], digits, columns, (0, 1), kind)
         panel.set_xlabel(axis_words(tasks) if band == 0 else "", fontsize=8)
         panel.xaxis.set_label_position("top")
     return figure
@@ -69,7 +75,8 @@ def plot_generated(images: np.ndarray, table: pd.DataFrame) -> Figure:
     """Draw generated digits (rows) of some tasks (columns), and below the share of each task's images that are right.
 
     Args:
-        images: (T, K, H, W); each is drawn from black to white within `_CONTRAST` times its root mean square about 0.
+        images: (T, K, H, W), or with channels last; each is drawn from black to white within `_CONTRAST` times its root
+            mean square about 0.
         table: dataset, benchmark, repeat, state, task, digit, recognised, nearest.
     """
     shown, digits = _spaced(len(images), _MOST_COLUMNS), list(range(images.shape[1]))
@@ -77,11 +84,13 @@ def plot_generated(images: np.ndarray, table: pd.DataFrame) -> Figure:
     width = max(_LEAST_WIDTHS[1], _INCHES * len(shown) + 0.8)
     figure, (sheet, panel) = plt.subplots(2, 1, figsize=(width, sum(heights) + 1.3), height_ratios=heights)
     what = "digits generated from the modulations of the first network, after training"
-    figure.suptitle(f"{sheet_title(table, what)}\n{_shares_in_words(table)}", fontsize=9)
-    scaled = images / np.sqrt(np.square(images).mean((2, 3), keepdims=True)).clip(min=np.finfo(np.float32).tiny)
-    _show(
-        sheet, scaled[shown].swapaxes(0, 1), [str(task) for task in shown], digits, len(shown), (-_CONTRAST, _CONTRAST)
-    )
+    titles = (sheet_title(table, what), _shares_in_words(table))
+    figure.suptitle("\n".join(textwrap.fill(each, int(_LETTERS * width)) for each in titles), fontsize=9)
+    kind = "digit" if sorted(table.digit.unique()) == digits else _PLACE
+    inside = tuple(range(2, images.ndim))
+    scaled = images / np.sqrt(np.square(images).mean(inside, keepdims=True)).clip(min=np.finfo(np.float32).tiny)
+    columns, limits = [str(task) for task in shown], (-_CONTRAST, _CONTRAST)
+    _show(sheet, scaled[shown].swapaxes(0, 1), columns, digits, len(shown), limits, kind)
     sheet.set_xlabel("task (number)", fontsize=8)
     sheet.xaxis.set_label_position("top")
     _draw_shares(panel, table)
@@ -94,17 +103,24 @@ def _spaced(count: int, most: int) -> list[int]:
     return [round(x) for x in np.linspace(0, count - 1, min(count, most))]
 
 
-def _show(panel: Axes, images: np.ndarray, columns: list[str], rows: list[int], most: int, limits: tuple) -> None:
-    """Draw images (R, C, H, W) as one; up to `most` columns the rest stays white, so that all bands have one scale."""
-    height, width = (side + _GAP for side in images.shape[2:])
-    room = ((0, 0), (0, most - images.shape[1]), (0, _GAP), (0, _GAP))
-    padded = np.pad(images.astype(float), room, constant_values=np.nan)
-    sheet = padded.transpose(0, 2, 1, 3).reshape(len(rows) * height, most * width)
-    panel.imshow(sheet[:-_GAP, :-_GAP], cmap="gray", vmin=limits[0], vmax=limits[1])
+def _show(
+    panel: Axes, images: np.ndarray, columns: list[str], rows: list[int], most: int, limits: tuple, kind: str
+) -> None:
+    """Draw images (R, C, H, W), or with channels last, as one.
+
+    Up to `most` columns the rest stays white, so that all bands have one scale. `kind` is what rows are numbers of.
+    """
+    height, width = (side + _GAP for side in images.shape[2:4])
+    room = ((0, 0), (0, most - images.shape[1]), (0, _GAP), (0, _GAP), *[(0, 0)] * (images.ndim - 4))
+    padded = np.pad((images - limits[0]) / (limits[1] - limits[0]), room, constant_values=np.nan).swapaxes(1, 2)
+    sheet = padded.reshape(len(rows) * height, most * width, *images.shape[4:])[:-_GAP, :-_GAP]
+    if sheet.ndim == 3:  # colours have no white of their own for what is missing
+        sheet = np.nan_to_num(sheet, nan=1.0).clip(0, 1)
+    panel.imshow(sheet, cmap="gray", vmin=0, vmax=1)
     panel.set_xticks((np.arange(len(columns)) + 0.5) * width - 0.5 - _GAP / 2, columns, fontsize=7)
     panel.set_yticks((np.arange(len(rows)) + 0.5) * height - 0.5 - _GAP / 2, rows, fontsize=7)
     panel.tick_params(length=0, labeltop=True, labelbottom=False)
-    panel.set_ylabel("digit", fontsize=8)
+    panel.set_ylabel(kind, fontsize=8)
     panel.grid(False)
     panel.spines[:].set_visible(False)
 
@@ -121,8 +137,7 @@ def _draw_shares(panel: Axes, table: pd.DataFrame) -> None:
             mean = line[f"{name}_mean"]
             draw_spread(panel, line.task, mean, sd, series=series, label=label, faint=SERIES[state] > 0)
             series += 1
-    chance = 1 / table.digit.nunique()
-    panel.axhline(chance, color="0.4", linewidth=0.8, linestyle=(0, (1, 3)), label="chance")
+    panel.axhline(digit_chance(table), color="0.4", linewidth=0.8, linestyle=(0, (1, 3)), label="chance")
     panel.set(ylabel="share of images", ylim=(-0.03, 1.05), title=spread_words(table, "band"))
     number_tasks(panel)
 
