@@ -5,7 +5,7 @@ BIN := .venv/bin
 TOGETHER := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-all bench docs format browser
+.PHONY: help demo check test test-all bench docs reproduce dockerfile format browser
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,13 @@ bench: .venv/installed-test ## speed against named peers, as a table
 
 docs: .venv/installed ## rewrite the generated tables of the documentation
 	$(BIN)/python docs/generate.py
+
+reproduce: .venv/installed ## every published value beside ours, from what is committed; RESULTS=folder adds a run of yours
+	@$(BIN)/python docs/reproduce.py $(RESULTS)
+
+dockerfile: .venv/installed-test ## rewrite Dockerfile, after a change of envs/
+	PATH="$(CURDIR)/tests/conda/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake datasets --containerize > .Dockerfile.new
+	mv .Dockerfile.new Dockerfile
 
 format: .venv/installed-test ## format Python and Snakemake files
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/snakefmt Snakefile workflow

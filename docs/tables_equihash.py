@@ -1,10 +1,12 @@
 """The tables of docs/equihash.md, from the kept results (docs/scale.py)."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
 
 RESULTS = Path(__file__).parent / "results"
+NETWORKS = Path(__file__).parents[1] / "workflow" / "resources" / "networks"
 _OF_ITEMS = ("alone_in_bucket_rate", "own_item_rate", "perfect_retrieval_rate", "items_retrieved")
 _METRICS = ("true_positive_rate", "false_positive_rate", "recall", "jaccard", "perfect_retrieval_rate")
 
@@ -20,6 +22,30 @@ def scale() -> pd.DataFrame:
     shown["peak memory (MB)"] = table.peak_mb.map("{:,.0f}".format)
     shown["asked for (MB)"] = table.asked_mb.map("{:,}".format)
     return shown
+
+
+def shipped() -> pd.DataFrame:
+    """The networks that come with rehash: how they were trained, and what they do on the validation split."""
+    rows = []
+    for path in sorted(NETWORKS.glob("*.json")):
+        about = json.loads(path.read_text(encoding="utf-8"))
+        run = about["training"]["params"]["training"]
+        schedule, settings = run["schedule"], run["settings"]
+        weight = "lambda_s" if "lambda_s" in settings else "alpha"
+        last = pd.read_csv(path.with_suffix(".csv")).query("split == 'valid'").iloc[-1]
+        minutes = about["training"]["training_seconds"] / 60 * about["steps"] / schedule["steps"]
+        rows.append(
+            {
+                "network": path.stem,
+                "objective": f"{run['objective']}, {weight} {settings[weight]:g}",
+                "steps": f"{about['steps']:,} of {schedule['micro_batches'] * schedule['pairs']} pairs",
+                "minutes": f"{minutes:.0f}",
+                "recall": f"{last.recall_at_0:.3f}",
+                "recall within 2 bits": f"{last.recall_at_2:.3f}",
+                "precision": f"{last.precision_at_0:.3f}",
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def scale_runs() -> pd.DataFrame:

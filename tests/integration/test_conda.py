@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from deployed import deployed, on_github
 from graphs import ROOT, RULES, SMALL, command, tables
 
 STAND_IN = ROOT / "tests" / "conda"
@@ -88,6 +89,15 @@ def test_rules_run_in_the_environment_of_their_yaml(built, tmp_path, conda):
 def test_the_whole_graph_in_its_four_environments(built, tmp_path, conda):
     found = run(tmp_path, conda, "all", configs=[SMALL])
     scripts = set(re.findall(r"scripts/(\w+)\.py", "".join(RULES.values())))
-    no_part_of_it = {"fetch_file", "import_hash", "collect_provenance"}
+    no_part_of_it = {"fetch_file", "collect_provenance"}
     assert len(found) == 4 and set().union(*found.values()) == scripts - no_part_of_it
     assert tables(tmp_path) == tables(built)
+
+
+@pytest.mark.long
+def test_a_deployed_workflow_finds_the_library_in_its_environments(tmp_path, conda):
+    """The environments have none, and Snakemake drops PYTHONPATH; it hands its own path on, the library's in it."""
+    variables, folder = conda
+    words = ("--sdm", "conda", "--conda-prefix", folder / "environments")
+    said = deployed(tmp_path / "mine", {**on_github(tmp_path), **variables}, *words)
+    assert "Activating conda environment" in said

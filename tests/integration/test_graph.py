@@ -4,14 +4,16 @@ import json
 import re
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from graphs import snakemake
+from graphs import ROOT, snakemake
 
 KEYS = (
     "paper dataset study protocol depth layer_width sample_size l2 weight_decay batch_norm dropout activation "
@@ -182,87 +184,200 @@ def browser() -> str:
 
 CHROMIUM = (
     "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update "
-    "--disable-sync --window-size=1400,2400 --virtual-time-budget=8000"
+    "--disable-sync --window-size=1400,2400 --virtual-time-budget=8000 --allow-file-access-from-files"
 ).split()
+# What a reader does, and what is then to be seen.
+PROBE = """
+const shown = {}, $ = what => document.querySelector(what), all = what => [...document.querySelectorAll(what)];
+shown.pictures = all("figure img").map(i => [i.naturalWidth, i.clientWidth, i.alt]);
+shown.landmarks = ["header", "nav", "main", "footer"].map(name => all(name).length);
+shown.unnamed = all("nav, section, dialog, [role=region]").filter(
+  e => !e.ariaLabel && !document.getElementById(e.getAttribute("aria-labelledby"))).length;
+shown.headings = all("h1, h2, h3").map(h => +h.tagName[1]);
+shown.ink = [getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor];
+const table = $("table.numbers"), cells = () => [...table.tBodies[0].rows].map(row => row.cells[SORTED].innerText.trim());
+if (table) {
+  const button = table.tHead.rows[0].cells[SORTED].querySelector("button");
+  table.closest("details").open = true;
+  button.focus();
+  shown.focused = document.activeElement === button;
+  button.click();
+  shown.up = cells();
+  button.click();
+  shown.down = cells();
+  shown.sorted = table.tHead.rows[0].cells[SORTED].ariaSort;
+}
+const link = $("figure a"), dialog = $("dialog");
+link.focus();
+link.click();
+shown.large = [dialog.open, dialog.querySelector("img").clientWidth, document.activeElement.innerText];
+dialog.close();
+shown.back = document.activeElement === link;
+dispatchEvent(new Event("beforeprint"));
+shown.printed = all("details").every(one => one.open);
+dispatchEvent(new Event("afterprint"));
+shown.folded = all("details").filter(one => !one.open).length;
+document.body.setAttribute("data-shown", encodeURIComponent(JSON.stringify(shown)));
+"""
 
 
-def test_report_in_a_browser_without_network(built, tmp_path):
-    page = built / "results" / "report.html"
-    words = [browser(), *CHROMIUM, f"--user-data-dir={tmp_path / 'profile'}"]
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory) -> list[str]:
+    """The command of a browser without a network."""
+    words = [browser(), *CHROMIUM, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]
     if subprocess.run(["unshare", "-n", "true"], capture_output=True).returncode == 0:
         words = ["unshare", "-n", *words]  # no network device at all
-    probe = (
-        "<script>addEventListener('load', () => document.body.setAttribute('data-pictures', JSON.stringify("
-        "[...document.images].map(i => [i.naturalWidth, i.clientWidth, i.alt]))))</script></body>"
-    )
-    (tmp_path / "probe.html").write_text(page.read_text().replace("</body>", probe))
-    dom = subprocess.run(
-        [*words, "--dump-dom", f"file://{tmp_path / 'probe.html'}"], capture_output=True, text=True, timeout=120
-    )
-    found = re.search(r'data-pictures="([^"]*)"', dom.stdout)
+    return words
+
+
+def seen(chromium: list[str], page: Path, sorted_by: int = 1, *more: str) -> dict:
+    """What `PROBE` finds on a page; `sorted_by` is a column of its first table."""
+    probe = PROBE.replace("SORTED", str(sorted_by))
+    script = f"<script>addEventListener('load', () => {{ {probe} }})</script></body>"
+    # Beside the page, so that its links lead where they lead.
+    copy = page.with_name(f"probe-{page.name}")
+    copy.write_text(page.read_text(encoding="utf-8").replace("</body>", script))
+    try:
+        words = [*chromium, *more, "--dump-dom", f"file://{copy}"]
+        dom = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    finally:
+        copy.unlink()
+    found = re.search(r'data-shown="([^"]*)"', dom.stdout)
     assert found, dom.stderr
-    pictures = json.loads(found[1].replace("&quot;", '"'))
-    assert pictures and all(natural > 600 and shown > 500 for natural, shown, _ in pictures), pictures
-    first = [alt.partition(" on ") for _, _, alt in pictures[:2]]
-    assert first == [(name, " on ", "mnist5k") for name in ("unique or grouped", "retrieval by codes of every source")]
+    return json.loads(unquote(found[1]))
+
+
+@pytest.fixture(scope="module")
+def report(built, tmp_path_factory) -> Path:
+    """The report and its pages alone, without the files that they link to."""
+    folder = tmp_path_factory.mktemp("sent")
+    shutil.copy(built / "results" / "report.html", folder)
+    shutil.copytree(built / "results" / "report", folder / "report")
+    return folder
+
+
+def test_the_report_in_a_browser_without_network(report, chromium, tmp_path):
+    first, page = report / "report.html", report / "report" / "dataset-mnist5k.html"
+    dark = "--blink-settings=preferredColorScheme=0"
+    looks = {first: seen(chromium, first), page: seen(chromium, page, 1, dark)}
+    for look in looks.values():
+        pictures = [(natural, wide) for natural, wide, _ in look["pictures"] if wide]
+        assert pictures and all(natural > 600 and shown > 350 for natural, shown in pictures), pictures
+        assert look["landmarks"] == [1, 1, 1, 1] and look["unnamed"] == 0
+        steps = zip(look["headings"], look["headings"][1:])
+        assert look["headings"][0] == 1 and look["headings"].count(1) == 1 and all(b - a <= 1 for a, b in steps)
+        opened, width, focused = look["large"]
+        assert opened and width >= 1300 and focused == "Close" and look["back"], "large, and back to where one was"
+        assert look["printed"] and look["folded"] > 5, "unfolded in print, folded on the screen"
+    assert looks[first]["ink"] == ["rgb(28, 32, 37)", "rgb(255, 255, 255)"]
+    assert looks[page]["ink"] == ["rgb(230, 232, 234)", "rgb(20, 23, 26)"], "in the dark"
+    alts = [alt for _, _, alt in looks[first]["pictures"]]
+    assert alts[1].startswith("Capacity on mnist5k. On mnist5k (protocol figures") and len(alts) == 1 + 4 * 3
+    names = [str(digit) for digit in range(10)]
+    assert looks[page]["focused"] and looks[page]["sorted"] == "descending"
+    assert looks[page]["up"] == [*names, ""] and looks[page]["down"] == [*names[::-1], ""], "an empty cell stays last"
+    numbers = seen(chromium, report / "report" / "database-small.html", 2)
+    told = [float(cell.replace(",", "")) for cell in numbers["up"]]
+    assert told == sorted(told) and [float(cell.replace(",", "")) for cell in numbers["down"]] == told[::-1]
+    assert len(set(told)) > 1
     # The window of a desk's browser is never as narrow as a telephone's, but a frame can be.
-    (tmp_path / "page.html").write_text(page.read_text())
     measure = (
-        "const d = this.contentDocument.documentElement; "
-        "document.body.setAttribute('data-widths', [this.contentWindow.innerWidth, d.clientWidth, d.scrollWidth].join(' '))"
+        "const d = this.contentDocument.documentElement; document.body.dataset.widths += "
+        "[this.contentWindow.innerWidth, d.clientWidth, d.scrollWidth].join(' ') + ';'"
     )
-    for width in (1280, 390):
-        frame = (
-            f'<body><iframe src="page.html" width="{width}" height="900" onload="{measure}" frameborder="0"></iframe>'
-        )
-        (tmp_path / "frame.html").write_text(frame)
-        command = [*words, "--allow-file-access-from-files", "--dump-dom", f"file://{tmp_path / 'frame.html'}"]
-        dom = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
-        inner, free, needed = map(int, re.search(r'data-widths="(\d+) (\d+) (\d+)"', dom).groups())
-        assert inner == width and needed <= free, "nothing but images and tables is wider than the page"
+    frames = "".join(
+        f'<iframe src="{path.relative_to(report)}" width="{width}" height="900" onload="{measure}"></iframe>'
+        for path in looks for width in (1280, 390)
+    )  # fmt: skip
+    (report / "frames.html").write_text(f'<style>iframe {{ border: 0 }}</style><body data-widths="">{frames}')
+    words = [*chromium, "--dump-dom", f"file://{report / 'frames.html'}"]
+    dom = subprocess.run(words, capture_output=True, text=True, timeout=120).stdout
+    widths = [list(map(int, of.split())) for of in re.search(r'data-widths="([^"]*);"', dom)[1].split(";")]
+    assert sorted(inner for inner, _, _ in widths) == [390, 390, 1280, 1280]
+    assert all(needed <= free for _, free, needed in widths), "nothing but images and tables is wider than the page"
     shot = tmp_path / "shot.png"
-    subprocess.run([*words, f"--screenshot={shot}", f"file://{page}"], capture_output=True, timeout=120, check=True)
+    subprocess.run([*chromium, f"--screenshot={shot}", f"file://{first}"], capture_output=True, timeout=120, check=True)
     assert len(np.unique(imread(shot).reshape(-1, imread(shot).shape[2]), axis=0)) > 100, "more than a blank page"
 
 
 def test_report_reads_well(built):
-    text = (built / "results" / "report.html").read_text()
-    assert not re.search(r"(src|href)=\"?https?:", text) and "system-message" not in text
-    assert 'class="claim missing"' not in text, "a figure, box or table could not be made"
+    folder = built / "results"
+    paths = [folder / "report.html", *sorted((folder / "report").glob("*.html"))]
+    pages = {path.relative_to(folder).as_posix(): path.read_text() for path in paths}
+    assert all(path.stat().st_size < 5e6 for path in paths)
+    whole, first, text = "".join(pages.values()), pages["report.html"], pages["report/dataset-mnist5k.html"]
+    assert not re.search(r"(src|href)=\"?https?:", whole) and "system-message" not in whole
+    assert 'class="claim missing"' not in whole, "a figure, box or table could not be made"
+    assert not re.search(r"\bnan\b", re.sub(r"base64,[^\"]*", "", whole))
+    # The first page: a card and three main figures a work, and what stands beside published values.
+    cards = re.findall(r'<article class="card">(.*?)</article>', first, re.DOTALL)
+    assert len(cards) == 4 and first.count('<article class="work">') == 4 * 3
+    assert all("<dd>" in card and 'class="verdict' in card for card in cards)
+    known = {row[0]: row[1:] for row in re.findall(r'<th scope="row">(.*?)</th><td>([\d,]+)</td><td>(\d+)</td>', first)}
+    published = pd.read_csv(folder / "hash_encoders" / "mnist5k" / "published.csv")
+    kinds = published.metric.replace({"kmeans_test": "kmeans", "kmeans_train": "kmeans"})
+    beside = len({*zip(published.study, kinds, published.layer_width, published.x)})
+    assert known["Hash encoders"] == ("1,078", str(beside)) and known["Equihash"] == ("20", "0")
     capacity = text.split('id="hash_encoders-mnist5k-capacity"')[1].split("</section>")[0]
     claims = re.findall(r"<strong>(.*)\.</strong> Protocol (\w+)", capacity)
     assert sorted(p for _, p in claims) == ["figures"] * 4 + ["scripts"] * 4, "two of each depth"
     told = [verdict for verdict, protocol in claims if protocol == "scripts"]
     assert told[0] == told[2] == "Falls, beyond the spread" and told[3] == "Rises, beyond the spread"
     others = ("depth", "phase_chart", "layers", "regions", "regions_time", "published")
-    assert (
-        text.count('<section id="hash_encoders-') == len(STUDIES) + len(others)
-        and text.count('<section id="tgsh-')
-        == 8 + 5 + 2 * 2 + 2  # of two benchmarks; the definition and transfer; held out, by width
-    )
+    assert text.count('<section id="hash_encoders-') == len(STUDIES) + len(others)
+    # Of two benchmarks; the definition and transfer; held out, by width.
+    assert whole.count('<section id="tgsh-') == 8 + 5 + 2 * 2 + 2
     # Views, fields; training and distances; diagnostics, a family; indexes; a gallery, checkpoints, the published rates.
-    assert text.count('<section id="equihash-') == 3 + 1 + 3 * 2 + 2 + 3 * 4 + 3
-    assert not re.search(r"\bnan\b", text)
-    for link in re.findall(r'href="([^#"]+)"', text):
-        assert (built / "results" / link).is_file(), link
-    table = pd.read_csv(built / "results" / "hash_encoders" / "mnist5k" / "capacity.csv")
+    assert whole.count('<section id="equihash-') == 3 + 1 + 3 * 2 + 2 + 3 * 4 + 3
+    for name, page in pages.items():
+        for link in re.findall(r'href="([^"]+)"', page):
+            path, _, anchor = unquote(link).partition("#")
+            place = ((folder / name).parent / path).resolve() if path else folder / name
+            assert place.is_file(), (name, link)
+            assert not anchor or f' id="{anchor}"' in pages[place.relative_to(folder.resolve()).as_posix()], (
+                name,
+                link,
+            )
+    table = pd.read_csv(folder / "hash_encoders" / "mnist5k" / "capacity.csv")
     knn = table[(table.protocol == "scripts") & (table.layer_width == 100) & (table.epoch > 0) & (table.depth == 1)].knn
     assert f"{knn.mean():.3f} ± {knn.std():.3f}" in text
+    knn = table[(table.protocol == "figures") & (table.layer_width == 100) & (table.epoch > 0) & (table.depth == 1)].knn
+    assert f"names the class of {100 * knn.mean():.1f} ± {100 * knn.std():.1f}% of the test inputs" in first
 
 
 def test_snakemakes_own_report(built, tmp_path):
+    """All figures that the config asks for are in it, each as it is drawn, with its caption."""
     snakemake(built, "--report", tmp_path / "report.zip")
-    assert (tmp_path / "report.zip").stat().st_size > 10_000
+    with zipfile.ZipFile(tmp_path / "report.zip") as archive:
+        shown = {archive.read(name) for name in archive.namelist() if name.endswith(".png")}
+        page = archive.read("report/report.html").decode()
+    drawn = {path.read_bytes() for path in (built / "results").rglob("*.png") if path.with_suffix(".pdf").exists()}
+    assert shown <= drawn and len(shown) > 60
+    assert page.count("<strong>What to see.") >= len(shown)
 
 
 def test_all_provenance_is_collected(built):
-    """By the README's command."""
+    """By the command of docs/trust.md."""
     snakemake(built, "provenance", "--forcerun", "collect_provenance", "--cores", 1)
     found = json.loads((built / "results" / "provenance.json").read_text())
     rules = {facts["rule"] for facts in found.values()}
     assert {"build_dataset", "train_mlps", "train_flynet", "train_hash", "evaluate_index", "collect_study"} <= rules
     assert all((built / "results" / name).exists() for name in found)
     assert {str(p.relative_to(built / "results")) for p in (built / "results").rglob("networks_*.json")} <= set(found)
+
+
+def test_the_walkthroughs_python(built, monkeypatch):
+    """As it stands; what it says of one digit, beside a loop over bits."""
+    (code,) = re.findall("```python\n(.*?)```", (ROOT / "docs" / "walkthrough.md").read_text("utf-8"), flags=re.S)
+    monkeypatch.chdir(built)
+    found = {}
+    exec(code, found)
+    bits = [[f"{byte:08b}" for byte in row] for row in (found["code"], *found["codes"])]
+    texts = ["".join(row) for row in bits]
+    apart = [sum(a != b for a, b in zip(texts[0], text)) for text in texts[1:]]
+    assert apart == found["distances"].tolist() and len(texts[0]) == 16 and found["label"] == 7
+    assert found["redundancy"] == pytest.approx((len(texts) - 1 - len({*texts[1:]})) / (len(texts) - 1))
+    assert found["nearest"].tolist() == [found["labels"][i] for i in np.argsort(apart, kind="stable")[:8]]
 
 
 def test_second_run_does_nothing(built):

@@ -67,8 +67,10 @@ def test_two_classes_on_an_odd_machine(odd):
     counts = ends.groupby("points").size().to_dict()
     assert counts == {"train": 24, "test": 10, "random": 30} and lines.chord.notna().all(), "48 and 20 inputs"
     assert slices.empty and list(slices), "columns without rows"
-    report = (odd / "results" / "report.html").read_text(encoding="utf-8")
-    assert 'class="claim missing"' not in report and report.count("<section") == 3
+    first = (odd / "results" / "report.html").read_text(encoding="utf-8")
+    report = (odd / "results" / "report" / "dataset-two.html").read_text(encoding="utf-8")
+    assert 'class="claim missing"' not in first + report and report.count("<section id=") == 3
+    assert "one network has no spread to judge by" in first and "Not run: The three works on one scale" in first
     assert "A slice needs a corner in each of three classes; the test inputs are of 2 classes" in report
     assert "30 were asked for; there are inputs for 24 between train inputs and 10 between test inputs" in report
     assert "mean ± standard deviation" in report

@@ -84,7 +84,11 @@ def test_a_folder_of_pictures_to_figure_and_report(finished):
     narrow, wide = (table.query(f"layer_width == {width} and epoch > 0") for width in (2, 40))
     assert wide.redundancy_train.max() < narrow.redundancy_train.min()
     assert wide.knn.min() > 0.7  # three classes that anyone can tell apart
-    report = (project / "results" / "report.html").read_text(encoding="utf-8")
+    first = (project / "results" / "report.html").read_text(encoding="utf-8")
+    assert "On shapes (protocol scripts), training inputs that share their code" in first
+    assert "120 train and 60 test images of 16 x 16, 3 classes" in first and "Not run: Learned equihash" in first
+    assert "No published value belongs to what this run is of" in first
+    report = (project / "results" / "report" / "dataset-shapes.html").read_text(encoding="utf-8")
     assert "Capacity on shapes" in report and "read as image_folder" in report
     assert report.index("120 train and 60 test images of 16 x 16, 3 classes") < report.index("Capacity on shapes</h3>")
     log = (project / "results/datasets/shapes.build_dataset.log").read_text(encoding="utf-8")
@@ -209,20 +213,20 @@ def test_a_table_to_its_figure(tmp_path):
     run(tmp_path, "all")
     found = pd.read_csv(tmp_path / "results/hash_encoders/wine/capacity.csv").query("layer_width == 30 and epoch > 0")
     assert found.lr.min() > 0.8, "logistic regression on the table itself is right in 97%"
-    report = (tmp_path / "results/report.html").read_text(encoding="utf-8")
+    report = (tmp_path / "results/report/dataset-wine.html").read_text(encoding="utf-8")
     assert "vectors of 13 numbers, 3 classes" in report and "rosé" in report
 
 
-def test_the_readmes_network(tmp_path):
+def test_the_cookbooks_network(tmp_path):
     """Its file and its block, in an empty folder: planned as they stand, and run on less."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = text.split("## Your own network in three steps")[1].split("\n## ")[0]
-    (code,) = re.findall(r"as `net.py`:\n +```python\n(.*?)```", section, flags=re.S)
-    (block,) = re.findall(r"as `layers.yaml`.*?```yaml\n(.*?)```", section, flags=re.S)
+    text = (ROOT / "docs" / "cookbook.md").read_text(encoding="utf-8")
+    section = text.split("The layers of your own network\n")[1].split("\n## ")[0]
+    (code,) = re.findall(r"as `net.py`:\n\n```python\n(.*?)```", section, flags=re.S)
+    (block,) = re.findall(r"```yaml\n(.*?)```", section, flags=re.S)
     assert len(code.strip().splitlines()) <= 20
-    (tmp_path / "net.py").write_text(textwrap.dedent(code))
-    (tmp_path / "layers.yaml").write_text(textwrap.dedent(block))
-    words = re.search(r"`snakemake --cores all (\S+) --configfile layers.yaml`", section)[1], "--cores", 2
+    (tmp_path / "net.py").write_text(code)
+    (tmp_path / "layers.yaml").write_text(block)
+    words = re.search(r"^snakemake --cores all (\S+) --configfile mine.yaml$", section, flags=re.M)[1], "--cores", 2
     planned = snakemake(tmp_path, *words, "-n", configs=[tmp_path / "layers.yaml"])
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", planned, flags=re.M))
     assert (jobs["train_model"], jobs["encode_model"], jobs["measure_layers"]) == ("1", "2", "2")

@@ -2,6 +2,7 @@
 
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import rehash
 from graphs import ROOT, RULES, imports_of
 from rehash.comparison.kinds import KINDS
 
@@ -28,7 +30,9 @@ FOUND_LATER = {
     "build_bank": sorted((SCRIPTS / "rehash" / "equihash" / "images" / "readers").glob("*.py")),
     "train_hash": sorted((SCRIPTS / "rehash" / "equihash" / "learning" / "objectives").glob("*.py")),
     "draw_figure": sorted((SCRIPTS / "rehash").glob("*/figures/*.py")),
-    "write_report": sorted((SCRIPTS / "rehash").glob("*/results.py")),
+    "write_report": sorted(
+        path for name in ("results", "headlines") for path in (SCRIPTS / "rehash").glob(f"*/{name}.py")
+    ),
 }
 # Packages of which a script reads a file that they ship.
 SHIPPED_WITH = {"build_bank": {"scikit-image", "scikit-learn"}}
@@ -136,3 +140,28 @@ def test_a_script_imports_only_what_it_uses_at_once(script):
     heavy = {name for name in [*HEAVY, "pandas"] if any(f"{each}.".startswith(f"{name}.") for each in found)}
     allowed = {name for name, scripts in HEAVY.items() if script in scripts.split()}
     assert heavy == (allowed if script in NO_TABLES.split() else allowed | {"pandas"})
+
+
+def packages_of(*paths: Path) -> set[str]:
+    """The packages that files import, themselves or through the library."""
+    tops = {name.split(".")[0] for name in imported(*paths)} - set(sys.stdlib_module_names)
+    return {canonicalize_name(PACKAGES.get(top, top)) for top in tops}
+
+
+def named(requirements: list[str]) -> set[str]:
+    return {canonicalize_name(Requirement(line).name) for line in requirements}
+
+
+def test_the_package_needs_what_it_imports():
+    """What the public functions import, and as an extra what all others do, from the versions on that are tested."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    public = [SCRIPTS / f"{module.replace('.', '/')}.py" for module in rehash._PUBLIC.values()]
+    assert named(project["dependencies"]) == packages_of(*public)
+    files = {"vl-convert-python", "scikit-image"}  # altair's pages without a network; an image that a bank reads
+    others = project["optional-dependencies"]["all"]
+    assert named(others) == (packages_of(*(SCRIPTS / "rehash").rglob("*.py")) | files) - packages_of(*public)
+    tested = pins((ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines())
+    for line in [*project["dependencies"], *others]:
+        needed = Requirement(line)
+        least = str(needed.specifier).removeprefix(">=")
+        assert tested[canonicalize_name(needed.name)].startswith(f"=={least}."), line

@@ -70,11 +70,13 @@ def test_default_graph(tmp_path):
         "measure_random_inputs": len(blocks["training_time"]["layer_widths"]),
         "measure_regions": 2,  # before and after training, and along one
         "collect_study": len(plan.COLLECTED),
-        **dict.fromkeys(a_benchmark, 2),
+        **dict.fromkeys(a_benchmark, 1),
         **dict.fromkeys(("show_views", "plot_views"), 2),
-        **dict.fromkeys(("encode_shard", "merge_index", "evaluate_partition", "encode_queries", "evaluate_index"), 2),
+        # a network that is trained for seconds, two that come with rehash, and one untrained
+        **dict.fromkeys(("encode_shard", "merge_index", "evaluate_partition", "encode_queries", "evaluate_index"), 4),
+        "import_hash": 2,
         "build_bank": 2,
-        "train_hash": 2 * 2 + 2 * 2,  # trained and untrained; and two of single digits at two lengths
+        "train_hash": 2 + 4 + 2 * 2,  # trained, and all untrained; and two of single digits at two lengths
         **{"train_model": 1, "encode_model": 2, "measure_layers": 2},  # trained, and untrained beside it
         **compared,
     }
@@ -426,7 +428,7 @@ def test_every_run_time_has_the_limit():
 
 
 def test_a_folder_of_ones_own_needs_its_own_settings_only(tmp_path):
-    """As config/README.md says: `--directory` and `--configfile mine.yaml`, and no copy of the defaults."""
+    """As docs/cookbook.md says: `--directory` and `--configfile mine.yaml`, and no copy of the defaults."""
     (tmp_path / "mine.yaml").write_text("hash_encoders: {capacity: {mnist5k: {layer_widths: [5], repeats: 7}}}\n")
     target = "results/hash_encoders/mnist5k/capacity.pdf"
     words = (sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "--directory", tmp_path, "-n", target)

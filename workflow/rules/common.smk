@@ -1,12 +1,14 @@
 """Shared by all rules: the checked config, its functions as functions of jobs, and the constraints of wildcards."""
 
 import os
+import runpy
 import sys
 from functools import partial
-from pathlib import Path
 
-# The library lies beside the scripts, which find it there; the rules need it on the path.
-library = str(Path(workflow.current_basedir) / ".." / "scripts")
+# The library lies beside the scripts, which find it there; the rules need it on the path. A file that needs nothing of
+# it says where that is: in this tree, or in one that is unpacked from a repository.
+beside = runpy.run_path(workflow.source_path("../scripts/rehash/unpacked.py"))["library"]
+library = beside(workflow.current_basedir, workflow.sourcecache.cache_path)
 sys.path.insert(0, library)
 
 from rehash import graph
@@ -21,6 +23,7 @@ from rehash.equihash import asked as asked_for
 from rehash.equihash import plan as equihash
 from rehash.equihash import sizes
 from rehash.equihash.registry import WING as EQUIHASH
+from rehash.figures.registry import pages
 from rehash.hash_encoders import plan as encoders
 from rehash.hash_encoders import sizes as encoder_sizes
 from rehash.hash_encoders.registry import WING as HASH_ENCODERS
@@ -32,7 +35,7 @@ check_files(workflow.configfiles)
 config = validated(over_defaults(config))
 # The folder that the user stands in, which Snakemake leaves for --directory; jobs that are started there hear of it.
 stands = os.environ.setdefault("REHASH_STANDS", os.environ.get("PWD", os.getcwd()))
-wings = [COMPARISON, DATASETS, HASH_ENCODERS, TGSH, EQUIHASH]
+wings = [DATASETS, HASH_ENCODERS, TGSH, EQUIHASH, COMPARISON]  # in the order of the report
 asked = [wing for wing in wings if wing.name in ("datasets", *config["wings"])]
 
 of = partial(graph.bound, config)  # makes a function of the config one of a job's wildcards, attempt and input

@@ -4,11 +4,12 @@ entries = [entry for wing in asked for entry in wing.entries(config)]
 
 
 rule write_report:
-    """Write results/report.html: every figure with what it shows, on one page that needs no network."""
+    """Write results/report.html, what all works found, and its pages with every figure; they need no network."""
     input:
         [wing.targets(config) for wing in asked],
     output:
         report="results/report.html",
+        pages=pages(entries),
     log:
         log_of("write_report", "results/report.html"),
     group:
@@ -19,6 +20,9 @@ rule write_report:
         code=digest("write_report", *(name for wing in wings for name in wing.functions())),
         words=graph.words_digest([entry["caption"] for entry in entries]),
         entries=entries,
+        wings={wing.name: list(wing.published) for wing in asked},
+        absent=[wing.name for wing in wings if wing not in asked],
+        published=[graph.resource_digest(name) for wing in asked for name in wing.published],
         facts={"Root seed": config["seed"], "Device asked for": config["device"], "Threads a job": config["threads"]},
     message:
         "Writing the report"

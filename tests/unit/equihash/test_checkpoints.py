@@ -189,7 +189,8 @@ def test_a_network_of_rehashs_own_is_known_by_its_weights_and_by_its_curves(tmp_
 
 def test_steps_of_a_training_are_variants(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    config = changed(models={"digits": {"m": {"training": {"steps": 60, "checkpoints": [40, 0, 20]}}}})
+    models = {"digits": {"m": {"training": {"steps": 60, "checkpoints": [40, 0, 20]}}}}
+    config = changed(models=models, databases={"small": {"models": None}})
     asked = {"task": "digits", "model": "m", "seed": "1"}
     folder = "results/equihash/models/digits/m/{}/seed=1/"
 

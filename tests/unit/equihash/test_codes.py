@@ -242,6 +242,7 @@ def config(**codes) -> dict:
     found = merged(DEFAULT)
     model = {"codes": {"source": "toy", "dataset": "mnist5k", **codes}, "bits": 24}
     found["equihash"]["models"]["digits"]["neural"] = model
+    found["equihash"]["databases"]["small"] |= {"models": None, "untrained": []}
     return found
 
 
@@ -265,7 +266,8 @@ def test_codes_are_planned_as_a_run_of_their_own(known):
     assert plan.code_params(found, **of_network) is None and asked_model(Inputs(weights="w"), None) == "w"
     assert set(plan.encoding_inputs(found, **of_network, database="small")) == {"bank", "weights"}
     together = plan.distance_inputs(found, "digits")
-    assert len(together["weights"]) == 4 and together["code_files"] == inputs["code_files"]
+    networks = [name for name in found["equihash"]["models"]["digits"] if name != "neural"]
+    assert len(together["weights"]) == 2 * len(networks) and together["code_files"] == inputs["code_files"]
     assert [source["keys"]["model"] for source in plan.distance_sources(found, "digits")] == ["neural"]
     assert plan.histories(found, "digits") == plan.histories(validated(merged(DEFAULT)), "digits")
     tables = plan.compared(found, "small")

@@ -30,7 +30,7 @@ from rehash.equihash.figures.query_buckets import plot_query_buckets
 from rehash.equihash.figures.retrieval import plot_published, plot_retrieval
 from rehash.equihash.figures.training import plot_training
 from rehash.figures.style import save_figure
-from rehash.report import html_from_rst
+from rehash.report.markup import html_from_rst
 
 CAPTIONS = sorted((ROOT / "workflow" / "report").glob("equihash_*.rst"))
 FOUR = tuple(("10mdb", size) for size in SIZES)

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import importlib
 import inspect
+import re
 
 import pytest
 import yaml
@@ -75,7 +76,7 @@ def test_a_variant_changes_what_it_names_and_nothing_else():
     assert varied["settings"] == {**base["settings"], "lambda_s": 0.5}
     assert varied["schedule"] == {**base["schedule"], "steps": 7} and varied["bits"] == 32
     untrained = plan.run_params(config, "digits", "shannon_hamming", "untrained", "1")
-    assert untrained["schedule"] == {**base["schedule"], "learning_rate": 0, "steps": 20}
+    assert untrained["schedule"] == {**base["schedule"], "learning_rate": 0, "steps": 40}
 
 
 @pytest.mark.parametrize(
@@ -399,9 +400,10 @@ def test_a_config_that_builds_other_models_trains_none_of_the_demo():
 def test_the_readme_of_objectives_lists_them_all():
     from rehash.equihash.learning import objectives
 
-    page = (ROOT / "docs" / "equihash.md").read_text()
+    page = (ROOT / "docs" / "equihash.md").read_text().split("\n## Objectives\n")[1].split("\n## ")[0]
+    items = [" ".join(item.split()) for item in page.split("\n- ")]
     for name in objectives.names():
-        row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+        row = next(item for item in items if item.startswith(f"`{name}`: *loss:*"))
         for setting, default in objectives.defaults(name).items():
             shared = name == "hash_net_shannon" and setting not in ("alpha", "lambda_s")
             text = str(default).lower() if isinstance(default, bool | str) else f"{default:g}"
@@ -437,7 +439,8 @@ def test_a_database_evaluates_the_models_it_names(tmp_path):
     }
     small = {"models": ["theirs"], "untrained": ["theirs", "hash_net"]}
     all_models = {**CONFIG["equihash"]["models"]["digits"], **models}
-    config = changed(models={"digits": all_models})
+    every = {key: value for key, value in CONFIG["equihash"]["databases"]["small"].items() if key not in small}
+    config = changed(models={"digits": all_models}, databases={"small": every})
     whole = [(run["model"], run["variant"]) for run in plan.database_runs(config, "small")]
     assert {*whole} >= {("theirs", "imported"), ("known", "synthetic"), ("hash_net", "default")}
     assert "untrained" not in dict(whole).values(), "unless it is asked for"
@@ -452,9 +455,20 @@ def test_a_database_evaluates_the_models_it_names(tmp_path):
         ("models", "thiers", "small.models: unknown model 'thiers'; did you mean 'theirs'"),
         ("untrained", "known", "small.untrained: known is synthetic, which has no network before training"),
     ):
-        block = {**CONFIG["equihash"]["databases"]["small"], key: [value]}
+        block = {**every, key: [value]}
         with pytest.raises(InputError, match=message):
             changed(models={"digits": all_models}, databases={"small": block})
     config["equihash"]["databases"]["small"] |= {"models": [], "untrained": []}
     with pytest.raises(InputError, match=r"databases\.small\.models: is empty; .*: name shannon_hamming or"):
         plan.compared(config, "small")
+
+
+def test_networks_that_are_shipped_have_names():
+    theirs = {"theirs": {"import": "digits_shanon_hamming"}}
+    config = changed(models={"digits": {**CONFIG["equihash"]["models"]["digits"], **theirs}})
+    with pytest.raises(InputError, match=r"digits_shanon_hamming does not exist.* by name: .*digits_shannon_hamming"):
+        plan.checkpoint(config, "digits", "theirs")
+    config["equihash"]["models"]["digits"]["theirs"]["import"] = "digits_shannon_hamming"
+    assert plan.checkpoint(config, "digits", "theirs").endswith("digits_shannon_hamming.safetensors")
+    content = plan.checkpoint_content(config, "digits", "theirs", "0")
+    assert re.fullmatch("[0-9a-f]{32} [0-9a-f]{32}", content), "of the network and of its curves"

@@ -207,7 +207,7 @@ def test_what_is_asked(tmp_path, monkeypatch):
         ("empty.png", r"query: empty\.png is empty"),
         ("void", "query: void: a folder without images"),
         ("item:20000", "query: item:20000: the database small has the items 0 to 19,999"),
-        ("positive:1000", "query: positive:1000: the database small has the positive queries 0 to 999"),
+        ("positive:500", "query: positive:500: the database small has the positive queries 0 to 499"),
         ("item:x", "query: item:x: expected a whole number from 0, as in item:7"),
         ("item:-1", "query: item:-1: expected a whole number from 0"),
         (["item:1"] * 51, "query: a page shows at most 50 queries, and these are more"),

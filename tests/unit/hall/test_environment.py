@@ -22,7 +22,7 @@ from rehash.digest import SCRIPTS, code_digest
 from rehash.figures.drawing import draw_figure
 from rehash.graph import digest_of
 from rehash.hash_encoders.registry import WING
-from rehash.report import section
+from rehash.report.sections import section
 from rehash.store import file_digest, read_csv, value_digest, write_csv
 
 os.chdir(sys.argv[1])
@@ -35,6 +35,7 @@ draw_figure([f"{stem}.csv"], outputs, draw=figure.draw, page="", settings={"kmea
 entry = {
     "wing": "hash_encoders", "name": "capacity", "of": "d", "title": "capacity", "stem": stem, "tables": [f"{stem}.csv"],
     "provenance": f"{stem}.json", "files": {}, "summary": figure.summary, "claims": figure.claims,
+    "headline": figure.headline, "published": figure.published, "page": "results/report/dataset-d.html",
 }
 made = section(entry, SCRIPTS.parent / "report" / "phase_chart.rst")
 assert not made["missing"], made["missing"]

@@ -2,9 +2,13 @@
 
 import base64
 import errno
+import io
+import re
 import sys
 import types
+from html import unescape
 from pathlib import Path
+from urllib.parse import unquote
 
 import pandas as pd
 import pytest
@@ -12,12 +16,13 @@ from jinja2 import UndefinedError
 from matplotlib import pyplot as plt
 from PIL import Image
 
-from rehash.digest import SCRIPTS
 from rehash.errors import InputError
 from rehash.figures.drawing import draw_figure
 from rehash.figures.missing import MARK, why_missing
 from rehash.figures.registry import Figure, Wing, load
-from rehash.report import section, write_report
+from rehash.report.pages import published_values, write_report
+from rehash.report.sections import section
+from rehash.resources import REPORT, resource, template
 from rehash.store import write_csv
 
 RESULTS = "rehash.toy.results"
@@ -30,6 +35,7 @@ FIGURES = {
         draw=f"{RESULTS}:plot_size",
         summary=f"{RESULTS}:size_summary",
         claims=f"{RESULTS}:size_claims",
+        headline=f"{RESULTS}:size_headline",
     ),
     "images": Figure(
         about="Draw images.",
@@ -38,6 +44,7 @@ FIGURES = {
         caption="toy_images",
         draw=f"{RESULTS}:plot_images",
         page=f"{RESULTS}:images_page",
+        published=f"{RESULTS}:images_published",
         summary=f"{RESULTS}:images_summary",
         tables=("results/toy/{dataset}/{task}/images.h5", "results/toy/{dataset}/{task}/words.csv"),
         evidence=("results/toy/{dataset}/size.csv",),
@@ -56,7 +63,15 @@ def asked(config: dict) -> list[tuple[str, dict[str, str]]]:
     return [*found, ("images", {"dataset": "mnist", "task": "turned"}), ("whole", {})]
 
 
-TOY = Wing("toy", FIGURES, asked, lambda config, name, **wildcards: f"{config['words']} {name} {sorted(wildcards)}")
+TOY = Wing(
+    "toy",
+    FIGURES,
+    asked,
+    lambda config, name, **wildcards: f"{config['words']} {name} {sorted(wildcards)}",
+    main=("size", "unasked", "whole"),
+    published=("published_equihash.csv",),
+    networks=lambda config, name, **wildcards: ["a <net>"] if name == "images" else [],
+)
 CONFIG = {"datasets": ["mnist", "svhn"], "words": "Data of"}
 
 
@@ -64,7 +79,8 @@ CONFIG = {"datasets": ["mnist", "svhn"], "words": "Data of"}
 def results(monkeypatch, tmp_path):
     """The toy wing's functions, as its module would have them; they note with what they were called."""
     module = types.ModuleType(RESULTS)
-    module.TITLE, module.TEXT, module.calls = "Toys", "What toys are.", []
+    module.TITLE, module.SHORT, module.CITED, module.TEXT = "Toys", "Toy", "Toymaker (2021)", "What toys are."
+    module.calls = []
 
     def noted(name, answer):
         def function(*given, **settings):
@@ -78,6 +94,8 @@ def results(monkeypatch, tmp_path):
     noted("images_page", "<p>é</p>")
     noted("size_summary", pd.DataFrame({"size": ["1 < 2"]}))
     noted("images_summary", pd.DataFrame({"n": ["3"]}))
+    noted("size_headline", {"claimed": "Toys are small.", "found": "They are < 3.", "verdict": "It holds here"})
+    noted("images_published", pd.DataFrame({"value": [1, 1, 2, 3], "status": ["inside", "outside", "odd", "not run"]}))
     noted("size_claims", [{"verdict": "Holds", "text": "It is."}, None])
     monkeypatch.setitem(sys.modules, "rehash.toy", types.ModuleType("rehash.toy"))
     monkeypatch.setitem(sys.modules, RESULTS, module)
@@ -122,21 +140,30 @@ def test_entries_are_in_the_reports_order_and_whole():
         "files": {"figure (PDF)": "results/toy/svhn/size.pdf"},
         "summary": f"{RESULTS}:size_summary",
         "claims": f"{RESULTS}:size_claims",
+        "headline": f"{RESULTS}:size_headline",
+        "published": "",
         "caption": "toy_size",
         "data": "Data of size ['dataset']",
+        "kind": "dataset",
+        "subject": "svhn",
+        "page": "results/report/dataset-svhn.html",
+        "rank": 0,
+        "networks": [],
     }
     folder = "results/toy/mnist/turned"
     assert entries[2]["tables"] == [f"{folder}/images.h5", f"{folder}/words.csv", "results/toy/mnist/size.csv"]
     assert entries[2]["files"] == {"figure (PDF)": f"{folder}/images.pdf", "interactive": f"{folder}/images.html"}
+    assert (entries[2]["kind"], entries[2]["page"]) == ("task", "results/report/task-turned.html"), "the narrower one"
+    assert entries[2]["rank"] is None and entries[2]["networks"] == ["a <net>"]
+    assert (entries[3]["kind"], entries[3]["page"]) == ("", "results/report/toy.html")
     assert entries[2]["provenance"] == "results/toy/mnist/made.json" and entries[2]["claims"] == ""
 
 
 def test_the_report_knows_all_functions_that_it_may_call(results):
     functions = TOY.functions()
-    assert functions == [
-        f"{RESULTS}:{name}" for name in ("size_summary", "size_claims", "images_summary", "TITLE", "TEXT")
-    ]
-    assert load(functions[-2]) == "Toys" and load(functions[1]) is results.size_claims
+    of_figures = ("size_summary", "size_claims", "size_headline", "images_summary", "images_published")
+    assert functions == [f"{RESULTS}:{name}" for name in (*of_figures, "TITLE", "SHORT", "CITED", "TEXT")]
+    assert load(functions[-4]) == "Toys" and load(functions[1]) is results.size_claims
 
 
 def test_a_name_that_is_not_there_is_an_error(results):
@@ -147,11 +174,17 @@ def test_a_name_that_is_not_there_is_an_error(results):
 
 
 def test_the_registries_of_all_wings_name_functions_that_exist():
+    from rehash.comparison.registry import WING as COMPARISON
+    from rehash.datasets.registry import WING as DATASETS
     from rehash.equihash.registry import WING as EQUIHASH
     from rehash.hash_encoders.registry import WING as HASH_ENCODERS
     from rehash.tgsh.registry import WING as TGSH
 
-    for wing in (HASH_ENCODERS, TGSH, EQUIHASH):
+    for wing in (DATASETS, HASH_ENCODERS, TGSH, EQUIHASH, COMPARISON):
+        assert wing.main and set(wing.main) <= set(wing.figures), "main figures are figures"
+        assert wing.name == "datasets" or wing.figures[wing.main[0]].headline, "the first screen has a headline"
+        assert all(resource(name).is_file() for name in wing.published)
+        assert bool(wing.published) == any(figure.published for figure in wing.figures.values())
         for figure in wing.figures.values():
             assert callable(load(figure.draw)) and (not figure.page or callable(load(figure.page))), figure.title
         for name in wing.functions():
@@ -255,7 +288,7 @@ def entries(results, tmp_path):
         for path in entry["tables"]:
             if path.endswith(".csv"):
                 write_csv(pd.DataFrame({"of": [path]}), tmp_path / path)
-        Image.new("L", (2, len(entry["name"]))).save((tmp_path / entry["stem"]).with_suffix(".png"))
+        Image.effect_noise((20, 10 + len(entry["name"])), 60).save((tmp_path / entry["stem"]).with_suffix(".png"))
         if "interactive" in entry["files"]:
             (tmp_path / entry["files"]["interactive"]).write_text("<p>an image</p>", encoding="utf-8")
         (tmp_path / f"{entry['caption']}.rst").write_text("Sizes, *each* of a toy.\n")
@@ -265,13 +298,14 @@ def entries(results, tmp_path):
 def test_a_section_has_what_its_figure_shows_and_claims(results, entries):
     found = section(entries[0], "toy_size.rst")
     assert found["anchor"] == "toy-mnist-size" and found["data"] == entries[0]["data"]
-    assert (found["wing_title"], found["wing_text"]) == ("Toys", "What toys are.")
+    assert (found["heading"], found["page"]) == ("Sizes on mnist", "report/dataset-mnist.html")
+    assert found["headline"] == {"claimed": "Toys are small.", "found": "They are < 3.", "verdict": "It holds here"}
     assert found["claims"] == [{"verdict": "Holds", "text": "It is."}], "without those that cannot be made"
     assert "Sizes, <em>each</em> of a toy." in found["caption"]
-    assert (
-        found["image"]
-        == "data:image/png;base64," + base64.b64encode(Path("results/toy/mnist/size.png").read_bytes()).decode()
-    )
+    head, _, content = found["image"].partition(",")
+    shown = Image.open(io.BytesIO(base64.b64decode(content)))
+    assert head == "data:image/webp;base64" and found["png"] == "toy/mnist/size.png"
+    assert shown.convert("L").tobytes() == Image.open("results/toy/mnist/size.png").tobytes(), "not a pixel differs"
     assert "<td>1 &lt; 2</td>" in found["table"]
     assert found["files"] == {
         "figure (PDF)": "toy/mnist/size.pdf",
@@ -282,8 +316,9 @@ def test_a_section_has_what_its_figure_shows_and_claims(results, entries):
 
 def test_a_sections_numbers_are_of_the_csv_tables_in_their_order(results, entries):
     found = section(entries[1], "toy_images.rst")
-    ((name, given, settings),) = results.calls
-    assert name == "images_summary" and settings == {}
+    (name, given, settings), (other, *same) = results.calls
+    assert (name, other) == ("images_summary", "images_published") and settings == {}
+    assert all(map(pd.DataFrame.equals, given, same[0])) and found["headline"] is None and not found["own_headline"]
     assert [table.of[0] for table in given] == ["results/toy/mnist/turned/words.csv", "results/toy/mnist/size.csv"]
     assert found["claims"] == [] and found["anchor"] == "toy-mnist-turned-images"
     assert found["files"] == {
@@ -308,18 +343,90 @@ def test_a_table_that_cannot_be_read_is_named(entries, tmp_path):
         section(entries[0], "toy_size.rst")
 
 
-TEMPLATE = SCRIPTS.parent / "report" / "report.html.j2"
-
-
-def page_of(entries: list) -> str:
-    """The report of the toy wing, with the project's own template."""
+def report_of(entries: list, absent: tuple = (), **facts) -> dict[str, str]:
+    """The report of the toy wing, by the project's own templates: the text of each page by its path."""
     captions = [f"{entry['caption']}.rst" for entry in entries]
-    write_report(TEMPLATE, "report.html", entries, captions, {"seed": 1})
-    return Path("report.html").read_text(encoding="utf-8")
+    Path("results/report").mkdir(parents=True, exist_ok=True)
+    templates = {"report": template(), "page": template("page.html.j2")}
+    how = {"wings": {"toy": ["published_equihash.csv"]}, "absent": list(absent), "facts": {"seed": 1, **facts}}
+    write_report(templates, "results/report.html", entries, captions, **how)
+    pages = sorted(Path("results/report").glob("*.html"))
+    return {path.relative_to("results").as_posix(): path.read_text() for path in (Path("results/report.html"), *pages)}
 
 
-def test_a_whole_report_says_nothing_of_missing_figures(results, entries):
-    assert 'class="claim missing"' not in page_of(entries)
+def test_the_first_page_says_what_was_claimed_and_found_and_links_to_the_rest(results, entries):
+    pages = report_of(entries)
+    first = pages["report.html"]
+    assert list(pages) == ["report.html", *(f"report/{n}.html" for n in ("dataset-mnist", "task-turned", "toy"))]
+    assert 'class="claim missing"' not in "".join(pages.values())
+    card = first.split('<article class="card">')[1].split("</article>")[0]
+    assert '<p class="verdict good">It holds here.</p>' in card and "Toymaker (2021)" in card
+    assert "<dd>Toys are small.</dd>" in card and "<dd>They are &lt; 3.</dd>" in card
+    main = re.findall(r'<article class="work">\n<h3><a href="([^"]+)">(.+)</a></h3>', first)
+    assert main == [
+        ("report/dataset-mnist.html#toy-mnist-size", "Sizes on mnist"),
+        ("report/toy.html#toy-all-whole", "All"),
+    ]
+    assert '<a href="report/task-turned.html#toy-mnist-turned-images">The images</a>' in first
+    assert '<a href="report/task-turned.html#toy-mnist-turned-images">a &lt;net&gt;</a>' in first, (
+        "a network by its name"
+    )
+    for page, text in pages.items():
+        for link in re.findall(r'href="([^"#]+)', text):
+            made = ((Path("results") / page).parent / link).resolve()
+            assert made.is_file() or made.suffix in (".pdf", ".json", ".h5"), (page, link)
+        ids = re.findall(r' id="([^"]+)"', text)
+        assert len(ids) == len(set(ids)) and {"main"} <= set(ids), "landmarks to jump to"
+        assert set(re.findall(r'href="#([^"]+)"', text)) <= set(ids)
+        assert text.count("<h1>") == text.count("<main") == 1 and "<nav" in text and "<footer>" in text
+        assert not re.search(r"(src|href)=\"?https?:", text)
+
+
+def test_published_values_are_counted_once_and_comparisons_each(results, entries):
+    sections = [section(entry, f"{entry['caption']}.rst") for entry in entries]
+    found = published_values(sections, ["published_equihash.csv"])
+    places = found.pop("places")
+    assert found == {
+        "known": 20, "beside": 2, "not_run": 18, "compared": 3, "inside": 1, "outside": 1, "why": {"odd": 1},
+    } and [one["name"] for one in places] == ["images"]  # fmt: skip
+    assert published_values(sections, []) is None
+    nothing = published_values(sections[:1], ["published_equihash.csv"])
+    assert (nothing["beside"], nothing["not_run"], nothing["places"]) == (0, 20, [])
+    first = report_of(entries)["report.html"]
+    assert "1 of the 2 comparisons that can be judged are inside" in first and "1 not judged: odd" in first
+    first = report_of(entries[:1])["report.html"]
+    assert "No published value belongs to what this run is of" in first
+
+
+def test_what_was_not_run_is_said(results, entries):
+    first = report_of(entries, absent=["toy"])["report.html"]
+    assert "<strong>Not run: Toys.</strong> The config's <code>wings</code> leave it out." in first
+    first = report_of([])["report.html"]
+    assert (
+        "nothing to show" in first and "<strong>Not run: Toys.</strong> The config asks for no figure of it." in first
+    )
+
+
+def test_odd_names_are_escaped_and_their_links_lead_somewhere(results, entries, tmp_path):
+    odd = [
+        {**one, "subject": "a&b <é>", "of": "a&b <é> 50%", "page": "results/report/dataset-a&b é%.html"}
+        for one in entries
+    ]
+    pages = report_of(odd, device="<cuda>")
+    assert "<é>" not in "".join(pages.values()) and "&lt;cuda&gt;" in pages["report.html"]
+    assert "<h1>Dataset a&amp;b &lt;é&gt;</h1>" in pages["report/dataset-a&b é%.html"]
+    ids = set(re.findall(r' id="([^"]+)"', pages["report/dataset-a&b é%.html"]))
+    link = re.search(r'<a href="(report/[^"#]+)#([^"]+)">Sizes', pages["report.html"])
+    assert (tmp_path / "results" / unquote(link[1])).is_file() and unquote(link[2]) in {unescape(of) for of in ids}
+
+
+def test_pictures_beyond_what_a_file_may_hold_stand_beside_it(results, entries, monkeypatch):
+    size = len(section(entries[0], "toy_size.rst")["image"])
+    monkeypatch.setattr("rehash.report.pages._MOST", size + 1)
+    first = report_of(entries)["report.html"]
+    assert first.count('<img src="data:') == 2 and first.count('<img src="toy/whole.png"') == 1, (
+        "the card's, and one of two"
+    )
 
 
 def test_the_report_says_what_could_not_be_drawn_and_the_others_stand(results, entries):
@@ -329,28 +436,35 @@ def test_the_report_says_what_could_not_be_drawn_and_the_others_stand(results, e
     about.add_text(MARK, "ValueError: two <classes>")
     Image.new("L", (2, 2)).save("results/toy/mnist/size.png", pnginfo=about)
     assert section(entries[0], "toy_size.rst")["missing"] == {"figure": "ValueError: two <classes>"}
-    page = page_of(entries)
+    pages = report_of(entries)
     assert (
-        "Of 3 figures, 1 could not be drawn or told in full:" in page
-        and 'href="#toy-mnist-size">sizes on mnist' in page
+        "Of 3 figures, 1 could not be drawn or told in full:" in pages["report.html"]
+        and 'href="report/dataset-mnist.html#toy-mnist-size">Sizes on mnist' in pages["report.html"]
     )
-    assert "<strong>No figure.</strong> ValueError: two &lt;classes&gt;." in page
-    assert page.count("<figure>") == 3 and page.count("<strong>Holds.</strong>") == 1
+    assert "<strong>No figure.</strong> ValueError: two &lt;classes&gt;." in pages["report/dataset-mnist.html"]
+    assert pages["report/dataset-mnist.html"].count("<strong>Holds.</strong>") == 1
 
 
 def test_claims_or_numbers_that_fail_cost_only_themselves(results, entries, monkeypatch):
     monkeypatch.setattr(results, "size_claims", failing(KeyError("trained")))
+    monkeypatch.setattr(results, "size_headline", failing(ValueError("no <widths>")))
     found = section(entries[0], "toy_size.rst")
-    assert found["missing"] == {"boxes": "KeyError: 'trained'"} and found["claims"] == []
-    assert "<td>1 &lt; 2</td>" in found["table"]
+    assert found["missing"] == {"boxes": "KeyError: 'trained'", "headline": "no <widths>"}
+    assert found["claims"] == [] and found["headline"] is None and "<td>1 &lt; 2</td>" in found["table"]
     monkeypatch.setattr(results, "size_summary", failing(ZeroDivisionError("division by zero")))
     found = section(entries[0], "toy_size.rst")
-    assert set(found["missing"]) == {"boxes", "table of numbers"} and found["table"] == ""
-    page = page_of(entries)
-    assert "Of 3 figures, 2 could not" in page and "<strong>No table of numbers.</strong> ZeroDivisionError" in page
+    assert set(found["missing"]) == {"boxes", "headline", "table of numbers"} and found["table"] == ""
+    pages = report_of(entries)
+    assert "Of 3 figures, 2 could not" in pages["report.html"] and '<article class="card">' not in pages["report.html"]
+    assert "<strong>No table of numbers.</strong> ZeroDivisionError" in pages["report/dataset-mnist.html"]
     monkeypatch.setattr(results, "size_summary", failing(InputError("size.csv: row 3 is not right")))
     with pytest.raises(InputError, match=r"size\.csv: row 3"):
         section(entries[0], "toy_size.rst")
+
+
+def test_a_figure_without_a_headline_says_its_first_claim(results, entries):
+    found = section({**entries[0], "headline": ""}, "toy_size.rst")
+    assert found["headline"] == {"claimed": "", "found": "It is.", "verdict": "Holds"} and not found["own_headline"]
 
 
 def test_an_image_that_is_none_is_named(results, entries):
@@ -359,15 +473,16 @@ def test_an_image_that_is_none_is_named(results, entries):
         section(entries[0], "toy_size.rst")
 
 
-def test_the_report_fills_its_template_in_order(entries, tmp_path):
-    template = "{% for section in sections %}{{ section.anchor }} {% endfor %}{{ facts.seed }}{{ section_title }}"
-    (tmp_path / "t.j2").write_text(template.removesuffix("{{ section_title }}"))
+def test_a_template_that_uses_what_is_not_there_is_an_error(results, entries, tmp_path):
+    for name in REPORT:
+        (tmp_path / name).write_text(template(name).read_text())
+    (tmp_path / REPORT[0]).write_text("{{ works[0].titel }}")
     captions = [f"{entry['caption']}.rst" for entry in entries]
-    write_report("t.j2", "report.html", entries, captions, {"seed": "<1>"})
-    assert (tmp_path / "report.html").read_text() == "toy-mnist-size toy-mnist-turned-images toy-all-whole &lt;1&gt;"
+    Path("results/report").mkdir()
+    how = {"wings": {"toy": []}, "absent": [], "facts": {}}
+    templates = {"report": tmp_path / REPORT[0], "page": tmp_path / REPORT[1]}
+    with pytest.raises(UndefinedError, match="has no attribute 'titel'"):
+        write_report(templates, "results/report.html", entries, captions, **how)
     with pytest.raises(ValueError, match="shorter"):
-        write_report("t.j2", "other.html", entries, captions[1:], {"seed": 1})
-    (tmp_path / "t.j2").write_text(template)
-    with pytest.raises(UndefinedError, match="'section_title' is undefined"):
-        write_report("t.j2", "other.html", entries, captions, {"seed": 1})
-    assert not (tmp_path / "other.html").exists()
+        write_report(templates, "results/report.html", entries, captions[1:], **how)
+    assert not (tmp_path / "results/report.html").exists()

@@ -13,7 +13,7 @@ from rehash.hash_encoders.figures.published import plot_published
 from rehash.hash_encoders.published import PUBLISHED_COLUMNS, compare, counterparts, tally
 from rehash.hash_encoders.registry import WING
 from rehash.hash_encoders.results import published_claims, published_summary
-from rehash.report import section
+from rehash.report.sections import section
 from rehash.store import write_csv
 from toys import capacity_table, property_row, varied_table
 

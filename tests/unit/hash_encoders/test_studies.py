@@ -19,7 +19,7 @@ from rehash.hash_encoders.figures.studies import plot_study
 from rehash.hash_encoders.results import study_claims, study_summary
 from rehash.hash_encoders.studies import STUDIES, Study
 from rehash.hash_encoders.study import collect_study
-from rehash.report import section
+from rehash.report.sections import section
 from rehash.store import write_csv
 from toys import varied_table
 

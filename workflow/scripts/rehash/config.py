@@ -285,12 +285,3 @@ def _type(schema: dict) -> str:
     items = _type(schema["items"]) if "array" in kinds else ""
     lists = f"list of ({items})" if " or " in items else f"list of {items}"
     return " or ".join(lists if kind == "array" else kind for kind in kinds)
-
-
-def schema_table(schema: dict) -> str:
-    """Return the keys of the config as a Markdown table."""
-    rows = [
-        f"| `{key}` | {kind} | {f'`{default}`' if default else ''} | {text} |"
-        for key, kind, default, text in schema_rows(schema)
-    ]
-    return "\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *rows])

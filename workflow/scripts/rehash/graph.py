@@ -20,7 +20,7 @@ from rehash.devices import asks_for_gpu
 from rehash.digest import code_digest
 from rehash.errors import InputError, unknown
 from rehash.outside import content_digest, located
-from rehash.resources import caption, resource, template
+from rehash.resources import REPORT, caption, resource, template
 from rehash.store import file_digest, value_digest
 
 DATASET = "results/datasets/{dataset}.h5"
@@ -271,8 +271,8 @@ def template_digest(name: str) -> str:
 
 
 def words_digest(captions: list[str]) -> str:
-    """Compute the digest of the report's template and of captions."""
-    return value_digest([file_digest(path) for path in (template(), *map(caption, captions))])
+    """Compute the digest of the report's templates and of captions."""
+    return value_digest([file_digest(path) for path in (*map(template, REPORT), *map(caption, captions))])
 
 
 def digest_of(script: str, *also: str) -> Callable[[Any], str]:

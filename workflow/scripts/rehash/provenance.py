@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from rehash.errors import InputError, unreadable
+from rehash.resources import WORKFLOW
 from rehash.store import file_digest, value_digest, write_json
+from rehash.unpacked import COMMIT
 
 _PACKAGES = (
     "torch",
@@ -132,7 +134,10 @@ def _versions() -> dict[str, str]:
 
 
 def _commit() -> str | None:
-    """Return the checked-out commit of the code (`-dirty` with uncommitted changes); None outside a git checkout."""
+    """Return the commit of the code (`-dirty` with uncommitted changes); None if it is of no repository."""
+    unpacked = WORKFLOW.parent / COMMIT
+    if unpacked.exists():
+        return unpacked.read_text(encoding="utf-8")
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     try:
         return subprocess.run(

@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 WORKFLOW = Path(__file__).resolve().parents[2]
+# The report's templates: of the first page, of the others, and what both are made of.
+REPORT = ("report.html.j2", "page.html.j2", "layout.html.j2", "parts.html.j2")
 
 
 def resource(name: str) -> Path:
@@ -26,6 +28,6 @@ def caption(name: str) -> Path:
     return WORKFLOW / "report" / f"{name}.rst"
 
 
-def template(name: str = "report.html.j2") -> Path:
-    """Return the path of a page's template, by default the report's."""
+def template(name: str = REPORT[0]) -> Path:
+    """Return the path of a page's template, by default the report's first."""
     return WORKFLOW / "report" / name

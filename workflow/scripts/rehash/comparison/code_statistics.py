@@ -93,7 +93,7 @@ def tuple_statistics(codes: Codes, bits: int, seed: int, threads: int = 1) -> pd
     galleries over MOST_ITEMS random items, so that neither memory nor time grows further.
 
     Args:
-        codes: uint8 (M, ceil(bits / 8)). seed: the root seed. threads: of torch, from now on; they change no number.
+        codes: uint8 (M, ceil(bits / 8)). seed: the root seed. threads: of torch, meanwhile; they change no number.
 
     Returns:
         Columns metric (entropy_least, entropy_median), at, value.
@@ -103,7 +103,6 @@ def tuple_statistics(codes: Codes, bits: int, seed: int, threads: int = 1) -> pd
     from rehash.tuple_entropy.entropy import tuple_entropies
     from rehash.tuple_entropy.tuples import Tuples
 
-    torch.set_num_threads(threads)
     chance = stream(seed, "comparison", "tuples of bits", bits)
     if len(codes) > MOST_ITEMS:
         codes = codes[np.sort(chance.choice(len(codes), MOST_ITEMS, replace=False))]
@@ -111,12 +110,17 @@ def tuple_statistics(codes: Codes, bits: int, seed: int, threads: int = 1) -> pd
     if bits > MOST_BITS:
         rows = rows[:, np.sort(chance.choice(bits, MOST_BITS, replace=False))]
     values, found = torch.from_numpy(np.ascontiguousarray(rows)), []
-    for size in TUPLE_SIZES:
-        if comb(rows.shape[1], size):
-            entropies = tuple_entropies(values, Tuples.all(rows.shape[1], size)).numpy() / np.log(2)
-            # No bit tells less than nothing, and a sum of -p log p can be -0 or a rounding error below it.
-            summary = {"entropy_least": max(0.0, entropies.min()), "entropy_median": max(0.0, np.median(entropies))}
-            found += [{"metric": name, "at": size, "value": float(value)} for name, value in summary.items()]
+    before = torch.get_num_threads()  # those of a program that calls this
+    torch.set_num_threads(threads)
+    try:
+        for size in TUPLE_SIZES:
+            if comb(rows.shape[1], size):
+                entropies = tuple_entropies(values, Tuples.all(rows.shape[1], size)).numpy() / np.log(2)
+                # No bit tells less than nothing, and a sum of -p log p can be -0 or a rounding error below it.
+                summary = {"entropy_least": max(0.0, entropies.min()), "entropy_median": max(0.0, np.median(entropies))}
+                found += [{"metric": name, "at": size, "value": float(value)} for name, value in summary.items()]
+    finally:
+        torch.set_num_threads(before)
     return pd.DataFrame(found).astype({"at": "Int64"})
 
 

@@ -6,7 +6,11 @@ from rehash.comparison import plan
 from rehash.figures.registry import Figure, Wing
 
 _DRAWN, _SAID = "rehash.comparison.figures", "rehash.comparison.results"
+_HEADLINES = "rehash.comparison.headlines"
 _OF_ALL = f"{plan.RETRIEVAL}.json"  # the provenance of all tables that one job collects
+
+# The report's main figures, the first three of these that there are.
+MAIN = ("trade", "retrieval_of_codes", "published_retrieval", "precision_recall")
 
 FIGURES = {
     "trade": Figure(
@@ -18,6 +22,7 @@ FIGURES = {
         draw=f"{_DRAWN}.trade:plot_trade",
         summary=f"{_SAID}:trade_summary",
         claims=f"{_SAID}:trade_claims",
+        headline=f"{_HEADLINES}:trade_headline",
         group="overview",
     ),
     "retrieval_of_codes": Figure(
@@ -29,6 +34,7 @@ FIGURES = {
         draw=f"{_DRAWN}.retrieval:plot_retrieval",
         summary=f"{_SAID}:retrieval_summary",
         claims=f"{_SAID}:retrieval_claims",
+        headline=f"{_HEADLINES}:retrieval_headline",
         group="overview",
     ),
     "precision_recall": Figure(
@@ -39,6 +45,7 @@ FIGURES = {
         provenance=_OF_ALL,
         draw=f"{_DRAWN}.curves:plot_curves",
         summary=f"{_SAID}:curves_summary",
+        headline=f"{_HEADLINES}:curves_headline",
         group="overview",
     ),
     "published_retrieval": Figure(
@@ -49,7 +56,8 @@ FIGURES = {
         draw=f"{_DRAWN}.published:plot_published",
         summary=f"{_SAID}:published_summary",
         claims=f"{_SAID}:published_claims",
+        published=f"{_HEADLINES}:published_values",
         group="overview",
     ),
 }
-WING = Wing("comparison", FIGURES, plan.asked, plan.data_text)
+WING = Wing("comparison", FIGURES, plan.asked, plan.data_text, main=MAIN, published=("published_retrieval.csv",))

@@ -8,6 +8,8 @@ from rehash.tables import mean_and_sd
 from rehash.verdicts import CHANGES, DEFINITION, HOLDS, Claim, Claims, Verdicts, compared_runs
 
 TITLE = "The three works on one scale"
+SHORT = "One scale"  # in lists of the works
+CITED = ""
 TEXT = (
     "Codes of any origin, measured alike: neural codes of networks that were never told to hash, modulated responses "
     "of a frozen network, fingerprints that were trained to agree, and the field's baselines at equal bits. Queries "

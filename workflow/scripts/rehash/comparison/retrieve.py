@@ -61,16 +61,15 @@ def measure_retrieval(
     where, items = f"config: comparison.retrieval.{keys['dataset']}", len(sides["gallery"].labels)
     kept = _kept_queries(codes, sides, measured["queries_in_gallery"], where)
     labels = {"queries": sides["queries"].labels[kept], "gallery": sides["gallery"].labels}
-    _check_labels(codes, labels["queries"], labels["gallery"])
-    measured = measured | {name: _usual(measured[name], items, name) for name in USUAL}
-    _check_asked(codes, items, measured, where)
+    check_labels(codes, labels["queries"], labels["gallery"])
+    measured = measured | {name: usual(measured[name], items, name) for name in USUAL}
+    check_asked(codes, items, measured, where)
     sizes = {"train": about.get("train"), "gallery": items}
     tables, lines = [], []
     for coded in read_coded(codes):
         _check_codes(codes, coded, {name: len(side.labels) for name, side in sides.items()})
         coded = replace(coded, queries=coded.queries[kept])
-        with threadpool_limits(threads):
-            found, drawn = _measured(coded, labels, measured, keys["dataset"], threads)
+        found, drawn = measured_codes(coded, labels, measured, keys["dataset"], threads)
         for each, parts in ((found, tables), (drawn, lines)):
             named = {**keys, "bits": coded.bits, "repeat": coded.repeat, **sizes}
             parts.append(each.assign(**named)[[*named, *each]])
@@ -80,10 +79,16 @@ def measure_retrieval(
     return {"seed": measured["seed"], "queries": len(kept), "left_out": len(sides["queries"].ids) - len(kept)}
 
 
-def _measured(
+def measured_codes(
     coded: Coded, labels: dict[str, np.ndarray], measured: dict[str, Any], dataset: str, threads: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the rows of one encoder in both tables; its queries are those that are asked."""
+    """Return the rows of one encoder in both tables, without keys.
+
+    Args:
+        coded: its queries are those that are asked. labels: int64, of queries and gallery.
+        measured: at, cutoffs, radii, resamples, seed, and perhaps stable, as in `measure_retrieval`.
+        dataset: names the bootstrap's samples.
+    """
     queries, gallery, own = coded.queries, coded.gallery, (labels["queries"], labels["gallery"])
     radii = measured["radii"] if coded.bits else ()
     asked = Asked(len(gallery), *(tuple(sorted(set(each))) for each in (measured["at"], measured["cutoffs"], radii)))
@@ -92,11 +97,12 @@ def _measured(
     else:
         searched = Cosine(queries, gallery, *own)
     chance = stream(measured["seed"], "comparison", "bootstrap", dataset)
-    table, curves = measure(searched, own[0], asked, chance, resamples=measured["resamples"], threads=threads)
-    if coded.bits:
-        statistics = statistics_of_codes(gallery, queries, own[1], coded.bits, measured["seed"], threads)
-    else:
-        statistics = as_table(redundancies(as_codes(gallery), as_codes(queries)))
+    with threadpool_limits(threads):
+        table, curves = measure(searched, own[0], asked, chance, resamples=measured["resamples"], threads=threads)
+        if coded.bits:
+            statistics = statistics_of_codes(gallery, queries, own[1], coded.bits, measured["seed"], threads)
+        else:
+            statistics = as_table(redundancies(as_codes(gallery), as_codes(queries)))
     return pd.concat([table, statistics], ignore_index=True).astype({"n": "Int64"}), curves
 
 
@@ -144,23 +150,28 @@ def _kept_queries(path: str | Path, sides: dict[str, Side], in_gallery: str, whe
     return np.flatnonzero(~twice)
 
 
-def _check_labels(path: str | Path, queries: np.ndarray, gallery: np.ndarray) -> None:
+def check_labels(path: str | Path, queries: np.ndarray, gallery: np.ndarray) -> None:
+    """Raise an InputError that names `path`, unless the gallery has an item of each of the queries' labels."""
     alone = np.setdiff1d(queries, gallery)
     if len(alone):
         asked = np.isin(queries, alone).sum()
         raise InputError(
             f"{path}: the gallery has no item of {len(alone)} of the queries' labels: {_named(alone)} ({asked:,} "
-            "queries). Nothing could be found for these; choose a protocol whose gallery has items of all labels that "
-            "are asked for"
+            "queries). Nothing could be found for these; leave them out, or choose a protocol whose gallery has items "
+            "of all labels that are asked for"
         )
 
 
-def _usual(asked: list[int] | None, items: int, name: str) -> list[int]:
+def usual(asked: list[int] | None, items: int, name: str) -> list[int]:
     """Return the ranks that are asked for, or the usual ones that a gallery of so many items has."""
     return [rank for rank in USUAL[name] if rank <= items] if asked is None else asked
 
 
-def _check_asked(path: str | Path, items: int, measured: dict[str, Any], where: str) -> None:
+def check_asked(path: str | Path, items: int, measured: dict[str, Any], where: str) -> None:
+    """Raise an InputError unless radii, ranks and resamples fit a gallery of so many items.
+
+    path: what has the gallery. where: what the numbers are settings of; both are for messages.
+    """
     if measured["resamples"] < 1:
         raise InputError(f"{where}.resamples: {measured['resamples']}; expected 1 or more, and 1000 for good intervals")
     if wrong := [radius for radius in measured["radii"] if radius < 0]:
@@ -170,7 +181,7 @@ def _check_asked(path: str | Path, items: int, measured: dict[str, Any], where: 
         if wrong:
             raise InputError(
                 f"{where}.{name}: {_named(wrong)}, and the gallery of {path} has {items:,} items; choose from 1 to "
-                f"{items}, or a protocol with a larger gallery"
+                f"{items}, or a larger gallery (another protocol)"
             )
 
 

@@ -41,4 +41,4 @@ FIGURES = {
         claims="rehash.datasets.results:claims",
     )
 }
-WING = Wing("datasets", FIGURES, asked, data_text)
+WING = Wing("datasets", FIGURES, asked, data_text, main=("dataset",))

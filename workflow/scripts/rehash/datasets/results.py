@@ -7,6 +7,8 @@ import pandas as pd
 from rehash.verdicts import Claims
 
 TITLE = "The data"
+SHORT = "Data"  # in lists of the works
+CITED = ""
 TEXT = (
     "What each dataset holds, before anything is trained on it: look here first. What is odd about the data is said in "
     "a box of its own."

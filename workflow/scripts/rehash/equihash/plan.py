@@ -1086,6 +1086,16 @@ def data_text(
     return f"Task {task}. {_steps(config, task)}" if task else "Published rates, beside ours."
 
 
+def networks_shown(config: dict, name: str, task: str = "", database: str = "", model: str = "", **_: str) -> list[str]:
+    """List the models whose training or fingerprints a figure shows."""
+    if model:
+        return [model]
+    if name in ("views", "perlin", "family"):
+        return []
+    found = database_runs(config, database) if database else runs(config, task) if task else []
+    return list(dict.fromkeys(run["model"] for run in found))
+
+
 def _steps(config: dict, task: str) -> str:
     """Return the sentences on how long a task's models are trained, compared with the published ones."""
     trained = {

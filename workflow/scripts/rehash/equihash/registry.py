@@ -5,6 +5,10 @@ from __future__ import annotations
 from rehash.equihash import plan
 from rehash.figures.registry import Figure, Wing
 
+# The report's main figures, the first three of these that there are.
+MAIN = ("distances", "probes", "perfect_retrieval", "retrieval", "training", "views")
+_TOLD = MAIN[:4]  # those that have a headline
+
 
 def _figure(name: str, about: str, title: str, stem: str, draw: str, *, claims: bool = False, **more: object) -> Figure:
     results = "rehash.equihash.results"
@@ -16,6 +20,7 @@ def _figure(name: str, about: str, title: str, stem: str, draw: str, *, claims: 
         draw=f"rehash.equihash.figures.{draw}",
         summary=f"{results}:{name}_summary",
         claims=f"{results}:{name}_claims" if claims else "",
+        headline=f"rehash.equihash.headlines:{name}_headline" if name in _TOLD else "",
         **more,
     )
 
@@ -141,7 +146,16 @@ FIGURES = {
         plan.PERFECT,
         "retrieval:plot_published",
         claims=True,
+        published="rehash.equihash.headlines:published_values",
         group="overview",
     ),
 }
-WING = Wing("equihash", FIGURES, plan.asked, plan.data_text)
+WING = Wing(
+    "equihash",
+    FIGURES,
+    plan.asked,
+    plan.data_text,
+    main=MAIN,
+    published=("published_equihash.csv",),
+    networks=plan.networks_shown,
+)

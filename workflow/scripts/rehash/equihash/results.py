@@ -27,6 +27,8 @@ from rehash.series import range_words, seed_words, with_series
 from rehash.verdicts import CHANGES, DEFINITION, Claims, against_predicted, compared_runs
 
 TITLE = "Learned equihash functions"
+SHORT = "Equihash"  # in lists of the works
+CITED = "Duchesneau's thesis"
 TEXT = (
     "An equihash maps an item to a fingerprint such that noisy views of one thing get the same and views of different "
     "things do not, so that a hash table finds what was seen before (Duchesneau's thesis). Items are mosaics of a "

@@ -170,6 +170,12 @@ def data_text(config: dict, name: str, dataset: str) -> str:
     return dataset_text(config, dataset)
 
 
+def networks_shown(config: dict, name: str, dataset: str) -> list[str]:
+    """List the models that a figure of layers shows; other figures are of networks that have no names."""
+    layers = name in ("layers", "layers_regions")
+    return list(config["hash_encoders"]["layers"][dataset]["models"]) if layers else []
+
+
 def train_share(config: dict, study: str, dataset: str) -> float:
     """Return the share of the train split that a study trains on: that of its block, or the wing's default."""
     own = study_config(config, study, dataset)["train_share"]

@@ -7,6 +7,10 @@ from rehash.hash_encoders import plan
 from rehash.hash_encoders.studies import STUDIES
 
 _DRAWN, _SAID = "rehash.hash_encoders.figures", "rehash.hash_encoders.results"
+_HEADLINES = "rehash.hash_encoders.headlines"
+
+# The report's main figures, the first three of these that there are.
+MAIN = ("capacity", "phase_chart", "training_time", "sample_size", "layers", "depth", "published", "regions")
 
 
 def _study(name: str) -> Figure:
@@ -18,6 +22,7 @@ def _study(name: str) -> Figure:
         draw=STUDIES[name].draw,
         summary=f"{_SAID}:study_summary",
         claims=STUDIES[name].claims,
+        headline=f"{_HEADLINES}:{'capacity' if name == 'capacity' else 'study'}_headline" if name in MAIN else "",
         settings=lambda config, dataset: plan.drawing(config, name, dataset),
     )
 
@@ -52,6 +57,7 @@ FIGURES = {name: _study(name) for name in STUDIES} | {
         page=f"{_DRAWN}.phase_chart:interactive_phase_chart",
         summary=f"{_SAID}:phase_chart_summary",
         claims=f"{_SAID}:phase_chart_claims",
+        headline=f"{_HEADLINES}:phase_chart_headline",
         settings=plan.chart_settings,
         group="overview",
     ),
@@ -63,6 +69,7 @@ FIGURES = {name: _study(name) for name in STUDIES} | {
         draw=f"{_DRAWN}.layers:plot_layers",
         summary=f"{_SAID}:layers_summary",
         claims=f"{_SAID}:layers_claims",
+        headline=f"{_HEADLINES}:layers_headline",
     ),
     "layers_regions": Figure(
         about="Draw how far the linear regions of networks of any shape reach around inputs.",
@@ -102,7 +109,16 @@ FIGURES = {name: _study(name) for name in STUDIES} | {
         draw=f"{_DRAWN}.published:plot_published",
         summary=f"{_SAID}:published_summary",
         claims=f"{_SAID}:published_claims",
+        published=f"{_HEADLINES}:published_values",
         group="overview",
     ),
 }
-WING = Wing("hash_encoders", FIGURES, plan.asked, plan.data_text)
+WING = Wing(
+    "hash_encoders",
+    FIGURES,
+    plan.asked,
+    plan.data_text,
+    main=MAIN,
+    published=("published_hash_encoders.csv",),
+    networks=plan.networks_shown,
+)

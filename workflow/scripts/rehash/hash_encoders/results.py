@@ -16,6 +16,8 @@ from rehash.tables import mean_and_sd, medians, summarise, with_state
 from rehash.verdicts import CHANGES, DEFINITION, Claim, Claims, compared
 
 TITLE = "Neural networks behave as hash encoders"
+SHORT = "Hash encoders"  # in lists of the works
+CITED = "He, Lei, Ji and Tao (2021), arXiv 2101.05490"
 TEXT = (
     "A ReLU network cuts its input space into linear regions. The neural code of an input says in which region it "
     "lies: one bit for each hidden unit, on or off. He et al. (2021) find that these codes behave like a hash: "

@@ -5,6 +5,11 @@ from __future__ import annotations
 from rehash.figures.registry import Figure, Wing
 from rehash.tgsh import plan
 
+_HEADLINES = "rehash.tgsh.headlines"
+# The report's main figures, the first three of these that there are.
+MAIN = ("task_similarity", "hash_property", "accuracy", "held_out", "notebook", "transfer", "codes")
+_TOLD = ("task_similarity", "hash_property", "accuracy", "held_out")  # those that have a headline
+
 
 def _figure(
     name: str, about: str, title: str, draw: str, *tables: str, stem: str = "", folder: str = plan.FOLDER,
@@ -21,6 +26,8 @@ def _figure(
         draw=f"rehash.tgsh.figures.{draw}",
         summary=f"{results}:{name}_summary",
         claims="" if name == "tasks" else f"{results}:{name}_claims",
+        headline=f"{_HEADLINES}:{name}_headline" if name in _TOLD else "",
+        published=f"{_HEADLINES}:published_values" if name == "notebook" else "",
         provenance=provenance and folder + provenance,
     )
 
@@ -111,4 +118,11 @@ FIGURES = {
         folder=plan.DATASET_FOLDER,
     ),
 }
-WING = Wing("tgsh", FIGURES, plan.asked, plan.data_text)
+WING = Wing(
+    "tgsh",
+    FIGURES,
+    plan.asked,
+    plan.data_text,
+    main=MAIN,
+    published=("published_tgsh.csv", "published_tgsh_similarity.csv"),
+)

@@ -26,6 +26,8 @@ from rehash.verdicts import (
 )
 
 TITLE = "Task-specific geometric sensitive hashing"
+SHORT = "T-GSH"  # in lists of the works
+CITED = "Hong and Pavlic (2023), arXiv 2401.02437"
 TEXT = (
     "T-GSH (Hong & Pavlic 2023): one frozen random network serves many tasks, here the same digits turned or moved in "
     "many ways, and each task learns only a modulation, a context vector and a strength that scale the frozen "

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -22,10 +22,9 @@ import torch
 
 from rehash.bits import pack, unpack
 from rehash.datasets.layout import Dataset
-from rehash.errors import InputError
 from rehash.hash_encoders.models.codes import ALL_LAYERS, DIGEST, GROWING, Code, LayersEncoding, Wanted, shown_splits
 from rehash.hash_encoders.models.inputs import Preparation
-from rehash.hash_encoders.models.nodes import Node, Watched
+from rehash.hash_encoders.models.nodes import EXAMPLE, Node, Watched, batch_size, check_finite
 from rehash.hash_encoders.models.origins import Origin, open_network
 from rehash.hdf5 import created, seal, write_attributes
 from rehash.job import Saving
@@ -33,9 +32,6 @@ from rehash.seeds import stream
 from rehash.training import Compute, State, finished
 
 log = logging.getLogger("rehash")
-_LARGEST = 2**24  # numbers of the largest node's value of a batch
-_MOST = 256  # inputs of a batch
-EXAMPLE = 4  # inputs that a network is tried with before it is used
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,11 +110,6 @@ def _channels(node: Node, share: float, draw: Callable[..., np.random.Generator]
     return None if count == node.channels else np.sort(draw("channels", node.name).permutation(node.channels)[:count])
 
 
-def batch_size(nodes: Iterable[Node]) -> int:
-    """Return how many inputs a network is shown at a time, so that the largest value of these nodes is small enough."""
-    return max(1, min(_MOST, _LARGEST // max(node.channels * node.positions for node in nodes)))
-
-
 class Encoding:
     """The encoding of inputs as a resumable job (see `rehash.training.run`), whose step is one batch.
 
@@ -175,7 +166,7 @@ class Encoding:
         wholes = {n: _Whole(code, len(taken)) for n, code in enumerate(self.codes) if code.node == ALL_LAYERS}
 
         def visit(name: str, on_BCP: torch.Tensor, value_BCP: torch.Tensor) -> None:
-            self._check(name, value_BCP, rows.start)
+            check_finite(value_BCP, f"{self.watched.where}: node {name}", rows.start)
             pooled = {}
             for part in self.parts[name]:
                 pool = self.codes[part.own].pool
@@ -199,16 +190,6 @@ class Encoding:
                 return part[start : start + self.batch]
             start -= len(part)
         raise IndexError("no input is left")
-
-    def _check(self, name: str, value_BCP: torch.Tensor, start: int) -> None:
-        if bool(value_BCP.sum().isfinite()):
-            return
-        bad = (~value_BCP.isfinite().flatten(1).all(1)).nonzero()
-        if len(bad):
-            raise InputError(
-                f"{self.watched.where}: node {name}: input {start + int(bad[0])} gives NaN or infinity; expected "
-                "finite numbers. Are the weights, and the scale of inputs, those that belong together?"
-            )
 
     def _keep(self, part: Part, pooled: torch.Tensor, rows: slice, whole: _Whole) -> None:
         chosen = (pooled if part.channels is None else pooled.index_select(1, part.channels.to(pooled.device))).flatten(

@@ -10,9 +10,8 @@ import torch
 
 from rehash.encoders import Encoder, Wanted
 from rehash.errors import InputError, unknown
-from rehash.hash_encoders.models.encode import EXAMPLE, batch_size
 from rehash.hash_encoders.models.inputs import Preparation
-from rehash.hash_encoders.models.nodes import Node, Watched
+from rehash.hash_encoders.models.nodes import EXAMPLE, Node, Watched, batch_size
 from rehash.hash_encoders.models.origins import Origin, open_network
 from rehash.seeds import stream
 

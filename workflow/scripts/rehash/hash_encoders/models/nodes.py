@@ -31,6 +31,9 @@ from rehash.errors import InputError, unknown
 
 log = logging.getLogger("rehash")
 RELU = "relu"  # stands for all two-piece-linear units
+_LARGEST = 2**24  # numbers of the largest node's value of a batch
+_MOST = 256  # inputs of a batch
+EXAMPLE = 4  # inputs that a network is tried with before it is used
 
 _UNIT_MODULES = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU)
 _UNIT_FUNCTIONS = {
@@ -133,9 +136,8 @@ class Watched:
         try:
             return [each.clone() for each in tree_leaves(self.network(inputs)) if isinstance(each, torch.Tensor)]
         except (RuntimeError, ValueError, TypeError, IndexError, AssertionError, AttributeError, KeyError) as error:
-            if inputs.ndim == 2:
-                kind, ways = f"{inputs.shape[1]} numbers", ""
-            else:
+            kind, ways = f"{' x '.join(map(str, inputs.shape[1:]))} numbers", ""
+            if inputs.ndim == 4:
                 channels, height, width = inputs.shape[1:]
                 kind = f"{channels} channel{'s' * (channels > 1)} and {height} x {width} pixels"
                 ways = "; image_size and channels of the model's block scale images"
@@ -227,6 +229,26 @@ class Watched:
 
     def _untraced(self) -> str:
         return "" if self.traced else ". The network cannot be traced, so that only modules and units can be had"
+
+
+def batch_size(nodes: Iterable[Node]) -> int:
+    """Return how many inputs a network is shown at a time, so that the largest value of these nodes is small enough."""
+    return max(1, min(_MOST, _LARGEST // max(node.channels * node.positions for node in nodes)))
+
+
+def check_finite(value: torch.Tensor, what: str, start: int) -> None:
+    """Raise an InputError unless all values of a batch (B, ...), whose first input has the number `start`, are finite.
+
+    what: the network and the node, for the message.
+    """
+    if bool(value.sum().isfinite()):
+        return
+    bad = (~value.isfinite().flatten(1).all(1)).nonzero()
+    if len(bad):
+        raise InputError(
+            f"{what}: input {start + int(bad[0])} gives NaN or infinity; expected finite numbers. Are the weights, and "
+            "the scale of inputs, those that belong together?"
+        )
 
 
 class _Everything(set):
