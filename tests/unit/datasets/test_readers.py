@@ -317,7 +317,7 @@ ROW = np.zeros((1, 3072), np.uint8)
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, r"not CIFAR-10; expected data_batch_1.bin .binary version. or data_batch_1"),
+        ({}, r"not CIFAR-10 or CIFAR-100; expected data_batch_1.bin or train.bin .binary version., or data_batch_1"),
         ({"data_batch_1.bin": b""}, "lacks data_batch_2.bin, data_batch_3.bin, .*, test_batch.bin"),
         (
             {**BINARY, "test_batch.bin": BINARY["test_batch.bin"][:-1]},
@@ -382,6 +382,84 @@ def test_bad_cifar_archives(tmp_path):
 def test_cifar_without_names_of_classes(tmp_path):
     files = {name: content for name, content in BINARY.items() if "meta" not in name}
     assert cifar.read({"path": str(write_folder(tmp_path / "c", files))}).class_names is None
+
+
+FINE, COARSE = [f"fine{c}" for c in range(100)], [f"coarse{c}" for c in range(20)]
+
+
+def cifar100_files(version: str) -> dict[str, bytes]:
+    """File name -> content of a small made-up CIFAR-100; the same pixels and labels in either version."""
+    rng, files = np.random.default_rng(2), {}
+    for name, n in (("train", 40), ("test", 7)):
+        data, fine = rng.integers(0, 256, (n, 3072), dtype=np.uint8), rng.integers(0, 100, n)
+        coarse = fine // 5
+        if version == "bin":
+            files[f"{name}.bin"] = np.c_[coarse, fine, data].astype(np.uint8).tobytes()
+        else:
+            labels = {"fine_labels": fine.tolist(), "coarse_labels": coarse.tolist()}
+            files[name] = dumped({"filenames": ["a.png"] * n, "batch_label": name, **labels, "data": data}, None)
+    if version == "bin":
+        names = {"fine_label_names.txt": FINE, "coarse_label_names.txt": COARSE}
+        return files | {name: "\n".join([*lines, ""]).encode() for name, lines in names.items()}
+    return files | {"meta": dumped({"fine_label_names": FINE, "coarse_label_names": COARSE}, None)}
+
+
+class UncheckedCIFAR100(torchvision.datasets.CIFAR100):
+    meta = {**torchvision.datasets.CIFAR100.meta, "md5": None}  # noqa: RUF012
+
+    def _check_integrity(self):
+        return True
+
+
+@pytest.mark.parametrize("version", ["binary", "python"])
+@pytest.mark.parametrize("where", ["folder", "parent", "tar.gz"])
+def test_cifar100_agrees_with_torchvision(tmp_path, version, where):
+    folder, files = f"cifar-100-{version}", cifar100_files("bin" if version == "binary" else "py")
+    if where == "tar.gz":
+        path = write_tar(tmp_path / "c", {f"{folder}/{name}": content for name, content in files.items()})
+    else:
+        path = write_folder(tmp_path / folder, files)
+    given = {"path": str(path.parent if where == "parent" else path)}
+    write_folder(tmp_path / "root" / "cifar-100-python", cifar100_files("py"))
+    oracle = {split: UncheckedCIFAR100(tmp_path / "root", train=split == "train") for split in ("train", "test")}
+    for found in (cifar.read(given), cifar.read(given, labels="fine")):
+        assert found.class_names == oracle["train"].classes == FINE
+        for split, data in oracle.items():
+            assert (found.splits[split].images == data.data).all()
+            assert found.splits[split].labels.tolist() == data.targets
+    coarse = cifar.read(given, labels="coarse")
+    assert coarse.class_names == COARSE
+    for split, data in oracle.items():
+        assert (coarse.splits[split].images == data.data).all()
+        assert coarse.splits[split].labels.tolist() == [label // 5 for label in data.targets]
+
+
+BINARY100, PYTHON100 = cifar100_files("bin"), cifar100_files("py")
+
+
+@pytest.mark.parametrize(
+    ("files", "labels", "message"),
+    [
+        (BINARY, "fine", "CIFAR-10, which has one kind of labels; leave out `labels: fine`"),
+        (PYTHON, "coarse", "CIFAR-10, which has one kind of labels; leave out `labels: coarse`"),
+        ({"train.bin": BINARY100["train.bin"]}, None, "lacks test.bin"),
+        ({**BINARY100, "test.bin": BINARY100["test.bin"][:-1]}, None, r"expected a multiple of 3074 \(two labels and"),
+        ({**BINARY100, "test.bin": b"\x00\x64" + bytes(3072)}, None, "test.bin: label 100 of item 0 is out of range"),
+        ({**BINARY100, "test.bin": b"\x14\x00" + bytes(3072)}, "coarse", "test.bin: label 20 of item 0 is out of"),
+        (
+            {**PYTHON100, "test": dumped({"data": ROW, "labels": [0]}, 2)},
+            None,
+            "lacks fine_labels; it has data, labels",
+        ),
+        ({**PYTHON100, "meta": dumped({"fine_label_names": "ab"}, 2)}, None, "fine_label_names is not a list of"),
+        ({**PYTHON100, "meta": dumped({"fine_label_names": FINE}, 2)}, "coarse", "lacks coarse_label_names"),
+    ],
+)
+def test_bad_cifar100(tmp_path, files, labels, message):
+    with pytest.raises(InputError, match=message):
+        cifar.read({"path": str(write_folder(tmp_path / "c", files))}, labels=labels)
+    with pytest.raises(InputError, match=message):
+        cifar.read({"archive": str(write_tar(tmp_path / "c.tar", files, "w"))}, labels=labels)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Reader of CIFAR-10 as its author publishes it: the binary or the Python version, as a folder or a tar archive."""
+"""Reader of CIFAR-10 and CIFAR-100 as their author publishes them: binary or Python, as a folder or a tar archive."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import lzma
 import tarfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,67 +17,109 @@ from rehash.datasets.raw import one_path, plain_labels
 from rehash.datasets.samples import Found
 from rehash.errors import InputError, unreadable
 
-_BATCHES = {"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
-_PLAIN_NAMES = [name for names in _BATCHES.values() for name in names]
-_META = {".bin": "batches.meta.txt", "": "batches.meta"}
-_FOLDERS = ("cifar-10-batches-bin", "cifar-10-batches-py")
 _PIXELS = 3 * 32 * 32
-_CLASSES = 10
 
 
-def read(files: dict[str, str]) -> Found:
-    """Read either version of CIFAR-10 from a folder (or its parent) or a tar archive, which is never unpacked to disk.
+class _Kind(NamedTuple):
+    """What is in the files of CIFAR-10 or CIFAR-100, whose binary version's names end in .bin."""
 
-    Images are uint8 (N, 32, 32, 3), labels int64 (N,). The class names are those of batches.meta, None without it.
+    name: str
+    folders: tuple[str, str]
+    batches: dict[str, list[str]]
+    label_bytes: int  # of a row of the binary version, before its pixels
+    label_byte: int  # of these the one that is read
+    labels: str  # of the Python version: the key of a batch
+    names: str  # of the Python version: the key of the file of class names
+    names_files: dict[str, str]  # by how the version's names end
+    classes: int
+
+
+CIFAR10 = _Kind(
+    "CIFAR-10",
+    ("cifar-10-batches-bin", "cifar-10-batches-py"),
+    {"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]},
+    *(1, 0, "labels", "label_names", {".bin": "batches.meta.txt", "": "batches.meta"}, 10),
+)
+CIFAR100 = {
+    labels: _Kind(
+        "CIFAR-100",
+        ("cifar-100-binary", "cifar-100-python"),
+        {"train": ["train"], "test": ["test"]},
+        *(2, byte, f"{labels}_labels", f"{labels}_label_names"),
+        *({".bin": f"{labels}_label_names.txt", "": "meta"}, classes),
+    )
+    for byte, (labels, classes) in enumerate({"coarse": 20, "fine": 100}.items())
+}
+
+
+def read(files: dict[str, str], *, labels: str | None = None) -> Found:
+    """Read either version of CIFAR-10 or CIFAR-100 from a folder (or its parent) or a tar archive, which stays packed.
+
+    Images are uint8 (N, 32, 32, 3), labels int64 (N,). The class names are those of the file of names, None without it.
+
+    Args:
+        labels: of CIFAR-100, fine (100 classes; also if left out) or coarse (20).
 
     Raises:
-        InputError: the files are not CIFAR-10, a batch is missing, truncated or of another shape, or a pickle asks for
+        InputError: the files are neither, a batch is missing, truncated or of another shape, or a pickle asks for
             more than arrays, lists and strings.
     """
     path = one_path(files, "archive")
-    contents = _from_folder(path) if path.is_dir() else _from_archive(path)
-    version = next((end for end in _META if any(f"{name}{end}" in contents for name in _PLAIN_NAMES)), None)
-    if version is None:
-        raise InputError(f"{path}: not CIFAR-10; expected data_batch_1.bin (binary version) or data_batch_1 (Python's)")
-    missing = [f"{name}{version}" for name in _PLAIN_NAMES if f"{name}{version}" not in contents]
-    if missing:
+    kinds = (CIFAR10, CIFAR100[labels or "fine"])
+    wanted = {name for kind in kinds for name in _names(kind)}
+    contents = _from_folder(path, kinds, wanted) if path.is_dir() else _from_archive(path, wanted)
+    found = ((kind, end) for kind in kinds for end in kind.names_files if contents.keys() & set(_batches(kind, end)))
+    kind, version = next(found, (None, ""))
+    if kind is None:
+        raise InputError(
+            f"{path}: not CIFAR-10 or CIFAR-100; expected data_batch_1.bin or train.bin (binary version), or "
+            "data_batch_1 or train (Python's)"
+        )
+    if labels and kind is CIFAR10:
+        raise InputError(f"{path}: CIFAR-10, which has one kind of labels; leave out `labels: {labels}`")
+    if missing := [name for name in _batches(kind, version) if name not in contents]:
         raise InputError(f"{path}: lacks {', '.join(missing)}")
-    meta = contents.get(_META[version])
-    names = None if meta is None else _CLASS_NAMES[version](meta, f"{path}: {_META[version]}")
+    meta = contents.get(kind.names_files[version])
+    names = None if meta is None else _CLASS_NAMES[version](meta, f"{path}: {kind.names_files[version]}", kind)
     splits = {}
-    for split, batches in _BATCHES.items():
+    for split, batches in kind.batches.items():
         parts = []
         for batch in batches:
             where = f"{path}: {batch}{version}"
-            pixels, labels = _ROWS[version](contents[f"{batch}{version}"], where)
+            pixels, numbers = _ROWS[version](contents[f"{batch}{version}"], where, kind)
             images = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-            parts.append(Split(images, labels))
-            check_split(parts[-1], where, len(names) if names else _CLASSES)
+            parts.append(Split(images, numbers))
+            check_split(parts[-1], where, len(names) if names else kind.classes)
         splits[split] = Split(np.concatenate([p.images for p in parts]), np.concatenate([p.labels for p in parts]))
     return Found(splits, names)
 
 
-def _wanted(name: str) -> bool:
-    return name in _META.values() or name.removesuffix(".bin") in _PLAIN_NAMES
+def _batches(kind: _Kind, version: str) -> list[str]:
+    return [f"{name}{version}" for names in kind.batches.values() for name in names]
 
 
-def _from_folder(path: Path) -> dict[str, bytes]:
-    for folder in (path, *(path / name for name in _FOLDERS)):
+def _names(kind: _Kind) -> list[str]:
+    """Return the names of all files of a kind that are read, in either version."""
+    return [name for end, names in kind.names_files.items() for name in (*_batches(kind, end), names)]
+
+
+def _from_folder(path: Path, kinds: tuple[_Kind, ...], wanted: set[str]) -> dict[str, bytes]:
+    for folder in (path, *(path / name for kind in kinds for name in kind.folders)):
         if folder.is_dir():
-            found = (file for file in folder.iterdir() if _wanted(file.name) and file.is_file())
+            found = (file for file in folder.iterdir() if file.name in wanted and file.is_file())
             contents = {file.name: file.read_bytes() for file in found}
             if contents:
                 return contents
     return {}
 
 
-def _from_archive(path: Path) -> dict[str, bytes]:
+def _from_archive(path: Path, wanted: set[str]) -> dict[str, bytes]:
     contents: dict[str, bytes] = {}
     try:
         with tarfile.open(path) as archive:
             for member in archive:
                 name = member.name.rpartition("/")[2]
-                if member.isfile() and _wanted(name):
+                if member.isfile() and name in wanted:
                     if name in contents:
                         raise InputError(f"{path}: holds {name} twice")
                     contents[name] = archive.extractfile(member).read()
@@ -88,42 +130,43 @@ def _from_archive(path: Path) -> dict[str, bytes]:
     return contents
 
 
-def _binary_rows(content: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
-    if len(content) % (1 + _PIXELS):
+def _binary_rows(content: bytes, where: str, kind: _Kind) -> tuple[np.ndarray, np.ndarray]:
+    size = kind.label_bytes + _PIXELS
+    if len(content) % size:
         raise InputError(
-            f"{where}: truncated or too long: {len(content)} bytes, expected a multiple of {1 + _PIXELS} "
-            f"(a label and {_PIXELS} pixels)"
+            f"{where}: truncated or too long: {len(content)} bytes, expected a multiple of {size} "
+            f"({'a label' if kind.label_bytes == 1 else 'two labels'} and {_PIXELS} pixels)"
         )
-    rows = np.frombuffer(content, np.uint8).reshape(-1, 1 + _PIXELS)
-    return rows[:, 1:], rows[:, 0].astype(np.int64)
+    rows = np.frombuffer(content, np.uint8).reshape(-1, size)
+    return rows[:, kind.label_bytes :], rows[:, kind.label_byte].astype(np.int64)
 
 
-def _binary_names(content: bytes, where: str) -> list[str]:
+def _binary_names(content: bytes, where: str, kind: _Kind) -> list[str]:
     try:
         return [line.strip() for line in content.decode().splitlines() if line.strip()]
     except UnicodeDecodeError as error:
         raise InputError(f"{where}: not a text of class names ({error})") from error
 
 
-def _python_rows(content: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
-    pixels, labels = _entries(content, where, "data", "labels")
+def _python_rows(content: bytes, where: str, kind: _Kind) -> tuple[np.ndarray, np.ndarray]:
+    pixels, labels = _entries(content, where, "data", kind.labels)
     if not isinstance(pixels, PickledArray):
         raise InputError(f"{where}: data is {type(pixels).__name__}; expected uint8 (N, {_PIXELS})")
     rows = pixels.as_bytes(f"{where}: data")
     if rows.shape[1:] != (_PIXELS,):
         raise InputError(f"{where}: data is uint8 {rows.shape}; expected uint8 (N, {_PIXELS})")
     if not isinstance(labels, list):
-        raise InputError(f"{where}: labels are not a list of integers ({type(labels).__name__})")
+        raise InputError(f"{where}: {kind.labels} are not a list of integers ({type(labels).__name__})")
     try:
         return rows, plain_labels(np.asarray(labels), where)
     except ValueError as error:
-        raise InputError(f"{where}: labels are not a list of integers ({error})") from error
+        raise InputError(f"{where}: {kind.labels} are not a list of integers ({error})") from error
 
 
-def _python_names(content: bytes, where: str) -> list[str]:
-    (names,) = _entries(content, where, "label_names")
+def _python_names(content: bytes, where: str, kind: _Kind) -> list[str]:
+    (names,) = _entries(content, where, kind.names)
     if not isinstance(names, list) or not all(isinstance(name, (bytes, str)) for name in names):
-        raise InputError(f"{where}: label_names is not a list of strings")
+        raise InputError(f"{where}: {kind.names} is not a list of strings")
     return [as_text(name) for name in names]
 
 
