@@ -8,6 +8,12 @@ import pandas as pd
 RESULTS = Path(__file__).parent / "results"
 NETWORKS = Path(__file__).parents[1] / "workflow" / "resources" / "networks"
 _OF_ITEMS = ("alone_in_bucket_rate", "own_item_rate", "perfect_retrieval_rate", "items_retrieved")
+_OF_TRAINED = {
+    "recall": "recall",
+    "items_retrieved": "items retrieved",
+    "perfect_retrieval_rate": "perfect",
+    "irrelevant_collision_rate": "irrelevant collision rate",
+}
 _METRICS = ("true_positive_rate", "false_positive_rate", "recall", "jaccard", "perfect_retrieval_rate")
 
 
@@ -78,6 +84,28 @@ def known_items() -> pd.DataFrame:
     shown["predicted"] = table.predicted.map("{:.5f}".format)
     shown["found"] = [f"{row.found:.5f} ({row.low:.5f} to {row.high:.5f})" for row in table.itertuples()]
     return shown
+
+
+def trained_items() -> pd.DataFrame:
+    """What an exact look-up among 10^7 noisy mosaics finds that a trained network hashed, by its first items."""
+    table = pd.read_csv(RESULTS / "equihash_digits_10m.csv")
+    lines = []
+    for size, part in table[table.metric.isin(_OF_TRAINED)].groupby("database_size"):
+        cells = {_OF_TRAINED[row.metric]: _with_interval(row) for row in part.itertuples()}
+        lines.append({"first items": f"{size:,}", **{words: cells[words] for words in _OF_TRAINED.values()}})
+    return pd.DataFrame(lines)
+
+
+def trained_probes() -> pd.DataFrame:
+    """The recall and precision of more probes among all of them."""
+    table = pd.read_csv(RESULTS / "equihash_digits_10m_probes.csv")
+    table["cell"] = [_with_interval(row) for row in table.itertuples()]
+    table = table.pivot(index="probes", columns="metric", values="cell")[["recall", "precision"]].reset_index()
+    return table.assign(probes=table.probes.map("{:,}".format))
+
+
+def _with_interval(row) -> str:
+    return f"{row.value:.3g} ({row.low:.3g} to {row.high:.3g})"
 
 
 def after_100_steps() -> pd.DataFrame:

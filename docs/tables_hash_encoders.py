@@ -76,32 +76,38 @@ def stopping() -> pd.DataFrame:
     theirs = theirs.set_index(["metric", "x"]).value
     named = {f"patience {p}" + (f", least improvement {d:g}" if d else ""): (p, d) for p, d in RULES}
     lines = []
+    samples = {n: dict(list(part.sort_values("epoch").groupby("repeat"))) for n, part in table.groupby("sample_size")}
     for words, rule in [*named.items(), *((f"{e:,} epochs", e) for e in FIXED)]:
         line = {"rule": words}
-        for n, part in table.groupby("sample_size"):
-            line[f"n = {n:,}"] = _distance(part, _ends(rules, n, rule, part), theirs)
+        for n, trainings in samples.items():
+            line[f"n = {n:,}"] = _distance(n, trainings, _ends(rules, n, rule, trainings), theirs)
         lines.append(line)
     return pd.DataFrame(lines)
 
 
-def _ends(rules: pd.DataFrame, n: int, rule: tuple[int, float] | int, part: pd.DataFrame) -> dict[int, int] | None:
+def _ends(rules: pd.DataFrame, n: int, rule: tuple[int, float] | int, trainings: dict) -> dict[int, int] | None:
     """Repeat -> the epoch at which a rule stops it; None if these networks were not trained so far."""
-    last = part.epoch.max()
+    last = max(training.epoch.max() for training in trainings.values())
     if isinstance(rule, int):
-        return dict.fromkeys(part.repeat.unique(), rule) if rule <= last else None
+        return dict.fromkeys(trainings, rule) if rule <= last else None
     ends = rules.query("sample_size == @n and patience == @rule[0] and min_delta == @rule[1]").set_index("repeat").epoch
     return None if last < MOST and (ends == last).any() else ends.to_dict()
 
 
-def _distance(part: pd.DataFrame, ends: dict[int, int] | None, theirs: pd.Series) -> str:
-    """Root of the mean squared difference, of means over networks; between two kept epochs, along log epoch."""
+def _distance(n: int, trainings: dict[int, pd.DataFrame], ends: dict[int, int] | None, theirs: pd.Series) -> str:
+    """Root of the mean squared difference, of means over networks; between two kept epochs, along log epoch.
+
+    trainings: by repeat, the rows of its epochs in order.
+    """
     if ends is None:
         return "not run"
-    n, differences = int(part.sample_size.iloc[0]), []
+    differences = []
     for metric in COMPARED:
         if (metric, n) in theirs:
-            lines = {repeat: line.sort_values("epoch") for repeat, line in part.groupby("repeat")}
-            ours = [np.interp(np.log(ends[r]), np.log(line.epoch), line[metric]) for r, line in lines.items()]
+            ours = [
+                np.interp(np.log(ends[repeat]), np.log(training.epoch), training[metric])
+                for repeat, training in trainings.items()
+            ]
             differences.append(np.mean(ours) - theirs[metric, n])
     return f"{np.sqrt(np.mean(np.square(differences))):.3f}"
 

@@ -23,18 +23,25 @@ DEFAULTS = merged(DEFAULT)
 PAGES = [page for folder in (".", "docs", "config", "profiles", "workflow/*") for page in ROOT.glob(f"{folder}/*.md")]
 
 
-def test_generated_tables_are_up_to_date():
-    for path, text in generate.pages().items():
+@pytest.fixture(scope="module")
+def made() -> tuple[dict[Path, str], set[Path]]:
+    """The pages as they have to be, and the tables that they were made from."""
+    read, real = set(), pd.read_csv
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pd, "read_csv", lambda path, **kwargs: read.add(Path(path)) or real(path, **kwargs))
+        return generate.pages(), read
+
+
+def test_generated_tables_are_up_to_date(made):
+    for path, text in made[0].items():
         assert path.read_text() == text, f"{path.name}: run `make docs`"
 
 
-def test_every_kept_table_is_read_by_make_docs(monkeypatch):
+def test_every_kept_table_is_read_by_make_docs(made):
     """A committed table gets into the documentation by `make docs`, whose tables the first test keeps up to date."""
-    read, real = set(), pd.read_csv
-    monkeypatch.setattr(pd, "read_csv", lambda path, **kwargs: read.add(Path(path)) or real(path, **kwargs))
-    generate.pages()
     kept = set((ROOT / "docs" / "results").glob("*.csv"))
-    assert {path.stem for path in kept - read} == {"equihash_mnist_losses", "tgsh_rotation_training"}, "quoted nowhere"
+    unread = {path.stem for path in kept - made[1]}
+    assert unread == {"equihash_mnist_losses", "tgsh_rotation_training"}, "quoted nowhere"
 
 
 def test_coverage_says_yes_part_or_no_and_what_is_missing():
@@ -181,6 +188,22 @@ def test_every_published_value_has_a_line():
     spread = judged.sd * judged["work"].map({"He et al. 2021": 1, "Hong & Pavlic 2023": 2}) + judged.error.fillna(0)
     assert ((judged.difference.abs() <= spread + 1e-5) == (judged.verdict == "inside")).all()
     assert table[table.verdict == "not run"].ours.isna().all()
+
+
+def test_a_kept_study_takes_the_place_of_the_same_networks_and_of_no_others(tmp_path):
+    import keep
+
+    def rows(*cohorts: tuple[str, int, int]) -> pd.DataFrame:
+        return pd.DataFrame(
+            [[p, 1, width, n, 0.1] for p, width, n in cohorts], columns="protocol depth layer_width repeat knn".split()
+        )
+
+    path = tmp_path / "mnist_capacity.csv"
+    assert len(keep.beside_earlier(rows(("figures", 3, 0)), path)) == 1
+    rows(("figures", 3, 0), ("figures", 3, 1), ("figures", 7, 0), ("scripts", 3, 0)).to_csv(path, index=False)
+    kept = keep.beside_earlier(rows(("figures", 3, 5), ("figures", 5, 6)), path)
+    found = kept[["protocol", "layer_width", "repeat"]].to_numpy().tolist()
+    assert found == [["figures", 3, 5], ["figures", 5, 6], ["figures", 7, 0], ["scripts", 3, 0]]
 
 
 def test_reproduce_fails_where_a_page_says_something_else(monkeypatch, capsys):
