@@ -31,12 +31,12 @@ class _Module:
         self.name, self.path = name, path
         tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
         self.imports: dict[str, tuple[str, str | None]] = {}
-        for node in ast.walk(tree):
+        for node in _imports(tree.body):
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     target = alias.name if alias.asname else alias.name.split(".")[0]
                     self._bind(alias.asname or target, (target, None), node)
-            elif isinstance(node, ast.ImportFrom):
+            else:
                 if node.level:
                     raise InputError(f"{path}:{node.lineno}: relative import; write it in full")
                 for alias in node.names:
@@ -216,6 +216,15 @@ class _Package:
 @cache
 def _parse(module: str, path: Path, mtime_ns: int) -> _Module:
     return _Module(module, path)
+
+
+def _imports(statements: Iterable[ast.AST]) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Yield all imports, those within functions included, without a look at expressions, which are most of a tree."""
+    for node in statements:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield node
+        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+            yield from _imports(getattr(node, part, ()))
 
 
 def _chain(node: ast.Attribute) -> list[str] | None:
