@@ -157,13 +157,16 @@ def test_the_whole_graph(slurm, built, tmp_path):
 def test_a_billion_in_miniature(slurm, tmp_path):
     """The jobs of a published database of 10^9 photographs, as many shards and partitions, for 10^6 small ones."""
     published = merged(DEFAULT, PAPER)["equihash"]["databases"]["1bdb"]
-    few = {"task": "small_photos", "items": 10**6, "sizes": [1000, 10_000, 100_000], "item_pairs": 1000}
+    few = {"task": "four_photos", "items": 10**6, "sizes": [1000, 10_000, 100_000], "item_pairs": 1000}
     few |= {kind: 1000 for kind in ("positives", "negatives", "pairs")}
+    # Four of the 32 photographs of the test split, since mosaics of two would all be among 10^6 items.
+    task = {"kind": "warped", "bank": "photos45", "perlin": "square", "grid": [2, 2], "picture": [45, 45]}
+    task |= {"overlap": [22, 22]}
+    square = {"height": 68, "width": 68, "count": 256, "lattice": [2, 3]}
     schedule = {"steps": 4, "micro_batches": 2, "pairs": 8, "evaluate_every": 4, "evaluation_pairs": 50}
-    models = {"small_photos": {"shannon_hamming": {"training": schedule}}}
-    (tmp_path / "few.yaml").write_text(
-        yaml.safe_dump({"equihash": {"databases": {"1bdb": published | few}, "models": models}})
-    )
+    models = {"four_photos": {"shannon_hamming": {"network": "small_photo_cnn", "training": schedule}}}
+    blocks = {"databases": {"1bdb": published | few}, "models": models, "tasks": {"four_photos": task}}
+    (tmp_path / "few.yaml").write_text(yaml.safe_dump({"equihash": {**blocks, "perlin": {"square": square}}}))
     target = "results/equihash/databases/1bdb/retrieval.csv"
     words = (target, "--workflow-profile", PROFILES / "slurm", *ON_SLURM)
     snakemake(tmp_path, *words, configs=[tmp_path / "few.yaml"], timeout=7200)

@@ -197,6 +197,7 @@ rule measure_responses:
     params:
         code=digest("measure_responses"),
         gallery=config["tgsh"]["measurements"]["gallery"],
+        test_images=config["tgsh"]["measurements"]["test_images"],
         compute=compute,
     message:
         "Measuring modulated responses on {wildcards.benchmark} of {wildcards.dataset}"

@@ -5,6 +5,7 @@ from rehash.tgsh.responses import measure_responses
 from rehash.training import Compute
 
 with recorded(snakemake) as notes:
-    inputs, compute = snakemake.input, Compute(**snakemake.params.compute)
+    inputs, params, compute = snakemake.input, snakemake.params, Compute(**snakemake.params.compute)
     tables = {name: path for name, path in snakemake.output.items() if name != "provenance"}
-    notes |= measure_responses(inputs.dataset, inputs.modulations, tables, compute, gallery=snakemake.params.gallery)
+    how_much = {"gallery": params.gallery, "test_images": params.test_images}
+    notes |= measure_responses(inputs.dataset, inputs.modulations, tables, compute, **how_much)

@@ -12,6 +12,7 @@ import torch
 from sklearn.metrics import pairwise_distances, roc_auc_score
 from sklearn.neighbors import KNeighborsClassifier
 
+from rehash.datasets.layout import Split, write_dataset
 from rehash.errors import InputError
 from rehash.hdf5 import read_attributes
 from rehash.intervals import mean_interval
@@ -79,6 +80,25 @@ def measured(dataset, files, tmp_path_factory):
     paths = {name: folder / f"{name}.csv" for name in TABLES}
     measure_responses(dataset, files[0], paths, Compute("cpu"), gallery=4)
     return [read_csv(path) for path in paths.values()]
+
+
+@pytest.mark.parametrize("count", [BLOCK + 5, len(TEST.labels) + 1])
+def test_some_test_images_are_measured_as_if_they_were_all(tmp_path, files, dataset, measured, count):
+    paths = {name: tmp_path / f"{name}.csv" for name in TABLES}
+    measure_responses(dataset, files[0], paths, Compute("cpu"), gallery=4, test_images=count)
+    expected = measured
+    if count < len(TEST.labels):
+        chosen = [i * len(TEST.labels) // count for i in range(count)]
+        few = Split(TEST.images[chosen], TEST.labels[chosen])
+        write_dataset(
+            tmp_path / "few.h5", {**BARS, "test": few}, name="d", source="", licence="", class_names=list("abc")
+        )
+        again = {name: tmp_path / f"{name}_of_few.csv" for name in TABLES}
+        measure_responses(tmp_path / "few.h5", files[0], again, Compute("cpu"), gallery=4)
+        expected = [read_csv(path) for path in again.values()]
+        assert not measured[2].equals(expected[2])
+    for path, table in zip(paths.values(), expected):
+        pd.testing.assert_frame_equal(read_csv(path), table)
 
 
 @pytest.mark.parametrize("state", ["unmodulated", "untrained", "trained"])

@@ -104,6 +104,15 @@ def gallery_items(labels: np.ndarray, each: int) -> np.ndarray:
     return np.sort(np.concatenate(chosen))
 
 
+def evenly_spaced(split: Split, count: int | None) -> Split:
+    """Return so many samples of a split in its order, evenly spaced; all of them if it has no more, or count is None."""
+    have = len(split.labels)
+    if count is None or count >= have:
+        return split
+    chosen = np.arange(count) * have // count
+    return Split(split.images[chosen], split.labels[chosen])
+
+
 class Gallery:
     """Train images of every class, shown in every task, among which a test image's response looks for its like.
 
@@ -200,6 +209,7 @@ def measure_responses(
     compute: Compute,
     *,
     gallery: int,
+    test_images: int | None = None,
 ) -> dict[str, Any]:
     """Write six tables: of pairs, ROC curves, what is recovered, manifolds, pairs of manifolds, and sign bits.
 
@@ -212,11 +222,11 @@ def measure_responses(
     manifolds, manifold_pairs, signs: see `Manifolds.rows`, `pair_rows` and `sign_rows`.
 
     Args:
-        tables: the paths of the six, by these names.
+        tables: the paths of the six, by these names. test_images: how many are measured (`evenly_spaced`); all if None.
     """
     target, digits = compute.start(), read_digits(dataset)
     model = Model.read(modulations, target)
-    train, test = digits.train, DeviceSplit(digits.test, target)
+    train, test = digits.train, DeviceSplit(evenly_spaced(digits.test, test_images), target)
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in tables}
     for repeat in range(len(model.networks)):
         for state, measured in measure_repeat(model, repeat, test, train, gallery).items():
