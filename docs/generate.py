@@ -333,13 +333,13 @@ def pages() -> dict[Path, str]:
             *(points(dataset, "capacity") for dataset in ("mnist", "cifar10")),
         ],
         "docs/tgsh.md": [
-            *map(markdown, (tgsh.claims(), tgsh.new_tasks())),
+            *map(markdown, (*map(tgsh.claims, tgsh.BENCHMARKS), tgsh.new_tasks())),
             *map(
                 markdown,
                 (tgsh.published(), tgsh.similarities(), tgsh.histograms(), tgsh.accuracy(), tgsh.relations()),
             ),
             markdown(tgsh.similarity_by_angle()),
-            *map(markdown, (tgsh.recovery(), tgsh.hard_negatives(), tgsh.codes(), tgsh.generated(), tgsh.baselines())),
+            *map(markdown, (tgsh.recovery(), tgsh.codes(), tgsh.generated(), tgsh.baselines())),
             *map(markdown, (tgsh.notebook_errors(), tgsh.printed())),
         ],
         "docs/equihash.md": [

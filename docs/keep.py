@@ -5,7 +5,8 @@ python docs/keep.py RESULTS hash_encoders DATASET STUDY [NAME]    keeps DATASET_
 python docs/keep.py RESULTS layers DATASET [NAME]                 keeps DATASET_layers.csv and .json, or NAME_layers
 python docs/keep.py RESULTS comparison DATASET [NAME]             keeps DATASET_retrieval.csv (the metrics that the
     documentation shows), _encoding_time.csv, _published_retrieval.csv and .json, or NAME_...
-python docs/keep.py RESULTS tgsh DATASET BENCHMARK                keeps tgsh_BENCHMARK_*.csv and tgsh_BENCHMARK.json
+python docs/keep.py RESULTS tgsh DATASET BENCHMARK                keeps tgsh_BENCHMARK_*.csv (of all pairs of tasks four
+    digits after the point) and tgsh_BENCHMARK.json
 python docs/keep.py RESULTS equihash DATABASE                     keeps equihash_DATABASE.csv, the metrics of known
     fingerprints beside their predictions, or of other models by themselves and by number of probes, and .json
 """
@@ -40,6 +41,7 @@ TGSH = (
     "manifolds",
     "sign_bits",
     "transfer",
+    "transfer_correlation",
     "forward",
     "forward_curve",
     "one_shot",
@@ -108,7 +110,10 @@ if __name__ == "__main__":
     keepers = {"hash_encoders": hash_encoders, "layers": layers, "comparison": comparison, "tgsh": tgsh}
     keepers["equihash"] = equihash
     name, tables, made_by = keepers[sys.argv[2]](results, *sys.argv[3:])
-    provenance = {}
+    # Of a study, and of a benchmark, what is not made again stays, and its provenance with it.
+    earlier = KEPT / f"{name}.json"
+    stays = sys.argv[2] in ("hash_encoders", "tgsh") and earlier.exists()
+    provenance = json.loads(earlier.read_text(encoding="utf-8")) if stays else {}
     for kept, path in tables.items():
         if path.name == "retrieval.csv" and sys.argv[2] == "comparison":
             table = pd.read_csv(path)
@@ -116,10 +121,10 @@ if __name__ == "__main__":
         elif path.name == "probes.csv":
             table = pd.read_csv(path)
             write_csv(table[table.probes.isin(PROBES)], KEPT / f"{kept}.csv")
+        elif path.name in ("transfer.csv", "task_similarity.csv"):  # a row for each pair of tasks and network
+            write_csv(pd.read_csv(path).round(4), KEPT / f"{kept}.csv")
         elif sys.argv[2] == "hash_encoders":
             write_csv(beside_earlier(pd.read_csv(path), KEPT / f"{kept}.csv"), KEPT / f"{kept}.csv")
-            if (earlier := KEPT / f"{name}.json").exists():
-                provenance = json.loads(earlier.read_text(encoding="utf-8"))
         else:
             shutil.copy(path, KEPT / f"{kept}.csv")
     if sys.argv[2] != "equihash":

@@ -54,17 +54,13 @@ def by_benchmark(table: str, columns: Sequence[str], cells) -> pd.DataFrame:
 
 def published() -> pd.DataFrame:
     """The notebook's accuracies and ours, angle by angle, for each kept comparison."""
-    found = [table for name in ("rotation", "notebook") if (table := kept(name, "published")) is not None]
-    if not found:
-        return pd.DataFrame({"published beside ours": ["not run"]})
-    lines = {
-        angle: {"angle": f"{angle:g}", "published": f"{value:.4f}"}
-        for angle, value in found[0][["angle", "published"]].to_numpy()
-    }
-    for row in pd.concat(found).itertuples():
-        lines[row.angle][f"ours (n = {row.n})"] = (
-            f"{mean_and_sd(row.ours, row.sd)} ({row.difference:+.4f}) {row.verdict}"
-        )
+    words = {"rotation": "36 tasks", "notebook": "its five tasks"}
+    lines = {}
+    for benchmark, tasks in words.items():
+        for row in kept(benchmark, "published").itertuples():
+            line = lines.setdefault(row.angle, {"angle": f"{row.angle:g}", "published": f"{row.published:.4f}"})
+            cell = f"{mean_and_sd(row.ours, row.sd)} ({row.difference:+.4f}) {row.verdict}"
+            line[f"ours, {tasks} (n = {row.n})"] = cell
     return pd.DataFrame(lines.values())
 
 
@@ -137,19 +133,22 @@ def relations() -> pd.DataFrame:
 
 
 def similarity_by_angle() -> pd.DataFrame:
-    """Cosine of the task vectors of two rotations, by the angle between them."""
-    rows = kept("rotation", "task_similarity")
-    if rows is None:
-        return pd.DataFrame({"degrees apart": ["not run"]})
-    steps = (rows.task_a - rows.task_b).abs()
-    tasks = rows.task_a.nunique()
-    apart = steps.where(steps <= tasks / 2, tasks - steps) * 360 // tasks
-    table = {"degrees apart": ["distance (pixels)", *list(STATES.values())[1:]]}
+    """Cosine of the task vectors of two rotations, and accuracy of one's on the other, by the angle between them."""
+    cosines, transfer = kept("rotation", "task_similarity"), kept("rotation", "transfer")
+    lines = ["distance (pixels)", *(f"cosine, {STATES[state]}" for state in ("untrained", "trained"))]
+    table = {"degrees apart": [*lines, "accuracy on the other"]}
     for angle in APART:
-        part = rows[apart == angle]
+        part = cosines[_apart(cosines.task_a, cosines.task_b) == angle]
         means = [over_networks(part, f"similarity_{state}") for state in ("untrained", "trained")]
-        table[str(angle)] = [f"{part.distance.mean():.1f}", *means]
+        moved = transfer[(_apart(transfer.modulation, transfer.task) == angle) & (transfer.state == "trained")]
+        table[str(angle)] = [f"{part.distance.mean():.1f}", *means, over_networks(moved, "accuracy")]
     return pd.DataFrame(table)
+
+
+def _apart(one: pd.Series, other: pd.Series) -> pd.Series:
+    """The angle, in degrees, between rotations by their numbers."""
+    steps, tasks = (one - other).abs(), one.nunique()
+    return steps.where(steps <= tasks / 2, tasks - steps) * 360 // tasks
 
 
 def recovery() -> pd.DataFrame:
@@ -161,17 +160,6 @@ def recovery() -> pd.DataFrame:
             yield [f"{measure}: {question}", *values, f"{part.chance.iloc[0]:.3f}"]
 
     return by_benchmark("recovery", ["measure", *STATES.values(), "chance"], cells)
-
-
-def hard_negatives() -> pd.DataFrame:
-    """The ROC area of the same task with and without pairs of one image in two tasks, on 5,000 digits."""
-    rows = pd.read_csv(RESULTS / "tgsh_mnist5k_recovery.csv")
-    lines = []
-    for question in ("same task", "same task, other pictures"):
-        part = rows[(rows.measure == "ROC area") & (rows.question == question)]
-        cells = {words: over_networks(part[part.state == state], "value") for state, words in STATES.items()}
-        lines.append({"ROC area": question, "n": part.repeat.nunique(), **cells})
-    return pd.DataFrame(lines)
 
 
 def codes() -> pd.DataFrame:
@@ -211,11 +199,13 @@ def baselines() -> pd.DataFrame:
     return table[["benchmark", *(name for name in table if name != "benchmark")]]
 
 
-def claims() -> pd.DataFrame:
+def claims(benchmark: str) -> pd.DataFrame:
     """A line for each claim of the paper's abstract and title, after training and beside both controls."""
-    manifolds, signs, transfer, recovered, ranks = map(
-        measured, ("manifolds", "sign_bits", "transfer", "recovery", "task_correlation")
-    )
+    names = ("manifolds", "sign_bits", "transfer", "transfer_correlation", "recovery", "task_correlation")
+    tables = [kept(benchmark, name) for name in names]
+    if any(table is None for table in tables):
+        return pd.DataFrame({"claims": ["not run"]})
+    manifolds, signs, transfer, transfer_ranks, recovered, ranks = tables
     unit, plain = (manifolds[manifolds.length == name] for name in ("unit length", "as they are"))
     others = transfer[transfer.modulation != transfer.task]
     near = others[others.distance <= others.distance.min() + 0.01]
@@ -235,6 +225,7 @@ def claims() -> pd.DataFrame:
         (relations, "Spearman of similarity and distance", ranks, "spearman"),
         (title, "accuracy of a modulation on other tasks", others, "accuracy"),
         (title, "the same, on the nearest ones", near, "accuracy"),
+        (title, "Spearman of it and distance", transfer_ranks[transfer_ranks.beside == "distance"], "spearman"),
     ]
     rows = [
         {"claim": claim, "measured": what, "n": table.repeat.nunique(),
@@ -242,12 +233,6 @@ def claims() -> pd.DataFrame:
         for claim, what, table, column in lines
     ]  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def measured(table: str) -> pd.DataFrame:
-    """A table of rotations at full size or, as long as manifolds were not measured there, of the demo."""
-    full = kept("rotation", "manifolds") is not None
-    return pd.read_csv(RESULTS / f"tgsh_{'rotation' if full else 'demo'}_{table}.csv")
 
 
 def with_interval(rows: pd.DataFrame, metric: str) -> str:
@@ -258,8 +243,9 @@ def with_interval(rows: pd.DataFrame, metric: str) -> str:
 
 
 def new_tasks() -> pd.DataFrame:
-    """How fast new tasks are learned from either start, and what one image a class is worth in them."""
-    return held_out_summary(*map(measured, ("forward", "forward_curve", "one_shot")))
+    """How fast new rotations are learned from either start, and what one image a class is worth in them."""
+    tables = [kept("rotation", name) for name in ("forward", "forward_curve", "one_shot")]
+    return pd.DataFrame({"new tasks": ["not run"]}) if any(t is None for t in tables) else held_out_summary(*tables)
 
 
 def notebook_errors() -> pd.DataFrame:
