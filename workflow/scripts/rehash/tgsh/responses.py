@@ -105,7 +105,7 @@ def gallery_items(labels: np.ndarray, each: int) -> np.ndarray:
 
 
 def evenly_spaced(split: Split, count: int | None) -> Split:
-    """Return so many samples of a split in its order, evenly spaced; all of them if it has no more, or count is None."""
+    """Return so many samples of a split in its order, evenly spaced; all if it has no more, or count is None."""
     have = len(split.labels)
     if count is None or count >= have:
         return split
