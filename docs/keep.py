@@ -122,7 +122,8 @@ if __name__ == "__main__":
             table = pd.read_csv(path)
             write_csv(table[table.probes.isin(PROBES)], KEPT / f"{kept}.csv")
         elif path.name in ("transfer.csv", "task_similarity.csv"):  # a row for each pair of tasks and network
-            write_csv(pd.read_csv(path).round(4), KEPT / f"{kept}.csv")
+            table = pd.read_csv(path).drop(columns=["dataset", "benchmark"])  # the same in each row
+            write_csv(table.round(4), KEPT / f"{kept}.csv")
         elif sys.argv[2] == "hash_encoders":
             write_csv(beside_earlier(pd.read_csv(path), KEPT / f"{kept}.csv"), KEPT / f"{kept}.csv")
         else:

