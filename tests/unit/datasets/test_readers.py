@@ -442,6 +442,17 @@ def test_cifar100_is_downloaded_as_torchvision_does():
     assert (f"{mirror}/{archive['name']}", archive["md5"]) == (theirs.url, theirs.tgz_md5)
 
 
+@pytest.mark.parametrize("versions", [("py", "python"), ("bin", "binary"), ("py", "binary")])
+def test_a_folder_of_both_cifars_is_read_as_neither(tmp_path, versions):
+    """As a folder of torchvision's downloads may be."""
+    old, new = versions
+    write_folder(tmp_path / f"cifar-10-batches-{old}", cifar_files(old))
+    path = write_folder(tmp_path / f"cifar-100-{new}", cifar100_files(new.removesuffix("ary").replace("python", "py")))
+    with pytest.raises(InputError, match="holds CIFAR-10 and CIFAR-100; set path to the folder of one"):
+        cifar.read({"path": str(tmp_path)})
+    assert cifar.read({"path": str(path)}).class_names == FINE
+
+
 BINARY100, PYTHON100 = cifar100_files("bin"), cifar100_files("py")
 
 

@@ -68,13 +68,15 @@ def read(files: dict[str, str], *, labels: str | None = None) -> Found:
     kinds = (CIFAR10, CIFAR100[labels or "fine"])
     wanted = {name for kind in kinds for name in _names(kind)}
     contents = _from_folder(path, kinds, wanted) if path.is_dir() else _from_archive(path, wanted)
-    found = ((kind, end) for kind in kinds for end in kind.names_files if contents.keys() & set(_batches(kind, end)))
-    kind, version = next(found, (None, ""))
-    if kind is None:
+    found = [(kind, end) for kind in kinds for end in kind.names_files if contents.keys() & set(_batches(kind, end))]
+    if not found:
         raise InputError(
             f"{path}: not CIFAR-10 or CIFAR-100; expected data_batch_1.bin or train.bin (binary version), or "
             "data_batch_1 or train (Python's)"
         )
+    kind, version = found[0]
+    if kind is not found[-1][0]:
+        raise InputError(f"{path}: holds CIFAR-10 and CIFAR-100; set path to the folder of one of them")
     if labels and kind is CIFAR10:
         raise InputError(f"{path}: CIFAR-10, which has one kind of labels; leave out `labels: {labels}`")
     if missing := [name for name in _batches(kind, version) if name not in contents]:
@@ -104,13 +106,16 @@ def _names(kind: _Kind) -> list[str]:
 
 
 def _from_folder(path: Path, kinds: tuple[_Kind, ...], wanted: set[str]) -> dict[str, bytes]:
-    for folder in (path, *(path / name for kind in kinds for name in kind.folders)):
-        if folder.is_dir():
-            found = (file for file in folder.iterdir() if file.name in wanted and file.is_file())
-            contents = {file.name: file.read_bytes() for file in found}
-            if contents:
-                return contents
-    return {}
+    folders = [path, *(path / name for kind in kinds for name in kind.folders)]
+    found = [
+        {f.name: f for f in folder.iterdir() if f.name in wanted and f.is_file()}
+        for folder in folders
+        if folder.is_dir()
+    ]
+    here, below = found[0], {}
+    for files in found[1:]:  # a parent of both, or of both versions, holds all of their files
+        below = {**files, **below}
+    return {name: file.read_bytes() for name, file in (here or below).items()}
 
 
 def _from_archive(path: Path, wanted: set[str]) -> dict[str, bytes]:
