@@ -1,8 +1,9 @@
 # make demo: see it run. make test: the tests. Everything is installed into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
-# Two of pytest's workers; a file's tests stay together, since they share what they need; long files come first.
-TOGETHER := -n 2 --dist loadfile --no-loadscope-reorder
+# Two of pytest's workers; a file's tests stay together, since they share what they need; long files come first. A
+# worker that dies ends the tests with the name of the one that killed it: with another in its place they never end.
+TOGETHER := -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check test test-all bench docs reproduce dockerfile format browser

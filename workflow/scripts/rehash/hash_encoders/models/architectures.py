@@ -78,7 +78,9 @@ class Residual(nn.Module):
         self.norm2 = nn.BatchNorm2d(filters, **_NORM)
         self.shortcut = nn.Identity()
         if stride > 1:
-            projection = nn.Conv2d(channels, filters, 1, stride, bias=False)
+            # It is given every second position, and has no stride itself: the gradient of a strided 1 x 1 kernel of
+            # fewer than 8 channels is written past an array's end by oneDNN 3.13 on a CPU with AVX2 and no AVX-512.
+            projection = nn.Conv2d(channels, filters, 1, bias=False)
             self.shortcut = _named(conv=projection, norm=nn.BatchNorm2d(filters, **_NORM))
             self.shortcut.unpenalised = True
         self.relu2 = nn.ReLU()
@@ -86,7 +88,7 @@ class Residual(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         h = x if self.stride == 1 else F.pad(x, (x.shape[3] % 2, 1, x.shape[2] % 2, 1))  # Keras' "same"
         h = self.relu1(self.norm1(self.conv1(h)))
-        return self.relu2(self.shortcut(x) + self.norm2(self.conv2(h)))
+        return self.relu2(self.shortcut(x[:, :, :: self.stride, :: self.stride]) + self.norm2(self.conv2(h)))
 
 
 def vgg(channels: int, classes: int, *, blocks: Sequence[Sequence[int]], dense: Sequence[int]) -> nn.Module:
