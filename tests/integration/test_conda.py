@@ -14,10 +14,7 @@ from deployed import deployed, on_github
 from graphs import ROOT, RULES, SMALL, command, tables
 
 STAND_IN = ROOT / "tests" / "conda"
-TARGETS = (
-    "results/equihash/models/digits/known/synthetic/seed=3210/small/evaluation.csv",
-    "results/equihash/perlin/small/spectrum.csv",
-)
+TARGETS = ("results/equihash/databases/small/queries.h5", "results/equihash/perlin/small/spectrum.csv")
 # Snakemake puts its own place behind the environment's, for the object that a script is given. There libraries find
 # what they take where it is, and do without where it is not: joblib psutil, torch tabulate, jsonschema idna, docutils
 # pygments, numba yaml.
@@ -73,16 +70,14 @@ def run(directory: Path, conda, *words: object, configs: list[Path]) -> dict[str
 
 
 def test_rules_run_in_the_environment_of_their_yaml(built, tmp_path, conda):
-    """envs/analysis.yaml: labels, queries, fingerprints, index, noise, with the tables of a run without."""
+    """envs/analysis.yaml: labels, queries and noise, with the tables and the queries of a run without."""
     for name in ("datasets", "equihash/banks"):  # of other environments
         shutil.copytree(built / "results" / name, tmp_path / "results" / name)
     (rules,) = run(tmp_path, conda, *TARGETS, "--rerun-triggers", "mtime", configs=[SMALL]).values()
     found, expected = tables(tmp_path), tables(built)
-    assert {name: expected[name] for name in found} == found and len(found) == 7 + 2  # two are the dataset's
-    assert rules == {
-        *("describe_labels", "draw_queries", "generate_fingerprints", "generate_query_codes", "merge_index"),
-        *("evaluate_partition", "evaluate_index", "generate_perlin", "measure_spectrum"),
-    }
+    assert {name: expected[name] for name in found} == found and len(found) == 1 + 2  # two are the dataset's
+    assert (tmp_path / TARGETS[0]).read_bytes() == (built / TARGETS[0]).read_bytes()
+    assert rules == {"describe_labels", "draw_queries", "generate_perlin", "measure_spectrum"}
 
 
 @pytest.mark.long

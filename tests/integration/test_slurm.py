@@ -233,6 +233,7 @@ WAYS = {
 }
 
 
+@pytest.mark.long
 def test_each_kind_of_site_and_a_retry(slurm, tmp_path):
     """The lines of profiles/README.md, word for word, each on a rule of its own; beside them a group that fails once."""
     lines = re.findall(r"`train_mlps: &gpu (\{.*?\})`", (PROFILES / "README.md").read_text())

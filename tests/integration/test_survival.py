@@ -153,6 +153,7 @@ def job_of(process: subprocess.Popen, rule: str) -> psutil.Process:
     return next(p for p in children if p.is_running() and any(f".{rule}.py" in word for word in p.cmdline()))
 
 
+@pytest.mark.long
 def test_a_schedulers_time_limit_saves_the_state(built, tmp_path):
     """SIGTERM to the job: it saves what it has, and the next run goes on from there."""
     folder, target = tmp_path / RUN, f"{RUN}/network.safetensors"

@@ -19,6 +19,7 @@ from rehash.store import file_digest
 from shipped import first_losses
 
 NAMES = ("digits_hash_net", "digits_shannon_hamming")
+ROUNDING = (1e-5, 1e-4, 1e-3)  # relative, of the loss of each of the first steps
 
 
 def about(name: str) -> dict:
@@ -73,7 +74,13 @@ def bank(tmp_path_factory):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_its_first_steps_come_out_again(name, bank):
+    """Equal but for the order of sums, which is another one on another processor, and makes ten times as much a step.
+
+    Two other orders on one processor (activations by rows; torch's own convolutions) differ by up to 5e-7, 4e-5 and
+    3e-4 in the first three losses; a learning rate a tenth larger, by 2e-3 in the second.
+    """
     made = about(name)
-    expected = made["first_losses"]
+    expected = made["first_losses"][: len(ROUNDING)]
     found = first_losses(bank, made["training"]["params"]["training"], parts(name)[0], len(expected))
-    assert found == pytest.approx(expected, rel=1e-5), "equal but for the order of sums on another processor"
+    for ours, theirs, rounding in zip(found, expected, ROUNDING, strict=True):
+        assert ours == pytest.approx(theirs, rel=rounding)

@@ -78,6 +78,7 @@ def test_all_checks_pass_in_miniature(tmp_path, monkeypatch):
     assert (table.status == "passed").all() and table.found.str.len().min() > 3
 
 
+@pytest.mark.long
 def test_what_was_known_is_there_when_the_runner_is_killed(tmp_path):
     path = tmp_path / "gpu.jsonl"
     whole = subprocess.Popen(command("--device", "cpu", "--small", "--out", tmp_path), stdout=subprocess.DEVNULL)

@@ -24,7 +24,7 @@ from rehash.store import read_csv
 from rehash.training import Compute
 from toys import SCRIPTS, digits
 
-EPOCHS = 200  # of a training that has not ended before it is killed
+EPOCHS = 80  # of a training that has not ended before it is killed
 KEYS = {"dataset": "toy", "study": "s", "protocol": "p", "depth": "2", "layer_width": "9"}
 
 
@@ -61,7 +61,7 @@ def arguments(dataset: Path, folder: Path, epochs: int = 20, **changes: Any) -> 
 
 
 def train(files: list[str], training: dict) -> dict[str, Any]:
-    return train_mlps(*files, Training(**training), Compute("cpu", 1), Saving(every_s=0.02))
+    return train_mlps(*files, Training(**training), Compute("cpu", 1), Saving())
 
 
 JOB = """
